@@ -1,0 +1,1 @@
+"""RXON over HTTP, with aiohttp."""

@@ -1,0 +1,51 @@
+"""Every message of the protocol, as frozen structs.
+
+Fields that hold their default are left out on the wire; unknown fields are skipped on arrival.
+"""
+
+from rxon.messages.capability import (
+    DeviceUsage,
+    FileMetadata,
+    HardwareDevice,
+    InstalledArtifact,
+    Resources,
+    ResourcesUsage,
+    SecurityContext,
+    SkillInfo,
+    WorkerCapabilities,
+)
+from rxon.messages.presence import Heartbeat, HeartbeatAnswer, Registered, Registration
+from rxon.messages.task import (
+    MAX_BATCH,
+    ResultAnswer,
+    ResultAnswers,
+    ResultBatch,
+    TaskBatch,
+    TaskOffer,
+    TaskResult,
+)
+from rxon.messages.wire import TaskError
+
+__all__ = [
+    "DeviceUsage",
+    "FileMetadata",
+    "HardwareDevice",
+    "Heartbeat",
+    "HeartbeatAnswer",
+    "InstalledArtifact",
+    "MAX_BATCH",
+    "Registered",
+    "Registration",
+    "Resources",
+    "ResourcesUsage",
+    "ResultAnswer",
+    "ResultAnswers",
+    "ResultBatch",
+    "SecurityContext",
+    "SkillInfo",
+    "TaskBatch",
+    "TaskError",
+    "TaskOffer",
+    "TaskResult",
+    "WorkerCapabilities",
+]

@@ -1,0 +1,1 @@
+"""What implementations of the protocol are tested with."""

@@ -1,0 +1,58 @@
+"""A worker and an orchestrator in one process, without a network between them."""
+
+from collections.abc import Sequence
+
+from rxon.codec import decode, encode
+from rxon.messages import (
+    Heartbeat,
+    HeartbeatAnswer,
+    Registered,
+    Registration,
+    ResultAnswer,
+    ResultAnswers,
+    ResultBatch,
+    TaskBatch,
+    TaskOffer,
+    TaskResult,
+)
+from rxon.transport import Credentials, PollRequest, WorkerGateway
+
+__all__ = ["LoopbackTransport"]
+
+
+class LoopbackTransport:
+    """A WorkerTransport that calls ``gateway`` directly.
+
+    Messages pass through their bytes, so that nothing arrives which could not be sent.
+    """
+
+    def __init__(self, gateway: WorkerGateway, worker_id: str, token: str) -> None:
+        self._gateway = gateway
+        self._worker_id = worker_id
+        self._credentials = Credentials(token, worker_id)
+
+    async def register(self, registration: Registration) -> Registered:
+        """The gateway knows the worker."""
+        arrived = decode(Registration, encode(registration))
+        answer = await self._gateway.register(self._credentials, arrived)
+        return decode(Registered, encode(answer))
+
+    async def poll(self, request: PollRequest) -> Sequence[TaskOffer]:
+        """Tasks for this worker; empty when none came in time."""
+        offers = await self._gateway.poll(self._credentials, self._worker_id, request)
+        return decode(TaskBatch, encode(TaskBatch(tuple(offers)))).tasks
+
+    async def heartbeat(self, beat: Heartbeat | None) -> HeartbeatAnswer:
+        """The gateway knows that the worker is alive."""
+        arrived = None if beat is None else decode(Heartbeat, encode(beat))
+        answer = await self._gateway.heartbeat(self._credentials, self._worker_id, arrived)
+        return decode(HeartbeatAnswer, encode(answer))
+
+    async def report(self, results: Sequence[TaskResult]) -> Sequence[ResultAnswer]:
+        """One answer per result, in order."""
+        arrived = decode(ResultBatch, encode(ResultBatch(tuple(results)))).results
+        answers = await self._gateway.report(self._credentials, arrived)
+        return decode(ResultAnswers, encode(ResultAnswers(tuple(answers)))).results
+
+    async def close(self) -> None:
+        """Nothing is open; nothing happens."""

@@ -1,0 +1,99 @@
+"""The conversation between a worker and an orchestrator, whatever carries it.
+
+Both sides have the same verbs: a worker calls a WorkerTransport, and the call arrives at the
+orchestrator's WorkerGateway with the credentials of the caller.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from rxon.messages import (
+    Heartbeat,
+    HeartbeatAnswer,
+    Registered,
+    Registration,
+    ResultAnswer,
+    TaskOffer,
+    TaskResult,
+)
+
+__all__ = ["Credentials", "PollRequest", "WorkerGateway", "WorkerTransport"]
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """Who says it is calling; nothing about it is verified yet."""
+
+    token: str
+    worker_id: str | None
+
+    def __repr__(self) -> str:
+        return f"Credentials(worker_id={self.worker_id!r})"
+
+
+class PollRequest(msgspec.Struct, frozen=True):
+    """A request for tasks.
+
+    ``timeout`` is how many seconds the caller is ready to wait. ``available_skills`` None means
+    every skill that was registered, an empty set none. ``limit`` is the most tasks to hand out.
+    """
+
+    timeout: float | None = None
+    available_skills: frozenset[str] | None = None
+    hot_skills: tuple[str, ...] = ()
+    limit: int = 1
+
+
+class WorkerGateway(Protocol):
+    """Server side. Each verb raises RxonError for what the caller did wrong."""
+
+    async def register(self, credentials: Credentials, registration: Registration) -> Registered:
+        """The worker is known and may poll."""
+        ...
+
+    async def poll(
+        self, credentials: Credentials, worker_id: str, request: PollRequest
+    ) -> Sequence[TaskOffer]:
+        """Up to ``request.limit`` tasks, leased to the worker; empty when none came in time."""
+        ...
+
+    async def heartbeat(
+        self, credentials: Credentials, worker_id: str, beat: Heartbeat | None
+    ) -> HeartbeatAnswer:
+        """The worker is alive for another while, and so are the leases of the tasks it lists.
+
+        ``beat`` None only says that the worker is alive.
+        """
+        ...
+
+    async def report(self, credentials: Credentials, results: Sequence[TaskResult]) -> Sequence[ResultAnswer]:
+        """One answer per result, in order, each given after the result is durable."""
+        ...
+
+
+class WorkerTransport(Protocol):
+    """Client side. Each verb raises RxonError; TransportError when the server was not reached."""
+
+    async def register(self, registration: Registration) -> Registered:
+        """The server knows the worker."""
+        ...
+
+    async def poll(self, request: PollRequest) -> Sequence[TaskOffer]:
+        """Tasks for this worker; empty when none came in time."""
+        ...
+
+    async def heartbeat(self, beat: Heartbeat | None) -> HeartbeatAnswer:
+        """The server knows that the worker is alive."""
+        ...
+
+    async def report(self, results: Sequence[TaskResult]) -> Sequence[ResultAnswer]:
+        """Answers for at least the first of ``results``, in order.
+
+        There may be fewer answers than results: report the rest again.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Connections are closed; calling it again does nothing."""
+        ...
