@@ -27,6 +27,7 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / "dev-stamp.json"
 LOCK = ROOT / "requirements.lock"
+LOCK_HEADER = "# The versions that development and tests use. Rewritten by `python3 dev.py lock`.\n"
 PACKAGES = ("rxon", "avtomatika", "avtomatika-worker")
 TESTS = ROOT / "tests"
 
@@ -64,7 +65,8 @@ def environment(**extra: str) -> dict[str, str]:
 def call(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> int:
     """The command has run in the root with its output on the terminal; the exit code is returned."""
     sys.stdout.flush()
-    return subprocess.run([str(part) for part in command], cwd=ROOT, env=env or environment()).returncode
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, env=env or environment(), check=False)
+    return done.returncode
 
 
 def try_quietly(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> str | None:
@@ -78,6 +80,7 @@ def try_quietly(command: Sequence[str | Path], env: Mapping[str, str] | None = N
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            check=False,
         )
     except OSError as problem:
         return str(problem)
@@ -102,6 +105,7 @@ def captured(name: str, command: Sequence[str | Path]) -> Outcome:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        check=False,
     )
     return Outcome(name, done.returncode, time.monotonic() - began, done.stdout)
 
@@ -127,7 +131,8 @@ def verdict(outcomes: Sequence[Outcome], began: float) -> int:
 def wanted_stamp() -> dict[str, str]:
     """What .venv must have been made from to be usable as it is."""
     digest = hashlib.sha256()
-    for file in (LOCK, ROOT / "pyproject.toml", *(ROOT / "packages" / p / "pyproject.toml" for p in PACKAGES)):
+    projects = [ROOT, *(ROOT / "packages" / name for name in PACKAGES)]
+    for file in (LOCK, *(project / "pyproject.toml" for project in projects)):
         digest.update(file.read_bytes() + b"\0")
     return {"python": sys.version, "root": str(ROOT), "inputs": digest.hexdigest()}
 
@@ -151,7 +156,6 @@ def ensure_environment() -> None:
     STAMP.unlink(missing_ok=True)
     # A Python of another version, or a checkout that has moved, leaves scripts that point elsewhere.
     reusable = (found.get("python"), found.get("root")) == (wanted["python"], wanted["root"])
-    uv = None
     if not (reusable and PYTHON.exists()):
         make_venv()
     uv = find_uv()
@@ -170,9 +174,13 @@ def make_venv() -> None:
         # Last, because such an environment needs a pip or a uv from elsewhere (see `find_pip`, `find_uv`).
         [sys.executable, "-m", "venv", "--clear", "--without-pip", VENV],
     ]
-    said = [problem for way in ways if (problem := attempt(way)) is not None]
-    if len(said) == len(ways):
-        raise Failed("no virtual environment could be made:\n\n" + "\n\n".join(said) + "\n\n" + HOW_TO_GET_VENV)
+    said = ["no virtual environment could be made:"]
+    for way in ways:
+        problem = attempt(way)
+        if problem is None:
+            return
+        said.append(problem)
+    raise Failed("\n\n".join([*said, HOW_TO_GET_VENV]))
 
 
 def attempt(way: Sequence[str | Path]) -> str | None:
@@ -191,11 +199,12 @@ HOW_TO_GET_VENV = (
 
 def find_pip() -> list[str | Path]:
     """A pip command that installs into .venv."""
-    into = ["--python", PYTHON]  # a pip of another environment, which may be of another Python
+    into: list[str | Path] = ["--python", PYTHON]  # for a pip that lives elsewhere
     ways: list[list[str | Path]] = [
         [PYTHON, "-m", "pip"],
         [sys.executable, "-m", "pip", *into],
-        *([name, *into] for name in ("pip3", "pip")),
+        ["pip3", *into],
+        ["pip", *into],
     ]
     for way in ways:
         if try_quietly([*way, "--version"]) is None:
@@ -221,7 +230,7 @@ def find_uv() -> str | Path | None:
 
 
 def uv_environment() -> dict[str, str]:
-    """Our environment, with what the caller told pip told to uv as well, unless uv was told something else."""
+    """Our environment, in which uv hears what pip was told, unless it was told something else."""
     env = environment()
     for theirs, ours in (
         ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"),
@@ -297,11 +306,11 @@ def check_steps() -> dict[str, list[str | Path]]:
     found = sources()
     suites = [f"tests/{suite}" for suite in CHECKED if (TESTS / suite).is_dir()]
     return {
-        "basedpyright": [tool("basedpyright"), "--threads", "2"],
+        "basedpyright": [tool("basedpyright"), "--project", "pyproject.toml", "--threads", "2"],
         "mypy": [tool("mypy"), *found],
         "unit, architecture": [PYTHON, "-m", "pytest", "-q", *suites],
-        "imports": [tool("lint-imports"), "--config", "tests/architecture/importlinter.toml"],
-        "docstrings": [tool("interrogate"), *found],
+        "imports": [PYTHON, "tests/architecture/check_imports.py"],
+        "docstrings": [tool("interrogate"), "-c", "pyproject.toml", *found],
         "lint": [tool("ruff"), "check"],
         "format": [tool("ruff"), "format", "--check"],
     }
@@ -382,7 +391,7 @@ def lock(args: Sequence[str]) -> int:
         if code := call(command, uv_environment()):
             return code
         text = exported.read_text("utf-8")
-    LOCK.write_text("# The versions that development and tests use. Rewritten by `python3 dev.py lock`.\n" + text, "utf-8")
+    LOCK.write_text(LOCK_HEADER + text, "utf-8")
     return 0
 
 
@@ -396,7 +405,8 @@ def parse(argv: Sequence[str]) -> tuple[Callable[[Sequence[str]], int], list[str
     for command in COMMANDS:
         text = (command.__doc__ or "").strip()
         # `--help` after a command belongs to what the command runs.
-        sub = parsers.add_parser(command.__name__, help=text, description=text, add_help=command in (check, test, fmt))
+        own_help = command in (check, test, fmt, lock)
+        sub = parsers.add_parser(command.__name__, help=text, description=text, add_help=own_help)
         sub.set_defaults(command=command)
     known, rest = parser.parse_known_args(argv)
     if rest and known.command is check:
@@ -406,7 +416,7 @@ def parse(argv: Sequence[str]) -> tuple[Callable[[Sequence[str]], int], list[str
 
 def main(argv: Sequence[str]) -> int:
     """The command has run; its exit code is returned."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file is run by whatever `python3` is
         raise Failed(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]} ({sys.executable})")
     command, rest = parse(argv)
     ensure_environment()
