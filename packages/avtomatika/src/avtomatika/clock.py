@@ -1,0 +1,39 @@
+"""The clock and the names of the real world."""
+
+import asyncio
+import secrets
+import time
+import uuid
+
+from avtomatika.kernel.ids import JobId
+from avtomatika.kernel.time import Instant
+
+
+class SystemClock:
+    """UTC of this host that never runs backwards within the process."""
+
+    def __init__(self) -> None:
+        self._floor = 0
+
+    def now(self) -> Instant:
+        """Milliseconds since the epoch, at least those of every earlier answer."""
+        self._floor = max(self._floor, time.time_ns() // 1_000_000)
+        return Instant(self._floor)
+
+    async def sleep_until(self, when: Instant) -> None:
+        """Returns when the clock shows *when* or later."""
+        await asyncio.sleep(max(0, when - self.now()) / 1_000)
+
+
+class SystemNames:
+    """Names from the random source of the operating system."""
+
+    def job(self, now: Instant) -> JobId:
+        """A UUID of version 7 (RFC 9562): jobs sort by creation."""
+        bits = (now & 0xFFFF_FFFF_FFFF) << 80 | 7 << 76 | secrets.randbits(12) << 64
+        bits |= 0b10 << 62 | secrets.randbits(62)
+        return JobId(str(uuid.UUID(int=bits)))
+
+    def token(self) -> str:
+        """144 random bits, as text that is safe in a URL."""
+        return secrets.token_urlsafe(18)

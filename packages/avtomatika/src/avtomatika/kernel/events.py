@@ -1,0 +1,102 @@
+"""What can happen to a job, in the past tense. An event carries all that the rules need to judge it."""
+
+from enum import StrEnum
+
+from msgspec import Raw
+
+from avtomatika.kernel.decisions import Decision
+from avtomatika.kernel.ids import TaskId
+from avtomatika.kernel.model import NULL, Data, Failure, Job, Report, Value
+
+
+class Deadline(StrEnum):
+    """Which limit of a task ran out: waiting for a worker, being worked on, or as a whole."""
+
+    DISPATCH = "dispatch"
+    EXECUTION = "execution"
+    RESULT = "result"
+
+
+class Submitted(Value, frozen=True):
+    """A client asked for a job. `job` is its version 0, before any rule has seen it."""
+
+    job: Job
+
+
+class Decided(Value, frozen=True):
+    """A handler that looked at `version` came to a decision. `history` is the state history if it changed."""
+
+    version: int
+    decision: Decision
+    input: Data | None = None
+    history: Data | None = None
+    returned: Raw = NULL
+
+
+class HandlerCrashed(Value, frozen=True):
+    """A handler that looked at `version` raised, or broke the rules of handlers."""
+
+    version: int
+    failure: Failure
+
+
+class RunAbandoned(Value, frozen=True):
+    """The run of a handler for `version` was begun `deliveries` times and never came to an end."""
+
+    version: int
+    deliveries: int
+
+
+class TaskAccepted(Value, frozen=True):
+    """A worker took the task."""
+
+    task: TaskId
+    attempt: int
+    worker: str
+
+
+class TaskReported(Value, frozen=True):
+    """The worker that held the task reported."""
+
+    task: TaskId
+    attempt: int
+    delivery: int
+    report: Report
+
+
+class TaskAbandoned(Value, frozen=True):
+    """The task was handed out `deliveries` times and no worker lived to report."""
+
+    task: TaskId
+    attempt: int
+    deliveries: int
+
+
+class DeadlinePassed(Value, frozen=True):
+    """A limit of an attempt of a task ran out."""
+
+    task: TaskId
+    attempt: int
+    deadline: Deadline
+
+
+class CancelRequested(Value, frozen=True):
+    """Somebody who may do so asked to end the job."""
+
+    reason: str = "cancelled on request"
+
+
+Event = (
+    Submitted
+    | Decided
+    | HandlerCrashed
+    | RunAbandoned
+    | TaskAccepted
+    | TaskReported
+    | TaskAbandoned
+    | DeadlinePassed
+    | CancelRequested
+)
+
+TaskEvent = TaskAccepted | TaskReported | TaskAbandoned | DeadlinePassed
+"""The events that speak of one task, and so of one branch when a fan-out is out."""

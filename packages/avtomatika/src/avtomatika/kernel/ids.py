@@ -1,0 +1,20 @@
+"""Names of jobs and tasks. Derived, never drawn: a decision that is taken again yields the same names."""
+
+from typing import NewType
+
+JobId = NewType("JobId", str)
+TaskId = NewType("TaskId", str)
+
+
+def task_id(job: JobId, version: int, index: int) -> TaskId:
+    """The name of task number *index* of the decision that made *version* of the job.
+
+    Only letters, digits, `-` and `_` occur, so that the name is valid on the wire (RXON identifiers).
+    """
+    return TaskId(f"{job}-{version}-{index}")
+
+
+def opened_by(task: TaskId) -> tuple[JobId, int, int]:
+    """The job, version and index that *task* was named from. Raises ValueError for any other text."""
+    job, version, index = task.rsplit("-", 2)
+    return JobId(job), int(version), int(index)

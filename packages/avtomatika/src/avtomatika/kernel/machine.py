@@ -1,0 +1,128 @@
+"""The whole rulebook behind one function. Every pair of phase and event has an answer."""
+
+from collections.abc import Iterable, Mapping
+from typing import assert_never
+
+from avtomatika.kernel.effects import Effect
+from avtomatika.kernel.events import (
+    CancelRequested,
+    Deadline,
+    DeadlinePassed,
+    Decided,
+    Event,
+    HandlerCrashed,
+    RunAbandoned,
+    Submitted,
+    TaskAbandoned,
+    TaskAccepted,
+    TaskEvent,
+    TaskReported,
+)
+from avtomatika.kernel.ids import TaskId
+from avtomatika.kernel.model import Branch, Done, Gathering, Job, Report, Task, Waiting
+from avtomatika.kernel.progress import Ignored, Moved, Outcome
+from avtomatika.kernel.rules import cancellation, fanout, handler, submission, task
+from avtomatika.kernel.time import Instant
+
+OVER = Ignored("job_over")
+
+
+def transition(job: Job, event: Event, now: Instant, branch: Branch | None = None) -> Outcome:
+    """What *event* does to *job*: the move, or the reason why it changes nothing. Never raises.
+
+    `branch` is the record that a task event speaks of when a fan-out is out, else None.
+    """
+    if isinstance(job.phase, Done):
+        return OVER
+    match event:
+        case Submitted():
+            return submission.submitted(job, now)
+        case Decided():
+            return handler.decided(job, event, now)
+        case HandlerCrashed():
+            return handler.crashed(job, event, now)
+        case RunAbandoned():
+            return handler.abandoned(job, event, now)
+        case TaskAccepted() | TaskReported() | TaskAbandoned() | DeadlinePassed():
+            return _of_task(job, event, now, branch)
+        case CancelRequested():
+            return cancellation.cancelled(job, event, now)
+        case _:
+            assert_never(event)
+
+
+def _of_task(job: Job, event: TaskEvent, now: Instant, branch: Branch | None) -> Outcome:
+    phase = job.phase
+    if isinstance(phase, Waiting):
+        if phase.task.id != event.task or phase.task.attempt != event.attempt:
+            return task.NOT_OPEN
+        if isinstance(event, TaskAccepted):
+            return task.accepted(job, phase, event, now)
+        report = _report(job, phase.task, event)
+        return report if isinstance(report, Ignored) else task.reported(job, phase, report, now)
+    if isinstance(phase, Gathering) and branch is not None and branch.task.id == event.task:
+        if branch.report is not None or branch.task.attempt != event.attempt:
+            return task.NOT_OPEN
+        if isinstance(event, TaskAccepted):
+            return fanout.branch_accepted(job, phase, branch, event, now)
+        report = _report(job, branch.task, event)
+        if isinstance(report, Ignored):
+            return report
+        return fanout.branch_reported(job, phase, branch, report, now)
+    return task.NOT_OPEN
+
+
+def _report(
+    job: Job, open_task: Task, event: TaskReported | TaskAbandoned | DeadlinePassed
+) -> Report | Ignored:
+    match event:
+        case TaskReported(report=report):
+            return report
+        case TaskAbandoned(deliveries=deliveries):
+            if deliveries <= job.policy.max_deliveries:
+                return Ignored("deliveries_left")
+            return task.lost(open_task, event)
+        case DeadlinePassed(deadline=deadline):
+            if open_task.accepted and deadline is Deadline.DISPATCH:
+                return Ignored("already_accepted")
+            return task.timed_out(open_task, deadline)
+
+
+def replay(events: Iterable[tuple[Event, Instant]]) -> Job:
+    """The job that the facts of its life lead to. Raises ValueError when they do not begin one."""
+    job: Job | None = None
+    branches: dict[TaskId, Branch] = {}
+    for event, at in events:
+        before = event.job if isinstance(event, Submitted) else job
+        if before is None:
+            raise ValueError("the first fact of a job is its submission")
+        named = event.task if isinstance(event, TaskEvent) else None
+        moved = transition(before, event, at, branches.get(named) if named else None)
+        if isinstance(moved, Moved):
+            job = moved.job
+            branches.update((branch.task.id, branch) for branch in moved.branches)
+    if job is None:
+        raise ValueError("a job has at least one fact")
+    return job
+
+
+def fold(
+    job: Job, events: Iterable[Event], now: Instant, branches: Mapping[TaskId, Branch]
+) -> tuple[Job, list[Outcome], tuple[Effect, ...], dict[TaskId, Branch]]:
+    """*events* one after the other: the job, what each did, all effects in order, the branches changed."""
+    outcomes: list[Outcome] = []
+    effects: list[Effect] = []
+    changed: dict[TaskId, Branch] = {}
+    for event in events:
+        named = event.task if isinstance(event, TaskEvent) else None
+        branch = None if named is None else changed.get(named, branches.get(named))
+        outcome = transition(job, event, now, branch)
+        outcomes.append(outcome)
+        if isinstance(outcome, Moved):
+            job = outcome.job
+            effects.extend(outcome.effects)
+            changed.update((b.task.id, b) for b in outcome.branches)
+    return job, outcomes, tuple(effects), changed
+
+
+__all__ = ["Ignored", "Moved", "Outcome", "fold", "replay", "transition"]

@@ -1,0 +1,192 @@
+"""What a job is. Values only: frozen, serialisable; user data stays encoded and is never altered."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from avtomatika.kernel.ids import JobId, TaskId
+from avtomatika.kernel.time import Instant, Span
+
+NULL: Final = Raw(b"null")
+"""No value. JSON null and absence are the same for results, data of tasks and details."""
+
+Data = Mapping[str, Raw]
+"""A JSON object whose members are kept as the bytes they arrived in."""
+
+
+class Value(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """Root of every stored value: tagged, so that unions decode, and open to fields of later versions."""
+
+
+class Verdict(StrEnum):
+    """How a job ended."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    QUARANTINED = "quarantined"
+
+
+class Status(StrEnum):
+    """Where a job stands, in the words of the public API (protocol facts 1.3)."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    WAITING_FOR_WORKER = "waiting_for_worker"
+    WAITING_FOR_PARALLEL_TASKS = "waiting_for_parallel_tasks"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    QUARANTINED = "quarantined"
+
+
+class OnFailure(StrEnum):
+    """What the final failure of one branch does to a fan-out."""
+
+    FAIL = "fail"
+    COLLECT = "collect"
+
+
+class Failure(Value, frozen=True):
+    """Why something did not work, in the words of whoever saw it."""
+
+    code: str
+    message: str
+    task: TaskId | None = None
+    details: Raw = NULL
+
+
+class Policy(Value, frozen=True):
+    """Limits of one job, captured at submission: a changed setting never alters a running job."""
+
+    handler_retries: int = 3
+    task_retries: int = 3
+    max_deliveries: int = 5
+    max_steps: int = 100
+    execution_timeout: Span = Span(300_000)
+    dispatch_timeout: Span | None = None
+    result_timeout: Span | None = None
+    backoff_first: Span = Span(1_000)
+    backoff_most: Span = Span(300_000)
+
+
+class Order(Value, frozen=True):
+    """What a handler asks a worker to do, and what a worker must offer to get it."""
+
+    skill: str
+    params: Raw = Raw(b"{}")
+    skill_version: str | None = None
+    skill_type: str | None = None
+    strategy: str = "default"
+    max_cost: float | None = None
+    priority: float = 0.0
+    execution_timeout: Span | None = None
+    dispatch_timeout: Span | None = None
+    result_timeout: Span | None = None
+    retries: int | None = None
+
+
+class Task(Value, frozen=True):
+    """An order that was given out. `attempt` counts the retries that the rules granted, from 1."""
+
+    id: TaskId
+    order: Order
+    execution_timeout: Span
+    attempt: int = 1
+    dispatch_due: Instant | None = None
+    result_due: Instant | None = None
+    accepted: bool = False
+
+
+class Report(Value, frozen=True):
+    """What came of a task: the status word, the data, and the failure if it was one."""
+
+    status: str
+    worker: str = ""
+    data: Raw = NULL
+    failure: Failure | None = None
+
+
+class Branch(Value, frozen=True):
+    """One task of a fan-out, kept as a record of its own beside the job. `report` once it has ended."""
+
+    task: Task
+    report: Report | None = None
+
+
+class Ready(Value, frozen=True):
+    """A handler must run for the current state. `gathered` names the fan-out that it aggregates."""
+
+    attempt: int = 1
+    gathered: int | None = None
+
+
+class Waiting(Value, frozen=True):
+    """One task is out."""
+
+    task: Task
+    transitions: dict[str, str]
+
+
+class Gathering(Value, frozen=True):
+    """A fan-out is out: branches `0 … width-1` of version `opened`, of which `left` have not ended."""
+
+    opened: int
+    width: int
+    left: int
+    then: str
+    on_failure: OnFailure = OnFailure.FAIL
+    transitions: dict[str, str] = {}
+
+
+class Done(Value, frozen=True):
+    """The job is over, for ever."""
+
+    verdict: Verdict
+    result: Raw = NULL
+
+
+Phase = Ready | Waiting | Gathering | Done
+
+
+class Job(Value, frozen=True):
+    """One run of a blueprint. `version` counts its moves: the comparand of commits, the source of names."""
+
+    id: JobId
+    blueprint: str
+    edition: str
+    state: str
+    phase: Phase
+    policy: Policy
+    created: Instant
+    updated: Instant
+    client: str = ""
+    webhook_url: str | None = None
+    tracing: dict[str, str] = {}
+    version: int = 0
+    steps: int = 0
+    input: Data = {}
+    history: Data = {}
+    last: Raw = NULL
+    failure: Failure | None = None
+
+    @property
+    def over(self) -> bool:
+        """True when no event can move the job any more."""
+        return isinstance(self.phase, Done)
+
+    @property
+    def status(self) -> Status:
+        """Where the job stands."""
+        match self.phase:
+            case Ready():
+                return Status.PENDING if self.version == 1 else Status.RUNNING
+            case Waiting():
+                return Status.WAITING_FOR_WORKER
+            case Gathering():
+                return Status.WAITING_FOR_PARALLEL_TASKS
+            case Done(verdict=verdict):
+                return Status(verdict.value)

@@ -1,0 +1,94 @@
+"""How a job moves: the few steps that every rule is made of."""
+
+import msgspec
+from msgspec import Raw
+
+from avtomatika.kernel.effects import CloseBranches, Effect, RunHandler, StopRun, WithdrawTask
+from avtomatika.kernel.ids import task_id
+from avtomatika.kernel.model import (
+    NULL,
+    Branch,
+    Done,
+    Failure,
+    Gathering,
+    Job,
+    Phase,
+    Ready,
+    Verdict,
+    Waiting,
+)
+from avtomatika.kernel.time import Instant
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """The job after the event, what the outside must do, and the branches that changed."""
+
+    job: Job
+    effects: tuple[Effect, ...] = ()
+    branches: tuple[Branch, ...] = ()
+
+
+class Ignored(msgspec.Struct, frozen=True):
+    """The event changes nothing, and why: a designed answer, not an error."""
+
+    reason: str
+
+
+Outcome = Moved | Ignored
+
+LOOP = "LOOP_DETECTED"
+CANCELLED = "CANCELLED"
+
+
+def move(job: Job, now: Instant, phase: Phase, *effects: Effect, branches: tuple[Branch, ...] = ()) -> Moved:
+    """The job one version on, in *phase*."""
+    moved = msgspec.structs.replace(job, phase=phase, version=job.version + 1, updated=now)
+    return Moved(moved, effects, branches)
+
+
+def enter(job: Job, now: Instant, state: str, *effects: Effect, gathered: int | None = None) -> Moved:
+    """The job in *state* with its handler due, or failed when it has taken more steps than it may."""
+    if job.steps >= job.policy.max_steps:
+        message = f"The job took more than {job.policy.max_steps} steps: a loop is suspected."
+        return finish(job, now, Verdict.FAILED, *effects, failure=Failure(code=LOOP, message=message))
+    entered = msgspec.structs.replace(job, state=state, steps=job.steps + 1)
+    return run(entered, now, Ready(gathered=gathered), now, *effects)
+
+
+def run(job: Job, now: Instant, phase: Ready, at: Instant, *effects: Effect) -> Moved:
+    """The job with its handler due at *at*."""
+    due = RunHandler(job.id, job.version + 1, job.blueprint, job.edition, at)
+    return move(job, now, phase, *effects, due)
+
+
+def finish(
+    job: Job,
+    now: Instant,
+    verdict: Verdict,
+    *effects: Effect,
+    result: Raw = NULL,
+    failure: Failure | None = None,
+) -> Moved:
+    """The job over, with nothing of it left outside."""
+    over = msgspec.structs.replace(job, failure=failure or job.failure)
+    return move(over, now, Done(verdict, result), *effects, *withdrawal(job))
+
+
+def withdrawal(job: Job) -> tuple[Effect, ...]:
+    """The effects that take back whatever the job's phase has put outside."""
+    match job.phase:
+        case Ready(gathered=gathered):
+            closed = () if gathered is None else (CloseBranches(job.id, gathered),)
+            return (StopRun(job.id, job.version), *closed)
+        case Waiting(task=task):
+            return (WithdrawTask(job.id, task.id),)
+        case Gathering() as gathering:
+            return withdraw_branches(job, gathering)
+        case Done():
+            return ()
+
+
+def withdraw_branches(job: Job, gathering: Gathering) -> tuple[Effect, ...]:
+    """The effects that take back every branch of a fan-out and forget its records."""
+    tasks = (task_id(job.id, gathering.opened, n) for n in range(gathering.width))
+    return (*(WithdrawTask(job.id, task) for task in tasks), CloseBranches(job.id, gathering.opened))

@@ -1,0 +1,152 @@
+"""A task was given out, taken, reported or lost. The same judgement serves single tasks and branches."""
+
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from avtomatika.kernel.decisions import Dispatch
+from avtomatika.kernel.effects import Effect, OfferTask, StartTimer, StopTimer, WithdrawTask
+from avtomatika.kernel.events import Deadline, TaskAbandoned, TaskAccepted
+from avtomatika.kernel.ids import TaskId, task_id
+from avtomatika.kernel.model import Data, Failure, Job, Order, Policy, Report, Task, Verdict, Waiting
+from avtomatika.kernel.progress import Ignored, Moved, Outcome, enter, finish, move
+from avtomatika.kernel.retry import TIMEOUT, TRANSIENT, Remedy, backoff, remedy
+from avtomatika.kernel.time import Instant, after
+
+FAILURE: Final = "failure"
+CANCELLED: Final = "cancelled"
+TIMEOUT_STATUS: Final = "timeout"
+NOT_OPEN: Final = Ignored("stale_task")
+
+
+def dispatch(job: Job, decision: Dispatch, now: Instant, over: tuple[Effect, ...]) -> Moved:
+    """The order out as one task, the job waiting for it."""
+    task = new_task(job.policy, decision.order, task_id(job.id, job.version + 1, 0), now)
+    return move(job, now, Waiting(task, decision.transitions), *over, *offer(job, task, now))
+
+
+def new_task(policy: Policy, order: Order, name: TaskId, now: Instant) -> Task:
+    """The first attempt of *order*, with the limits it names or else those of the policy."""
+    waiting = order.dispatch_timeout or policy.dispatch_timeout
+    whole = order.result_timeout or policy.result_timeout
+    return Task(
+        id=name,
+        order=order,
+        execution_timeout=order.execution_timeout or policy.execution_timeout,
+        dispatch_due=None if waiting is None else after(now, waiting),
+        result_due=None if whole is None else after(now, whole),
+    )
+
+
+def offer(job: Job, task: Task, at: Instant) -> tuple[Effect, ...]:
+    """The effects that put *task* before the workers at *at*, with the timers it needs."""
+    limits = ((Deadline.DISPATCH, task.dispatch_due), (Deadline.RESULT, task.result_due))
+    timers = (StartTimer(job.id, task.id, task.attempt, kind, due) for kind, due in limits if due is not None)
+    return (OfferTask(job.id, task, at), *timers)
+
+
+def accepted(job: Job, phase: Waiting, event: TaskAccepted, now: Instant) -> Outcome:
+    """The task marked as taken: its limit for waiting no longer counts."""
+    if phase.task.accepted:
+        return Ignored("already_accepted")
+    task = msgspec.structs.replace(phase.task, accepted=True)
+    stop = StopTimer(job.id, task.id, Deadline.DISPATCH)
+    return move(job, now, msgspec.structs.replace(phase, task=task), stop)
+
+
+def reported(job: Job, phase: Waiting, report: Report, now: Instant) -> Outcome:
+    """The task retried, or the job moved on by the status that it ended with."""
+    retry = next_attempt(job, phase.task, report, now)
+    if retry is not None:
+        task, at = retry
+        waiting = msgspec.structs.replace(phase, task=task)
+        withdrawn = WithdrawTask(job.id, task.id)
+        noted = msgspec.structs.replace(job, failure=report.failure)
+        return move(noted, now, waiting, withdrawn, *offer(noted, task, at))
+    return follow(merge(job, report), now, report, phase.transitions, WithdrawTask(job.id, phase.task.id))
+
+
+def next_attempt(job: Job, task: Task, report: Report, now: Instant) -> tuple[Task, Instant] | None:
+    """The next attempt of *task* and when it may be taken, or None when the report is final."""
+    if report.status != FAILURE or report.failure is None:
+        return None
+    if remedy(report.failure.code) is not Remedy.RETRY:
+        return None
+    retries = job.policy.task_retries if task.order.retries is None else task.order.retries
+    if task.attempt > retries:
+        return None
+    at = after(now, backoff(job.policy, task.attempt, task.id))
+    if task.result_due is not None and at >= task.result_due:
+        return None
+    waited = task.order.dispatch_timeout or job.policy.dispatch_timeout
+    due = None if waited is None else after(at, waited)
+    again = msgspec.structs.replace(task, attempt=task.attempt + 1, dispatch_due=due, accepted=False)
+    return again, at
+
+
+def follow(job: Job, now: Instant, report: Report, transitions: dict[str, str], *effects: Effect) -> Moved:
+    """The job in the state that *transitions* names for the report, or over when they name none.
+
+    A time-out follows `timeout`, else `failure`; a failure without transition ends the job by its code.
+    """
+    noted = job if report.failure is None else msgspec.structs.replace(job, failure=report.failure)
+    status = report.status
+    target = transitions.get(status)
+    if target is None and status == TIMEOUT_STATUS:
+        target = transitions.get(FAILURE)
+    if target is not None:
+        return enter(noted, now, target, *effects)
+    if status == CANCELLED:
+        return finish(noted, now, Verdict.CANCELLED, *effects)
+    if report.failure is None:
+        message = f"No transition is given for the status '{status}' in state '{job.state}'."
+        failure = Failure(code="UNHANDLED_STATUS", message=message)
+        return finish(noted, now, Verdict.FAILED, *effects, failure=failure)
+    return finish(noted, now, verdict(report), *effects)
+
+
+def verdict(report: Report) -> Verdict:
+    """How a job ends by a failure that no transition handles."""
+    if report.status == TIMEOUT_STATUS:
+        return Verdict.FAILED
+    code = TRANSIENT if report.failure is None else report.failure.code
+    return Verdict.FAILED if remedy(code) is Remedy.FAIL else Verdict.QUARANTINED
+
+
+def merge(job: Job, report: Report) -> Job:
+    """The job with the data of a report that is neither failure nor cancellation laid over its history."""
+    if report.failure is not None or report.status == CANCELLED:
+        return job
+    members = members_of(report.data)
+    if not members:
+        return msgspec.structs.replace(job, last=report.data)
+    return msgspec.structs.replace(job, last=report.data, history={**job.history, **members})
+
+
+def members_of(data: Raw) -> Data:
+    """The members of a JSON object, each still encoded; none for any other value."""
+    if bytes(data).lstrip()[:1] != b"{":
+        return {}
+    return _MEMBERS.decode(data)
+
+
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, Raw])
+
+
+def lost(task: Task, event: TaskAbandoned) -> Report:
+    """The report that stands in for workers that took the task and were not heard of again."""
+    message = f"The task was handed out {event.deliveries - 1} times and no worker reported."
+    return Report(status=FAILURE, failure=Failure(code="PERMANENT_ERROR", message=message, task=task.id))
+
+
+def timed_out(task: Task, deadline: Deadline) -> Report:
+    """The report that stands in for a task that ran out of time. Only work that is begun is worth a retry."""
+    words = {
+        Deadline.DISPATCH: "no worker took it in time",
+        Deadline.EXECUTION: "it was worked on for longer than allowed",
+        Deadline.RESULT: "its result did not come in time",
+    }
+    failure = Failure(code=TIMEOUT, message=f"The task timed out: {words[deadline]}.", task=task.id)
+    status = FAILURE if deadline is Deadline.EXECUTION else TIMEOUT_STATUS
+    return Report(status=status, failure=failure)

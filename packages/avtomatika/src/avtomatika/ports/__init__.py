@@ -1,0 +1,1 @@
+"""What the system asks of the world: Protocols, their values and their errors."""

@@ -1,0 +1,61 @@
+"""The live part of a store in memory: unfinished jobs, their branches, and all messages."""
+
+from collections.abc import Callable, Sequence
+
+from avtomatika.kernel.ids import JobId, TaskId, opened_by
+from avtomatika.kernel.model import Branch, Job
+from avtomatika.ports.store import Commit
+from avtomatika.stores.queue import MessageTable
+
+
+class Image:
+    """What a process needs to know to go on. It changes only by whole commits and by leases."""
+
+    def __init__(self, tokens: Callable[[], str]) -> None:
+        self.jobs: dict[JobId, Job] = {}
+        self.messages = MessageTable(tokens)
+        self._branches: dict[JobId, dict[TaskId, Branch]] = {}
+
+    def apply(self, commit: Commit) -> None:
+        """The commit, which was checked before, has happened."""
+        for lease in commit.ack:
+            self.messages.remove(lease.message.id)
+        for message_id in commit.drop:
+            self.messages.remove(message_id)
+        for message in commit.send:
+            self.messages.put(message)
+        for lease in commit.take:
+            self.messages.put(lease.message, lease)
+        if commit.job is not None:
+            self._keep(commit.job, commit)
+
+    def put_branch(self, job: JobId, branch: Branch) -> None:
+        """The record is there, in place of an earlier one of the same task."""
+        self._branches.setdefault(job, {})[branch.task.id] = branch
+
+    def branch(self, job: JobId, task: TaskId) -> Branch | None:
+        """The record of one branch, or None."""
+        return self._branches.get(job, {}).get(task)
+
+    def branches(self, job: JobId, opened: int) -> Sequence[Branch]:
+        """The records of one fan-out, in the order of the orders."""
+        found = [(opened_by(task), branch) for task, branch in self._branches.get(job, {}).items()]
+        return [branch for (_, version, _), branch in sorted(found, key=_index) if version == opened]
+
+    def _keep(self, job: Job, commit: Commit) -> None:
+        if job.over:
+            self.jobs.pop(job.id, None)
+            self._branches.pop(job.id, None)
+            return
+        self.jobs[job.id] = job
+        for branch in commit.branches:
+            self.put_branch(job.id, branch)
+        if commit.close:
+            kept = {
+                t: b for t, b in self._branches.get(job.id, {}).items() if opened_by(t)[1] not in commit.close
+            }
+            self._branches[job.id] = kept
+
+
+def _index(item: tuple[tuple[JobId, int, int], Branch]) -> int:
+    return item[0][2]
