@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from io import BytesIO
 from ssl import SSLContext
 from typing import Final, NamedTuple, NoReturn
 from urllib.parse import urlencode
@@ -50,6 +51,7 @@ from rxon.vocabulary import (
 __all__ = ["HttpTransport"]
 
 MAX_BATCH_BYTES: Final = 512 * 1024  # below the smallest usual limit for a request body
+LARGE_BODY: Final = 1024 * 1024  # aiohttp sends more than this in pieces only from a stream
 POLL_GRACE: Final = 5.0
 DEFAULT_POLL_TIMEOUT: Final = 30.0
 
@@ -220,7 +222,7 @@ class HttpTransport:
             async with self._session.request(
                 method,
                 url,
-                data=body,
+                data=body if body is None or len(body) < LARGE_BODY else BytesIO(body),
                 headers=self._headers,
                 timeout=limit,
                 ssl=self._ssl if self._ssl is not None else True,

@@ -1,0 +1,60 @@
+"""A real HTTP server with an orchestrator behind it that tests control."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiohttp import web
+
+from rxon.http.server import add_routes
+from rxon.testing.gateway import MemoryGateway
+from rxon.transport import WorkerGateway
+
+
+class Server:
+    """An orchestrator that can be stopped and started again on the same port."""
+
+    def __init__(self, gateway: WorkerGateway) -> None:
+        self.gateway = gateway
+        self.port = 0
+        self.paths: list[str] = []
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        app = web.Application(middlewares=[self._record])
+        add_routes(app, lambda _: self.gateway)
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    @web.middleware
+    async def _record(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        self.paths.append(f"{request.method} {request.path}")
+        return await handler(request)
+
+
+@pytest.fixture
+async def gateway() -> MemoryGateway:
+    return MemoryGateway()
+
+
+@pytest.fixture
+async def server(gateway: MemoryGateway) -> AsyncIterator[Server]:
+    server = Server(gateway)
+    await server.start()
+    yield server
+    await server.stop()
+    await asyncio.sleep(0)
