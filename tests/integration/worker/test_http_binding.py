@@ -133,14 +133,9 @@ async def test_a_batch_of_results_has_an_answer_for_each(
     ],
 )
 async def test_refusals_have_text_code_and_version(
-    http: aiohttp.ClientSession,
-    method: str,
-    path: str,
-    body: bytes,
-    status: int,
-    code: str,
-    field: str | None,
+    http: aiohttp.ClientSession, call: str, body: bytes, status: int, code: str, field: str | None
 ) -> None:
+    method, path = call.split()
     async with http.request(method, path, data=io.BytesIO(body)) as response:
         answer = await response.json()
     assert (response.status, answer["code"], answer.get("field")) == (status, code, field)
