@@ -16,8 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -146,11 +147,31 @@ def read_stamp() -> dict[str, str]:
     return found if isinstance(found, dict) and PYTHON.exists() else {}
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """No other dev.py of this checkout makes .venv meanwhile (on Windows there is no such guard)."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with (ROOT / ".venv.guard").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)  # the system lets go of it if we die
+        yield
+
+
 def ensure_environment() -> None:
     """.venv holds the locked versions and the three packages in editable form."""
-    wanted, found = wanted_stamp(), read_stamp()
-    if found == wanted:
+    if read_stamp() == wanted_stamp():
         return
+    with alone():
+        wanted, found = wanted_stamp(), read_stamp()
+        if found != wanted:
+            make_environment(wanted, found)
+
+
+def make_environment(wanted: dict[str, str], found: dict[str, str]) -> None:
+    """.venv is what is wanted, and says so in its stamp; what was found is kept where it fits."""
     began = time.monotonic()
     print("making .venv (only after changes of the lock, a pyproject.toml, or Python)", flush=True)
     STAMP.unlink(missing_ok=True)
@@ -357,9 +378,9 @@ def test(args: Sequence[str]) -> int:
     """Run `check`, then every other suite under tests/ but those that are run on demand (chaos, perf)."""
     began = time.monotonic()
     outcomes = run_check()
-    together, alone = suites()
+    together, one_by_one = suites()
     outcomes.append(run_suite("parallel suites", together, "-n", str(min(8, os.cpu_count() or 1)), *args))
-    outcomes.append(run_suite("serial suites", alone, *args))
+    outcomes.append(run_suite("serial suites", one_by_one, *args))
     for outcome in outcomes:
         report(outcome)
     return verdict(outcomes, began)
