@@ -20,6 +20,10 @@ class SystemClock:
         self._floor = max(self._floor, time.time_ns() // 1_000_000)
         return Instant(self._floor)
 
+    def never_before(self, floor: Instant) -> None:
+        """No answer will be earlier than *floor*: the clock of a host may have been set back."""
+        self._floor = max(self._floor, floor)
+
     async def sleep_until(self, when: Instant) -> None:
         """Returns when the clock shows *when* or later."""
         await asyncio.sleep(max(0, when - self.now()) / 1_000)

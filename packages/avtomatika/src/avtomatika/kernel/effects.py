@@ -29,6 +29,7 @@ class OfferTask(Value, frozen=True):
     job: JobId
     task: Task
     at: Instant
+    tracing: dict[str, str] = {}
 
 
 class WithdrawTask(Value, frozen=True):

@@ -10,7 +10,7 @@ from avtomatika.kernel.effects import CloseBranches, Effect, StopRun
 from avtomatika.kernel.events import Decided, HandlerCrashed, RunAbandoned
 from avtomatika.kernel.model import NULL, Failure, Job, Ready, Verdict
 from avtomatika.kernel.progress import Ignored, Outcome, enter, finish, run
-from avtomatika.kernel.retry import backoff
+from avtomatika.kernel.retry import Remedy, backoff, remedy
 from avtomatika.kernel.rules.fanout import fan_out
 from avtomatika.kernel.rules.task import dispatch
 from avtomatika.kernel.time import Instant, after
@@ -51,7 +51,7 @@ def crashed(job: Job, event: HandlerCrashed, now: Instant) -> Outcome:
         return STALE
     attempt = job.phase.attempt
     noted = msgspec.structs.replace(job, failure=event.failure)
-    if attempt > job.policy.handler_retries:
+    if attempt > job.policy.handler_retries or remedy(event.failure.code) is not Remedy.RETRY:
         return finish(noted, now, Verdict.QUARANTINED)
     at = after(now, backoff(job.policy, attempt, f"{job.id}/{job.version}"))
     again = msgspec.structs.replace(job.phase, attempt=attempt + 1)

@@ -8,7 +8,7 @@ from msgspec import Raw
 from avtomatika.kernel.decisions import Dispatch
 from avtomatika.kernel.effects import Effect, OfferTask, StartTimer, StopTimer, WithdrawTask
 from avtomatika.kernel.events import Deadline, TaskAbandoned, TaskAccepted
-from avtomatika.kernel.ids import TaskId, task_id
+from avtomatika.kernel.ids import JobId, TaskId, task_id
 from avtomatika.kernel.model import Data, Failure, Job, Order, Policy, Report, Task, Verdict, Waiting
 from avtomatika.kernel.progress import Ignored, Moved, Outcome, enter, finish, move
 from avtomatika.kernel.retry import TIMEOUT, TRANSIENT, Remedy, backoff, remedy
@@ -43,7 +43,12 @@ def offer(job: Job, task: Task, at: Instant) -> tuple[Effect, ...]:
     """The effects that put *task* before the workers at *at*, with the timers it needs."""
     limits = ((Deadline.DISPATCH, task.dispatch_due), (Deadline.RESULT, task.result_due))
     timers = (StartTimer(job.id, task.id, task.attempt, kind, due) for kind, due in limits if due is not None)
-    return (OfferTask(job.id, task, at), *timers)
+    return (OfferTask(job.id, task, at, job.tracing), *timers)
+
+
+def execution_timer(job: JobId, task: Task, now: Instant) -> StartTimer:
+    """The timer of a task that a worker takes at *now*."""
+    return StartTimer(job, task.id, task.attempt, Deadline.EXECUTION, after(now, task.execution_timeout))
 
 
 def accepted(job: Job, phase: Waiting, event: TaskAccepted, now: Instant) -> Outcome:

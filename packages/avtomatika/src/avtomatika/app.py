@@ -1,0 +1,171 @@
+"""The composition root: from settings to a node that runs."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from avtomatika import observe
+from avtomatika.blueprints.blueprint import Blueprint
+from avtomatika.blueprints.client import ClientConfig
+from avtomatika.clock import SystemClock, SystemNames
+from avtomatika.commands.access import Access
+from avtomatika.commands.apply import Writer, WriterPolicy
+from avtomatika.commands.control import Control
+from avtomatika.commands.decide import Decider
+from avtomatika.commands.gateway import Gateway
+from avtomatika.commands.offers import Offers
+from avtomatika.commands.presence import Presence
+from avtomatika.commands.queries import Queries
+from avtomatika.commands.results import Results
+from avtomatika.commands.submit import Submit
+from avtomatika.errors import ConfigError
+from avtomatika.http.client_api import ClientApi
+from avtomatika.http.middleware import error_middleware
+from avtomatika.http.public_api import PublicApi
+from avtomatika.http.routes import add_routes
+from avtomatika.ports.store import Store
+from avtomatika.services.duties import Sweeper, consumers
+from avtomatika.services.supervisor import Supervisor
+from avtomatika.settings import Settings
+from avtomatika.stores.memory import MemoryStore
+from avtomatika.stores.registry import MemoryRegistry
+from avtomatika.stores.sql.sqlite import SqliteStore
+
+DEFAULT_CLIENT: Final = ClientConfig(id="default", plan="default")
+
+
+def application(settings: Settings) -> web.Application:
+    """An empty application with the limits and the error answers of ours."""
+    names = SystemNames()
+    return web.Application(
+        client_max_size=settings.http.max_body, middlewares=(error_middleware(names.token),)
+    )
+
+
+class Node:
+    """One running orchestrator: its store open, its duties at work, its API listening."""
+
+    def __init__(self, settings: Settings, blueprints: Sequence[Blueprint], app: web.Application) -> None:
+        for blueprint in blueprints:
+            blueprint.validate()
+        self.settings = settings
+        self.app = app
+        self.supervisor = Supervisor()
+        self._blueprints = blueprints
+        self._clock = SystemClock()
+        self._names = SystemNames()
+        self._ready = False
+        self._runner: web.AppRunner | None = None
+        self._store: Store | None = None
+        self._offers: Offers | None = None
+        self.address: tuple[str, int] | None = None
+
+    async def start(self) -> None:
+        """The node accepts jobs. Raises ConfigError, StorageBroken, OSError when the port is taken."""
+        store = open_store(self.settings, self._clock, self._names, self.supervisor)
+        self._store = store
+        try:
+            self._assemble(store)
+            await self._listen()
+        except BaseException:
+            await self.stop()
+            raise
+        self._ready = True
+        observe.event("node.started", address=self.address, storage=store.durability.backend)
+
+    def _assemble(self, store: Store) -> None:
+        settings, clock, names, spawn = self.settings, self._clock, self._names, self.supervisor.spawn
+        access = _access(settings)
+        decider = Decider(self._blueprints, access.client_of)
+        policy = WriterPolicy(run_lease=settings.run_lease)
+        writer = Writer(
+            store, decider, clock=clock, names=names, spawn=spawn, node=settings.instance, policy=policy
+        )
+        offers = self._offers = Offers(store, writer, clock, settings.task_lease)
+        queries = Queries(store, clock)
+        gateway = Gateway(
+            access=access,
+            presence=Presence(MemoryRegistry(), clock, settings.worker_ttl),
+            offers=offers,
+            results=Results(store, writer, clock),
+            store=store,
+            clock=clock,
+            longest_poll=settings.longest_poll,
+        )
+        client = ClientApi(
+            access=access,
+            submit=Submit(writer, clock, names, settings.policy),
+            queries=queries,
+            control=Control(writer, queries),
+            clock=clock,
+            detailed=settings.http.detailed,
+        )
+        add_routes(
+            self.app,
+            public=PublicApi(store.durability, lambda: self._ready),
+            client=client if settings.http.client_api else None,
+            gateway=gateway,
+            blueprints=self._blueprints,
+            prefix=settings.http.prefix,
+        )
+        for consumer in consumers(
+            store=store,
+            writer=writer,
+            clock=clock,
+            spawn=spawn,
+            node=settings.instance,
+            editions=decider.editions,
+            run_lease=settings.run_lease,
+            width=settings.width,
+        ):
+            self.supervisor.start_duty(consumer.name, consumer.run)
+        self.supervisor.start_duty("offers", offers.serve_for_ever)
+        self.supervisor.start_duty("sweeper", Sweeper(store, clock, settings.keep_finished).run)
+
+    async def _listen(self) -> None:
+        self._runner = web.AppRunner(self.app, access_log=None, handler_cancellation=True, shutdown_timeout=5)
+        await self._runner.setup()
+        http = self.settings.http
+        site = web.TCPSite(self._runner, http.host, http.port, backlog=1_024)
+        await site.start()
+        host, port, *_ = self._runner.addresses[0]
+        self.address = (host, port)
+
+    async def stop(self) -> None:
+        """Drained: parked polls are answered, running work is finished, the store is closed."""
+        self._ready = False
+        if self._offers is not None:
+            self._offers.close()
+        await self.supervisor.stop_duties()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        await self.supervisor.drain(self.settings.drain)
+        if self._store is not None:
+            await self._store.close()
+            self._store = None
+        observe.event("node.stopped", instance=self.settings.instance)
+
+    async def failed(self) -> BaseException:
+        """Returns when the node cannot go on, with the reason."""
+        return await asyncio.shield(self.supervisor.failure())
+
+
+def open_store(settings: Settings, clock: SystemClock, names: SystemNames, supervisor: Supervisor) -> Store:
+    """The store that `STORAGE_URL` names. Raises ConfigError for one that there is not, StorageBroken."""
+    scheme, _, rest = settings.storage_url.partition("://")
+    if scheme == "memory":
+        return MemoryStore(now=clock.now, tokens=names.token)
+    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        store = SqliteStore(Path(rest[1:]), now=clock.now, tokens=names.token, broken=supervisor.fail)
+        clock.never_before(store.clock_floor)
+        return store
+    raise ConfigError(f"STORAGE_URL: there is no storage '{scheme}://'; use sqlite:///PATH or memory://.")
+
+
+def _access(settings: Settings) -> Access:
+    clients = () if settings.client_token is None else ((settings.client_token, DEFAULT_CLIENT),)
+    return Access(clients, worker_token=settings.worker_token)

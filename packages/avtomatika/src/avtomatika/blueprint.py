@@ -1,0 +1,5 @@
+"""Blueprints, under the path that programs import them from."""
+
+from avtomatika.blueprints.blueprint import Blueprint, StateMachineBlueprint
+
+__all__ = ["Blueprint", "StateMachineBlueprint"]

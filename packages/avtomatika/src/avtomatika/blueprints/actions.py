@@ -1,0 +1,191 @@
+"""What a handler can ask for. One request a run: the decision that comes out of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from avtomatika.errors import HandlerError
+from avtomatika.kernel.decisions import Decision, Dispatch, FanOut, GoTo
+from avtomatika.kernel.model import OnFailure, Order
+from avtomatika.kernel.time import Span, seconds
+
+MAX_BRANCHES: Final = 10_000
+
+
+class ActionFactory:
+    """Given to a handler as `actions`. Exactly one action may be called in a run."""
+
+    def __init__(self) -> None:
+        self._decision: Decision | None = None
+
+    @property
+    def decision(self) -> Decision | None:
+        """What was asked for, or None."""
+        return self._decision
+
+    def go_to(self, state: str) -> None:
+        """The job enters *state* next."""
+        self._set(GoTo(_text("state", state)))
+
+    def transition_to(self, state: str) -> None:
+        """The spelling of 1.0b4 for `go_to`."""
+        self.go_to(state)
+
+    def dispatch_task(
+        self,
+        task_type: str,
+        params: Mapping[str, Any] | None = None,
+        transitions: Mapping[str, str] | None = None,
+        skill_version: str | None = None,
+        skill_type: str | None = None,
+        *,
+        dispatch_strategy: str = "default",
+        timeout_seconds: float | None = None,
+        dispatch_timeout_seconds: float | None = None,
+        result_timeout_seconds: float | None = None,
+        max_cost: float | None = None,
+        priority: float = 0.0,
+        resource_hint: Any = None,
+        retry: int | None = None,
+    ) -> None:
+        """A worker with the skill *task_type* is given the task; its status chooses the next state.
+
+        Time limits are in seconds: of execution, of waiting for a worker, and as a whole.
+        `retry` is how often a transient failure is tried again. `resource_hint` goes to the worker
+        within `params`.
+        """
+        given = dict(params or {})
+        if resource_hint is not None:
+            given["resource_hint"] = resource_hint
+        order = _order(
+            {
+                "type": task_type,
+                "params": given,
+                "skill_version": skill_version,
+                "skill_type": skill_type,
+                "dispatch_strategy": dispatch_strategy,
+                "timeout_seconds": timeout_seconds,
+                "dispatch_timeout_seconds": dispatch_timeout_seconds,
+                "result_timeout_seconds": result_timeout_seconds,
+                "max_cost": max_cost,
+                "priority": priority,
+                "retry": retry,
+            }
+        )
+        self._set(Dispatch(order, _transitions(transitions)))
+
+    def dispatch_parallel(
+        self,
+        tasks: Sequence[Mapping[str, Any]],
+        aggregate_into: str,
+        on_failure: str = "fail",
+        transitions: Mapping[str, str] | None = None,
+    ) -> None:
+        """Every task is given to a worker; when all have ended, *aggregate_into* runs once.
+
+        A task is a mapping with `type` (or `task_type`), `params` and the options of `dispatch_task`.
+        With `on_failure="fail"` the first final failure ends the wait, cancels the others, and follows
+        `transitions["failure"]` or fails the job; with `"collect"` failures are results like others.
+        """
+        if len(tasks) > MAX_BRANCHES:
+            raise HandlerError(f"A fan-out has at most {MAX_BRANCHES} branches, not {len(tasks)}.")
+        if on_failure not in tuple(OnFailure):
+            raise HandlerError(f"on_failure is 'fail' or 'collect', not {on_failure!r}.")
+        orders = tuple(_order(task) for task in tasks)
+        state = _text("aggregate_into", aggregate_into)
+        self._set(FanOut(orders, state, OnFailure(on_failure), _transitions(transitions)))
+
+    def _set(self, decision: Decision) -> None:
+        if self._decision is not None:
+            raise HandlerError(
+                "Cannot set multiple actions in the same step: "
+                f"{type(self._decision).__name__} was asked for, then {type(decision).__name__}."
+            )
+        self._decision = decision
+
+
+_OPTIONS: Final = frozenset(
+    {
+        "type",
+        "task_type",
+        "params",
+        "skill_version",
+        "skill_type",
+        "dispatch_strategy",
+        "timeout_seconds",
+        "dispatch_timeout_seconds",
+        "result_timeout_seconds",
+        "max_cost",
+        "priority",
+        "retry",
+    }
+)
+
+
+def _order(task: Mapping[str, Any]) -> Order:
+    unknown = sorted(set(task) - _OPTIONS)
+    if unknown:
+        raise HandlerError(f"A task has no option {', '.join(unknown)}.")
+    skill = task.get("type") or task.get("task_type")
+    if skill is None:
+        raise HandlerError("A task needs a 'type' (or 'task_type').")
+    return Order(
+        skill=_text("type", skill),
+        params=_encoded(task.get("params") or {}),
+        skill_version=task.get("skill_version"),
+        skill_type=task.get("skill_type"),
+        strategy=task.get("dispatch_strategy") or "default",
+        max_cost=_number(task, "max_cost"),
+        priority=_number(task, "priority") or 0.0,
+        execution_timeout=_span(task, "timeout_seconds"),
+        dispatch_timeout=_span(task, "dispatch_timeout_seconds"),
+        result_timeout=_span(task, "result_timeout_seconds"),
+        retries=_retries(task.get("retry")),
+    )
+
+
+def _encoded(params: Mapping[str, Any]) -> Raw:
+    try:
+        return Raw(msgspec.json.encode(dict(params)))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise HandlerError(f"The params of a task must be JSON: {error}") from error
+
+
+def _transitions(given: Mapping[str, str] | None) -> dict[str, str]:
+    return {
+        _text("transitions", status): _text("transitions", state) for status, state in (given or {}).items()
+    }
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise HandlerError(f"{name} must be a text that is not empty, not {value!r}.")
+    return value
+
+
+def _number(task: Mapping[str, Any], name: str) -> float | None:
+    value = task.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        raise HandlerError(f"{name} must be a number, not {value!r}.")
+    return float(value)
+
+
+def _span(task: Mapping[str, Any], name: str) -> Span | None:
+    value = _number(task, name)
+    if value is None:
+        return None
+    if not 0 < value < 10**10:
+        raise HandlerError(f"{name} must be a positive number of seconds, not {value!r}.")
+    return seconds(value)
+
+
+def _retries(value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise HandlerError(f"retry must be a whole number from 0, not {value!r}.")
+    return value

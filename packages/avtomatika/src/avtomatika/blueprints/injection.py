@@ -1,0 +1,60 @@
+"""Which arguments a handler gets: by name, decided once when it is registered (feature A2)."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from avtomatika.blueprints.context import JobContext
+from avtomatika.errors import BlueprintError, HandlerError
+
+CONTEXT_NAMES: Final = frozenset(JobContext.__dataclass_fields__)
+_REFUSED: Final = (inspect.Parameter.POSITIONAL_ONLY,)
+_OPEN: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+class Handler(msgspec.Struct, frozen=True):
+    """A function of the user with the names of its arguments, and which of those have defaults."""
+
+    function: Callable[..., Any]
+    names: tuple[str, ...]
+    optional: frozenset[str]
+    is_async: bool
+
+
+def handler_of(function: Callable[..., Any]) -> Handler:
+    """The function as a handler. Raises BlueprintError when its arguments cannot be given by name."""
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.kind not in _OPEN]
+    refused = [p.name for p in parameters if p.kind in _REFUSED]
+    if refused:
+        raise BlueprintError(f"Arguments are given by name; {', '.join(refused)} cannot be.")
+    return Handler(
+        function=function,
+        names=tuple(p.name for p in parameters),
+        optional=frozenset(p.name for p in parameters if p.default is not p.empty),
+        is_async=inspect.iscoroutinefunction(function),
+    )
+
+
+def arguments(handler: Handler, context: JobContext) -> dict[str, Any]:
+    """The arguments of a call: the job's own names, then keys of the history, then of the input.
+
+    Raises HandlerError that names the argument which nothing provides.
+    """
+    given: dict[str, Any] = {}
+    for name in handler.names:
+        if name == "context":
+            given[name] = context
+        elif name in CONTEXT_NAMES:
+            given[name] = getattr(context, name)
+        elif name in context.state_history:
+            given[name] = context.state_history[name]
+        elif name in context.initial_data:
+            given[name] = context.initial_data[name]
+        elif name not in handler.optional:
+            raise HandlerError(
+                f"Nothing provides the argument '{name}': it is no name of the job's, "
+                "no key of state_history and no key of initial_data."
+            )
+    return given

@@ -1,0 +1,126 @@
+"""One run of a handler: from a job and the branches it aggregates to the event that came of it."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from avtomatika.blueprints.actions import ActionFactory
+from avtomatika.blueprints.blueprint import Blueprint, verdict_of_name
+from avtomatika.blueprints.client import ClientConfig
+from avtomatika.blueprints.context import JobContext
+from avtomatika.blueprints.injection import Handler, arguments
+from avtomatika.errors import HandlerError
+from avtomatika.kernel.decisions import Decision, Finish
+from avtomatika.kernel.events import Decided, HandlerCrashed
+from avtomatika.kernel.model import NULL, Branch, Data, Failure, Job, Ready, Verdict
+from avtomatika.kernel.retry import BLUEPRINT
+
+HandlerEvent = Decided | HandlerCrashed
+
+RAISED = "HANDLER_ERROR"
+
+
+async def run_handler(
+    blueprint: Blueprint, job: Job, branches: Sequence[Branch], client: ClientConfig
+) -> HandlerEvent:
+    """What the handler of the job's state decided, or how it crashed. Raises only cancellation."""
+    try:
+        return await _run(blueprint, job, branches, client)
+    except HandlerError as error:
+        return HandlerCrashed(job.version, Failure(code=BLUEPRINT, message=error.message))
+    except Exception as error:
+        message = f"{type(error).__name__} in state '{job.state}': {error}"
+        return HandlerCrashed(job.version, Failure(code=RAISED, message=message))
+
+
+async def _run(
+    blueprint: Blueprint, job: Job, branches: Sequence[Branch], client: ClientConfig
+) -> HandlerEvent:
+    handler, ends = _handler(blueprint, job)
+    if handler is None:
+        return Decided(job.version, Finish(ends or Verdict.FAILED))
+    context = JobContext(
+        job_id=job.id,
+        current_state=job.state,
+        initial_data=_decoded(job.input),
+        state_history=_decoded(job.history),
+        actions=ActionFactory(),
+        client=client,
+        data_stores=blueprint.data_stores,
+        aggregation_results={branch.task.id: _result(job, branch) for branch in branches},
+        tracing_context=dict(job.tracing),
+        webhook_url=job.webhook_url,
+    )
+    returned = await _call(handler, arguments(handler, context))
+    value = _encoded("The value that a handler returns", returned)
+    decision = _decision(context.actions, job, ends, value)
+    return Decided(
+        version=job.version,
+        decision=decision,
+        input=_changed("initial_data", context.initial_data, job.input),
+        history=_changed("state_history", context.state_history, job.history),
+        returned=value if isinstance(job.phase, Ready) and job.phase.gathered is not None else NULL,
+    )
+
+
+def _handler(blueprint: Blueprint, job: Job) -> tuple[Handler | None, Verdict | None]:
+    aggregating = isinstance(job.phase, Ready) and job.phase.gathered is not None
+    aggregator = blueprint.aggregators.get(job.state)
+    state = blueprint.states.get(job.state)
+    if aggregator is not None and (aggregating or state is None):
+        return aggregator, None
+    if state is not None:
+        return state.handler, state.ends
+    ends = verdict_of_name(job.state)
+    if ends is None:
+        raise HandlerError(f"Blueprint '{blueprint.name}' has no state '{job.state}'.")
+    return None, ends
+
+
+async def _call(handler: Handler, given: Mapping[str, Any]) -> Any:
+    if handler.is_async:
+        return await handler.function(**given)
+    return await asyncio.to_thread(handler.function, **given)
+
+
+def _decision(actions: ActionFactory, job: Job, ends: Verdict | None, value: Raw) -> Decision:
+    if actions.decision is not None:
+        return actions.decision
+    if ends is None:
+        raise HandlerError(f"The handler of state '{job.state}' asked for no action, and it is no end state.")
+    return Finish(ends, value)
+
+
+def _decoded(data: Data) -> dict[str, Any]:
+    return {key: msgspec.json.decode(value) for key, value in data.items()}
+
+
+def _changed(name: str, after: Mapping[str, Any], before: Data) -> Data | None:
+    encoded = {key: _encoded(f"{name}[{key!r}]", value) for key, value in after.items()}
+    return None if encoded == before else encoded
+
+
+def _encoded(what: str, value: Any) -> Raw:
+    try:
+        return Raw(msgspec.json.encode(value))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise HandlerError(f"{what} must be JSON: {error}") from error
+
+
+def _result(job: Job, branch: Branch) -> dict[str, Any]:
+    report = branch.report
+    if report is None:
+        return {"job_id": job.id, "task_id": branch.task.id, "status": "unknown", "data": None, "error": None}
+    failure = report.failure
+    error = None if failure is None else {"code": failure.code, "message": failure.message}
+    return {
+        "job_id": job.id,
+        "task_id": branch.task.id,
+        "worker_id": report.worker,
+        "status": report.status,
+        "data": msgspec.json.decode(report.data),
+        "error": error,
+    }

@@ -1,0 +1,222 @@
+"""The one writer of jobs: load, decide, commit; on conflict decide again.
+
+Events for one job are taken in turn within a node: those that arrive while a commit is on its way are
+folded into the next one, so that a hot fan-in costs few commits and no conflicts. A move that makes a
+handler due runs it at once, for as long as the patience lasts, and folds its decision into the same
+commit (architecture 5.8.4). A crash before the commit repeats the handler, which the guarantees allow.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from avtomatika import observe
+from avtomatika.commands.decide import Decider, HandlerEvent
+from avtomatika.commands.draft import Draft
+from avtomatika.commands.outbox import run_id
+from avtomatika.errors import NotFound, Unavailable
+from avtomatika.kernel.events import Event, RunAbandoned, Submitted
+from avtomatika.kernel.ids import JobId
+from avtomatika.kernel.model import Job, Ready
+from avtomatika.kernel.progress import Outcome
+from avtomatika.kernel.time import Span, after
+from avtomatika.ports.clock import Clock, Names
+from avtomatika.ports.spawn import Spawn
+from avtomatika.ports.store import (
+    Claim,
+    Commit,
+    Lease,
+    LeaseLost,
+    Store,
+    Token,
+    VersionConflict,
+)
+
+TRIES: Final = 20
+MAX_FOLDED_RUNS: Final = 16
+
+
+class WriterPolicy(msgspec.Struct, frozen=True):
+    """How patient the writer is with handlers, and for how long a node holds the run of one."""
+
+    patience: Span = Span(5)
+    run_lease: Span = Span(30_000)
+
+
+class _Request:
+    __slots__ = ("ack", "answer", "event")
+
+    def __init__(self, event: Event, ack: Lease | None, answer: asyncio.Future[Outcome]) -> None:
+        self.event, self.ack, self.answer = event, ack, answer
+
+
+class Writer:
+    """Every change of a job goes through here."""
+
+    def __init__(
+        self,
+        store: Store,
+        decider: Decider,
+        *,
+        clock: Clock,
+        names: Names,
+        spawn: Spawn,
+        node: str,
+        policy: WriterPolicy | None = None,
+    ) -> None:
+        self._store, self._decider = store, decider
+        self._clock, self._names, self._spawn = clock, names, spawn
+        self._node = node
+        self._policy = policy or WriterPolicy()
+        self._queues: dict[JobId, list[_Request]] = {}
+
+    async def submit(self, job: Job, claim: Claim | None = None) -> None:
+        """The job, at version 0, is accepted and its first handler is on its way.
+
+        Raises KeyTaken when the claim's key belongs to an earlier job, and Unavailable.
+        """
+        draft = Draft(job, self._clock.now())
+        draft.add([Submitted(job)])
+        lease = self._take_run(draft) if self._decider.knows(draft.job) else None
+        await self._store.commit(draft.commit(claim=claim, take=lease))
+        if lease is not None:
+            self._spawn(self.perform(lease), name="run")
+
+    async def apply(self, job: JobId, event: Event, *, ack: Lease | None = None) -> Outcome:
+        """The event has happened to the job and *ack* is acknowledged, in one commit.
+
+        Raises NotFound, LeaseLost when *ack* no longer stands (nothing has happened), and Unavailable.
+        """
+        request = _Request(event, ack, asyncio.get_running_loop().create_future())
+        waiting = self._queues.get(job)
+        if waiting is None:
+            self._queues[job] = [request]
+            self._spawn(self._serve(job), name="apply")
+        else:
+            waiting.append(request)
+        return await request.answer
+
+    async def perform(self, lease: Lease) -> None:
+        """The run that *lease* holds has come to its end: a decision, a crash, or nothing left to do.
+
+        Raises LeaseLost when the node could not keep the lease, and Unavailable.
+        """
+        message = lease.message
+        job = await self._store.load(message.job)
+        if job is None or not isinstance(job.phase, Ready) or message.id != run_id(job.id, job.version):
+            await self._store.commit(Commit(now=self._clock.now(), ack=(lease,)))
+        elif lease.delivery > job.policy.max_deliveries:
+            await self.apply(job.id, RunAbandoned(job.version, lease.delivery), ack=lease)
+        else:
+            gathered = job.phase.gathered
+            branches = () if gathered is None else await self._store.branches(job.id, gathered)
+            running = self._spawn(self._decider.decide(job, branches), name="handler")
+            await self._finish(lease, running)
+
+    async def _serve(self, job: JobId) -> None:
+        while requests := self._queues[job]:
+            self._queues[job] = []
+            try:
+                await self._settle(job, requests)
+            except Exception as error:
+                _refuse(requests, error)
+            except BaseException as error:
+                _refuse(requests, Unavailable(f"The node stopped: {type(error).__name__}"))
+                del self._queues[job]
+                raise
+        del self._queues[job]
+
+    async def _settle(self, job_id: JobId, requests: Sequence[_Request]) -> None:
+        for _ in range(TRIES):
+            job = await self._store.load(job_id)
+            if job is None:
+                raise NotFound
+            try:
+                await self._advance(job, requests)
+            except VersionConflict:
+                continue
+            except LeaseLost as error:
+                if len(requests) == 1:
+                    raise
+                observe.event("lease.lost", job=job_id, folded=len(requests), why=error.message)
+                for request in requests:
+                    await self._settle_alone(job_id, request)
+            return
+        raise Unavailable("Too many others change this job at the same time.")
+
+    async def _settle_alone(self, job: JobId, request: _Request) -> None:
+        try:
+            await self._settle(job, (request,))
+        except Exception as error:
+            _refuse((request,), error)
+
+    async def _advance(self, job: Job, requests: Sequence[_Request]) -> None:
+        draft = Draft(job, self._clock.now())
+        outcomes: list[Outcome] = []
+        for request in requests:
+            await draft.meet(request.event, self._store)
+            outcomes += draft.add([request.event])
+        pending = await self._run_on(draft)
+        lease = None if pending is None else self._take_run(draft)
+        acks = tuple(request.ack for request in requests if request.ack is not None)
+        try:
+            if draft.moved or acks:
+                await self._store.commit(draft.commit(ack=acks, take=lease))
+        except BaseException:
+            if pending is not None:
+                pending.cancel()
+            raise
+        if pending is not None and lease is not None:
+            self._spawn(self._finish(lease, pending), name="run")
+        if draft.moved:
+            observe.event("job.moved", job=job.id, version=draft.job.version, status=draft.job.status)
+        for request, outcome in zip(requests, outcomes, strict=True):
+            if not request.answer.done():
+                request.answer.set_result(outcome)
+
+    async def _run_on(self, draft: Draft) -> asyncio.Task[HandlerEvent] | None:
+        """Handlers that are due have run and their decisions joined the draft; one that is slow is returned."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._policy.patience / 1_000
+        for _ in range(MAX_FOLDED_RUNS):
+            if not self._may_run(draft) or loop.time() >= deadline:
+                return None
+            branches = await draft.gathered(self._store)
+            running = self._spawn(self._decider.decide(draft.job, branches), name="handler")
+            await asyncio.wait((running,), timeout=max(0.0, deadline - loop.time()))
+            if not running.done():
+                return running
+            draft.add([running.result()])
+        return None
+
+    def _may_run(self, draft: Draft) -> bool:
+        # A job that a dying process may have been running is claimed durably first, so that a handler
+        # which kills its process is counted.
+        due = draft.moved and draft.run_message() is not None
+        return due and self._decider.knows(draft.job) and not self._store.recovered(draft.job.id)
+
+    def _take_run(self, draft: Draft) -> Lease | None:
+        message = draft.run_message()
+        if message is None:
+            return None
+        until = after(draft.now, self._policy.run_lease)
+        return Lease(message, f"node:{self._node}", Token(self._names.token()), until, 1)
+
+    async def _finish(self, lease: Lease, running: asyncio.Task[HandlerEvent]) -> None:
+        """The handler has come to its end and its decision is applied. The lease is kept meanwhile."""
+        ttl = self._policy.run_lease
+        try:
+            while not (await asyncio.wait((running,), timeout=ttl / 3_000))[0]:
+                lease = await self._store.extend(lease, now=self._clock.now(), ttl=ttl)
+        except BaseException:
+            running.cancel()
+            raise
+        await self.apply(lease.message.job, running.result(), ack=lease)
+
+
+def _refuse(requests: Sequence[_Request], error: Exception) -> None:
+    for request in requests:
+        if not request.answer.done():
+            request.answer.set_exception(error)

@@ -1,0 +1,43 @@
+"""Running the user's handler for a job that is due, and what comes of it as an event."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from avtomatika.blueprints.blueprint import Blueprint
+from avtomatika.blueprints.client import ClientConfig
+from avtomatika.blueprints.run import HandlerEvent, run_handler
+from avtomatika.kernel.events import HandlerCrashed
+from avtomatika.kernel.model import Branch, Failure, Job
+from avtomatika.kernel.retry import BLUEPRINT
+
+Edition = tuple[str, str]
+
+
+class Decider:
+    """The blueprints of a node, by name and edition, and how their handlers are run."""
+
+    def __init__(self, blueprints: Iterable[Blueprint], client: Callable[[str], ClientConfig]) -> None:
+        self._blueprints: Mapping[Edition, Blueprint] = {(b.name, b.edition): b for b in blueprints}
+        self._client = client
+
+    @property
+    def editions(self) -> Sequence[Edition]:
+        """What this node can run."""
+        return tuple(self._blueprints)
+
+    def knows(self, job: Job) -> bool:
+        """True when this node has the edition of the blueprint that the job runs on."""
+        return (job.blueprint, job.edition) in self._blueprints
+
+    async def decide(self, job: Job, branches: Sequence[Branch]) -> HandlerEvent:
+        """What the handler of the job's state decided, or how it crashed. Raises only cancellation.
+
+        *branches* are the records of the fan-out that the handler aggregates, if it does.
+        """
+        blueprint = self._blueprints.get((job.blueprint, job.edition))
+        if blueprint is None:
+            message = f"Blueprint '{job.blueprint}' edition '{job.edition}' is not loaded."
+            return HandlerCrashed(job.version, Failure(code=BLUEPRINT, message=message))
+        return await run_handler(blueprint, job, branches, self._client(job.client))
+
+
+__all__ = ["Decider", "Edition", "HandlerEvent"]

@@ -1,0 +1,89 @@
+"""A job on its way from one committed version to the next: what happened, and what it leads to."""
+
+from collections.abc import Iterable, Sequence
+
+from avtomatika.commands.outbox import plan, run_id
+from avtomatika.kernel.effects import Effect
+from avtomatika.kernel.events import Event, TaskEvent
+from avtomatika.kernel.ids import TaskId
+from avtomatika.kernel.machine import fold
+from avtomatika.kernel.model import Branch, Gathering, Job, Ready
+from avtomatika.kernel.progress import Moved, Outcome
+from avtomatika.kernel.time import Instant
+from avtomatika.ports.store import Claim, Commit, Fact, Lease, Message, Store
+
+
+class Draft:
+    """Events are added one after the other; `commit` is all that they lead to, as one write."""
+
+    def __init__(self, job: Job, now: Instant) -> None:
+        self.job = job
+        self.now = now
+        self._expected = job.version
+        self._facts: list[Fact] = []
+        self._effects: list[Effect] = []
+        self._branches: dict[TaskId, Branch] = {}
+        self._changed: dict[TaskId, Branch] = {}
+
+    @property
+    def moved(self) -> bool:
+        """True when some event changed the job."""
+        return bool(self._facts)
+
+    async def meet(self, event: Event, store: Store) -> None:
+        """The branch record that *event* speaks of, if any, is at hand."""
+        if isinstance(event, TaskEvent) and isinstance(self.job.phase, Gathering):
+            branch = None if event.task in self._changed else await store.branch(self.job.id, event.task)
+            if branch is not None:
+                self._branches[event.task] = branch
+
+    def add(self, events: Iterable[Event]) -> list[Outcome]:
+        """The events have happened to the draft."""
+        listed = list(events)
+        known = {**self._branches, **self._changed}
+        self.job, outcomes, effects, changed = fold(self.job, listed, self.now, known)
+        self._effects += effects
+        self._changed |= changed
+        for event, outcome in zip(listed, outcomes, strict=True):
+            if isinstance(outcome, Moved):
+                self._facts.append(Fact(self.job.id, outcome.job.version, self.now, event))
+        return outcomes
+
+    async def gathered(self, store: Store) -> Sequence[Branch]:
+        """The branches that the due handler aggregates, as the draft leaves them."""
+        phase = self.job.phase
+        if not isinstance(phase, Ready) or phase.gathered is None:
+            return ()
+        stored = await store.branches(self.job.id, phase.gathered)
+        return [self._changed.get(branch.task.id, branch) for branch in stored]
+
+    def run_message(self) -> Message | None:
+        """The message for the run that is due now, or None when none is, or only later."""
+        if not isinstance(self.job.phase, Ready):
+            return None
+        name = run_id(self.job.id, self.job.version)
+        due = (message for message in plan(self._effects).send if message.id == name)
+        return next((message for message in due if message.visible_at <= self.now), None)
+
+    def commit(
+        self, *, ack: tuple[Lease, ...] = (), take: Lease | None = None, claim: Claim | None = None
+    ) -> Commit:
+        """The write. *take* is the lease under which the sender keeps the run that is due."""
+        if not self.moved:
+            return Commit(now=self.now, ack=ack)
+        out = plan(self._effects)
+        acknowledged = {lease.message.id for lease in ack}
+        taken = None if take is None else take.message.id
+        return Commit(
+            now=self.now,
+            job=self.job,
+            expected=self._expected,
+            facts=tuple(self._facts),
+            branches=tuple(self._changed.values()),
+            close=out.close,
+            send=tuple(message for message in out.send if message.id != taken),
+            take=() if take is None else (take,),
+            drop=tuple(name for name in out.drop if name not in acknowledged),
+            ack=ack,
+            claim=claim,
+        )

@@ -1,0 +1,206 @@
+"""The worker's side of the house: RXON in, commands out. The only module that knows both vocabularies."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from avtomatika.commands.access import Access
+from avtomatika.commands.offers import Offers, Wanted, owner_of
+from avtomatika.commands.presence import Presence, Worker
+from avtomatika.commands.results import Handle, Results
+from avtomatika.errors import AvtomatikaError, InvalidInput, NotFound, Unauthorized, Unavailable
+from avtomatika.kernel.effects import OfferTask
+from avtomatika.kernel.ids import JobId
+from avtomatika.kernel.model import NULL, Failure, Report
+from avtomatika.kernel.retry import TRANSIENT
+from avtomatika.kernel.rules.task import FAILURE
+from avtomatika.kernel.time import Span, after, seconds
+from avtomatika.matching.compliance import Skill
+from avtomatika.ports.clock import Clock
+from avtomatika.ports.store import Lease, LeaseLost, Store
+from rxon.errors import AuthError, ForbiddenError, ProtocolError, UnavailableError, WorkerUnknownError
+from rxon.messages import (
+    Heartbeat,
+    HeartbeatAnswer,
+    Registered,
+    Registration,
+    ResultAnswer,
+    SkillInfo,
+    TaskOffer,
+    TaskResult,
+)
+from rxon.transport import Credentials, PollRequest
+from rxon.vocabulary import PROTOCOL_VERSION, AnswerStatus
+
+MAX_TASKS_A_POLL: Final = 1_000
+
+
+class Gateway:
+    """Implements `rxon.transport.WorkerGateway`."""
+
+    def __init__(
+        self,
+        *,
+        access: Access,
+        presence: Presence,
+        offers: Offers,
+        results: Results,
+        store: Store,
+        clock: Clock,
+        longest_poll: Span,
+    ) -> None:
+        self._access, self._presence = access, presence
+        self._offers, self._results = offers, results
+        self._store, self._clock = store, clock
+        self._longest_poll = longest_poll
+
+    async def register(self, credentials: Credentials, registration: Registration) -> Registered:
+        """The worker is present with the skills it declares. Raises AuthError, ForbiddenError."""
+        self._authenticate(credentials, registration.worker_id)
+        capabilities = registration.capabilities
+        await self._presence.register(
+            registration.worker_id,
+            registration.worker_type,
+            _skills(registration.supported_skills or ()),
+            dict((capabilities and capabilities.cost_per_skill) or {}),
+            registration.skills_hash,
+            None if capabilities is None else capabilities.hostname,
+        )
+        return Registered(status="registered", version=PROTOCOL_VERSION)
+
+    async def poll(
+        self, credentials: Credentials, worker_id: str, request: PollRequest
+    ) -> Sequence[TaskOffer]:
+        """Tasks leased to the worker; none when none came within the time it is ready to wait."""
+        worker = await self._worker(credentials, worker_id)
+        longest = self._longest_poll
+        patience = longest if request.timeout is None else min(longest, seconds(request.timeout))
+        wanted = Wanted(worker.profile, request.available_skills, min(request.limit, MAX_TASKS_A_POLL))
+        try:
+            leases = await self._offers.take(wanted, after(self._clock.now(), patience))
+        except Unavailable as error:
+            raise UnavailableError(error.message) from error
+        return [self._offer(lease, b) for lease in leases if isinstance(b := lease.message.body, OfferTask)]
+
+    async def heartbeat(
+        self, credentials: Credentials, worker_id: str, beat: Heartbeat | None
+    ) -> HeartbeatAnswer:
+        """The worker is present, its tasks are held for longer, and it hears which it must let go."""
+        worker = await self._worker(credentials, worker_id)
+        if beat is None:
+            await self._presence.heard(worker)
+            return HeartbeatAnswer(status="ok")
+        if beat.worker_id not in (None, worker_id):
+            raise ForbiddenError("A worker can only speak for itself.")
+        skills = None if beat.supported_skills is None else _skills(beat.supported_skills)
+        await self._presence.heard(worker, status=beat.status, skills=skills)
+        lost = [task for task in beat.current_tasks or () if not await self._keep(task, worker_id)]
+        return HeartbeatAnswer(status="ok", cancel_task_ids=tuple(lost) or None)
+
+    async def report(self, credentials: Credentials, results: Sequence[TaskResult]) -> Sequence[ResultAnswer]:
+        """One answer per result, each after it is durable. Results of one call are taken in together."""
+        if len(results) == 1:
+            return (await self._report(credentials, results[0]),)
+        return await asyncio.gather(*(self._answer(credentials, result) for result in results))
+
+    async def _answer(self, credentials: Credentials, result: TaskResult) -> ResultAnswer:
+        """The answer within a batch: what is wrong with one result does not stop the others."""
+        try:
+            return await self._report(credentials, result)
+        except (ProtocolError, AuthError, ForbiddenError) as error:
+            return ResultAnswer(status=AnswerStatus.REFUSED, code=error.code, message=error.message)
+
+    async def _report(self, credentials: Credentials, result: TaskResult) -> ResultAnswer:
+        worker_id = result.worker_id or credentials.worker_id
+        if worker_id is None:
+            raise ProtocolError("A result names its worker.", details={"field": "worker_id"})
+        self._authenticate(credentials, worker_id)
+        try:
+            handle = Handle.parse(result.task_id)
+            report = _report_of(result, worker_id, handle)
+            accepted = await self._results.take(JobId(result.job_id), handle, report, result.lease_token)
+        except LeaseLost as error:
+            return _refused(result, error)
+        except InvalidInput as error:
+            raise ProtocolError(error.message, details={"field": error.field}) from error
+        except Unavailable as error:
+            raise UnavailableError(error.message) from error
+        return ResultAnswer(
+            status=AnswerStatus.ACCEPTED, transition=accepted.transition, duplicate=accepted.duplicate
+        )
+
+    async def _worker(self, credentials: Credentials, worker_id: str) -> Worker:
+        self._authenticate(credentials, worker_id)
+        try:
+            return await self._presence.get(worker_id)
+        except NotFound as error:
+            raise WorkerUnknownError(error.message) from error
+
+    def _authenticate(self, credentials: Credentials, worker_id: str) -> None:
+        try:
+            self._access.worker(credentials.token, worker_id)
+        except Unauthorized as error:
+            raise AuthError(f"Unauthorized: {error.message}") from error
+        if credentials.worker_id not in (None, worker_id):
+            raise ForbiddenError(f"Worker '{credentials.worker_id}' cannot speak for '{worker_id}'.")
+
+    async def _keep(self, task: str, worker_id: str) -> bool:
+        try:
+            lease = await self._results.held(Handle.parse(task), worker_id)
+            if lease is not None:
+                await self._store.extend(lease, now=self._clock.now(), ttl=self._offers.lease_ttl)
+        except (InvalidInput, LeaseLost):
+            return False
+        return lease is not None and lease.owner == owner_of(worker_id)
+
+    def _offer(self, lease: Lease, body: OfferTask) -> TaskOffer:
+        task = body.task
+        return TaskOffer(
+            job_id=body.job,
+            task_id=str(Handle(task.id, task.attempt, lease.delivery)),
+            type=task.order.skill,
+            params=task.order.params,
+            tracing_context=body.tracing,
+            priority=task.order.priority,
+            deadline=None if task.result_due is None else task.result_due // 1_000,
+            timestamp=self._clock.now() // 1_000,
+            lease_token=lease.token,
+            lease_seconds=self._offers.lease_ttl / 1_000,
+        )
+
+
+def _skills(declared: Iterable[SkillInfo]) -> list[Skill]:
+    return [Skill(skill.name, skill.type, skill.version) for skill in declared]
+
+
+def _report_of(result: TaskResult, worker_id: str, handle: Handle) -> Report:
+    data = NULL if result.data is None else Raw(bytes(result.data))
+    _check_json(data)
+    if result.status != FAILURE:
+        return Report(status=result.status, worker=worker_id, data=data)
+    code, message = TRANSIENT, "The worker gave no reason."
+    details = NULL
+    if result.error is not None:
+        code, message = result.error.code, result.error.message
+        details = NULL if result.error.details is None else Raw(msgspec.json.encode(result.error.details))
+    failure = Failure(code=code, message=message, task=handle.task, details=details)
+    return Report(status=FAILURE, worker=worker_id, data=data, failure=failure)
+
+
+def _check_json(data: Raw) -> None:
+    try:
+        msgspec.json.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(
+            f"The data of a result must be JSON: {error}", details={"field": "data"}
+        ) from error
+
+
+def _refused(result: TaskResult, error: AvtomatikaError) -> ResultAnswer:
+    """A worker that speaks of leases is refused; one of an earlier generation knows 'ignored' only."""
+    if result.lease_token is None:
+        return ResultAnswer(status=AnswerStatus.IGNORED, reason="stale_task", message=error.message)
+    return ResultAnswer(status=AnswerStatus.REFUSED, code=error.code, message=error.message)

@@ -1,0 +1,207 @@
+"""Tasks find workers: a worker that asks leases from the classes it may have, or waits parked.
+
+Late binding (architecture 5.8.1): a task waits in the queue of its class until a worker asks, so that no
+idle worker starves beside a loaded one. One duty serves the parked workers in the order they came.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from avtomatika.commands.apply import Writer
+from avtomatika.commands.outbox import timer_message
+from avtomatika.errors import NotFound
+from avtomatika.kernel.effects import OfferTask
+from avtomatika.kernel.events import Event, TaskAbandoned, TaskAccepted
+from avtomatika.kernel.progress import Moved
+from avtomatika.kernel.rules.task import execution_timer
+from avtomatika.kernel.time import SECOND, Instant, Span, after
+from avtomatika.matching.compliance import WorkerProfile, reasons
+from avtomatika.matching.placement import FAMILY
+from avtomatika.ports.clock import Clock
+from avtomatika.ports.store import Commit, Lease, LeaseLost, Message, Store
+
+LOOK_AGAIN: Final = SECOND
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What a worker asks for: up to `limit` tasks of these skills, None for all it has."""
+
+    worker: WorkerProfile
+    skills: frozenset[str] | None
+    limit: int
+
+    @property
+    def owner(self) -> str:
+        """The name under which the worker holds leases."""
+        return owner_of(self.worker.id)
+
+
+def owner_of(worker_id: str) -> str:
+    """The name under which a worker holds leases."""
+    return f"worker:{worker_id}"
+
+
+class _Parked:
+    __slots__ = ("answer", "wanted")
+
+    def __init__(self, wanted: Wanted, answer: asyncio.Future[Sequence[Lease]]) -> None:
+        self.wanted, self.answer = wanted, answer
+
+
+class Offers:
+    """The meeting place of tasks and workers on this node."""
+
+    def __init__(self, store: Store, writer: Writer, clock: Clock, lease_ttl: Span) -> None:
+        self._store, self._writer, self._clock = store, writer, clock
+        self.lease_ttl = lease_ttl
+        self._parked: dict[int, _Parked] = {}
+        self._places = 0
+        self._fits: dict[tuple[str, str], tuple[int, bool]] = {}
+        self._closed = False
+
+    async def take(self, wanted: Wanted, until: Instant) -> Sequence[Lease]:
+        """Tasks that the worker now holds; none when none came until then, or the node is draining."""
+        while True:
+            leases = await self._lease(wanted, await self._store.queues(FAMILY))
+            if not leases and not self._closed and self._clock.now() < until:
+                leases = await self._park(wanted, until)
+                if not leases:
+                    return ()
+            try:
+                begun = [lease for lease in leases if await self._begin(lease, wanted)]
+            except asyncio.CancelledError:
+                await self.release(leases)
+                raise
+            if begun or not leases:
+                return begun
+
+    async def release(self, leases: Iterable[Lease]) -> None:
+        """The messages are available again, as if these leases had never been granted."""
+        for lease in leases:
+            commit = Commit(now=self._clock.now(), ack=(lease,), send=(lease.message,))
+            try:
+                await self._store.commit(commit)
+            except LeaseLost:
+                continue
+
+    async def serve_for_ever(self) -> None:
+        """Parked workers get tasks as they come, until this is cancelled."""
+        while True:
+            due = await self.serve()
+            await self._store.wait((FAMILY,), until=due)
+
+    async def serve(self) -> Instant:
+        """Every parked worker for which there is a task has it; the time to look again at the latest."""
+        now = self._clock.now()
+        look_again = after(now, LOOK_AGAIN)
+        if not self._parked:
+            return look_again
+        queues = await self._store.queues(FAMILY)
+        for name, sample in queues.items():
+            due = await self._store.next_due(name)
+            if due is None:
+                continue
+            if due > now:
+                look_again = min(look_again, due)
+            else:
+                await self._hand_out(name, sample, now)
+        return look_again
+
+    def close(self) -> None:
+        """Nobody is parked any more; whoever asks from now on is answered at once."""
+        self._closed = True
+        for parked in list(self._parked.values()):
+            if not parked.answer.done():
+                parked.answer.set_result(())
+
+    async def _hand_out(self, queue: str, sample: Message, now: Instant) -> None:
+        for place, parked in list(self._parked.items()):
+            if parked.answer.done() or not self._may_have(parked.wanted, queue, sample):
+                continue
+            wanted = parked.wanted
+            leases = await self._store.lease(
+                (queue,), owner=wanted.owner, now=now, ttl=self.lease_ttl, limit=wanted.limit
+            )
+            if not leases:
+                return
+            if parked.answer.done():
+                await self.release(leases)
+            else:
+                parked.answer.set_result(leases)
+                self._parked.pop(place, None)
+
+    async def _lease(self, wanted: Wanted, queues: Mapping[str, Message]) -> Sequence[Lease]:
+        names = [name for name, sample in queues.items() if self._may_have(wanted, name, sample)]
+        if not names:
+            return ()
+        self._places += 1
+        turn = self._places % len(names)  # no class waits behind another for ever
+        return await self._store.lease(
+            (*names[turn:], *names[:turn]),
+            owner=wanted.owner,
+            now=self._clock.now(),
+            ttl=self.lease_ttl,
+            limit=wanted.limit,
+        )
+
+    async def _park(self, wanted: Wanted, until: Instant) -> Sequence[Lease]:
+        loop = asyncio.get_running_loop()
+        parked = _Parked(wanted, loop.create_future())
+        self._places += 1
+        place = self._places
+        self._parked[place] = parked
+        alarm = loop.call_later((until - self._clock.now()) / 1_000, _give_up, parked.answer)
+        try:
+            return await parked.answer
+        except asyncio.CancelledError:
+            if parked.answer.done() and not parked.answer.cancelled():
+                await self.release(parked.answer.result())
+            raise
+        finally:
+            alarm.cancel()
+            self._parked.pop(place, None)
+
+    async def _begin(self, lease: Lease, wanted: Wanted) -> bool:
+        """The task's clock runs. False when the task is no longer to be done."""
+        body = lease.message.body
+        if not isinstance(body, OfferTask):
+            return False
+        task = body.task
+        if lease.delivery > 1:
+            given_up = TaskAbandoned(task.id, task.attempt, lease.delivery)
+            if await self._applied(lease, given_up):
+                return False
+        if task.dispatch_due is not None:
+            await self._applied(lease, TaskAccepted(task.id, task.attempt, wanted.worker.id))
+        now = self._clock.now()
+        timer = timer_message(execution_timer(body.job, task, now))
+        await self._store.commit(Commit(now=now, send=(timer,), durable=False))
+        return True
+
+    async def _applied(self, lease: Lease, event: Event) -> bool:
+        try:
+            return isinstance(await self._writer.apply(lease.message.job, event), Moved)
+        except NotFound:
+            return False
+
+    def _may_have(self, wanted: Wanted, queue: str, sample: Message) -> bool:
+        body = sample.body
+        if not isinstance(body, OfferTask):
+            return False
+        order = body.task.order
+        if wanted.skills is not None and order.skill not in wanted.skills:
+            return False
+        worker = wanted.worker
+        revision, fits = self._fits.get((worker.id, queue), (-1, False))
+        if revision != worker.revision:
+            fits = not reasons(order, worker)
+            self._fits[worker.id, queue] = (worker.revision, fits)
+        return fits
+
+
+def _give_up(answer: asyncio.Future[Sequence[Lease]]) -> None:
+    if not answer.done():
+        answer.set_result(())

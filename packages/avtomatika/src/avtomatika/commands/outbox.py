@@ -1,0 +1,105 @@
+"""How effects become messages. The one place that knows the names of queues and messages."""
+
+from collections.abc import Iterable
+from typing import Final, assert_never
+
+import msgspec
+
+from avtomatika.kernel.effects import (
+    CloseBranches,
+    Effect,
+    OfferTask,
+    RunHandler,
+    StartTimer,
+    StopRun,
+    StopTimer,
+    WithdrawTask,
+)
+from avtomatika.kernel.events import Deadline
+from avtomatika.kernel.ids import JobId, TaskId
+from avtomatika.matching.placement import queue_of
+from avtomatika.ports.store import Message, MessageId
+
+TIMERS: Final = "timer"
+RUNS: Final = "run"
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """What a sequence of effects leaves to do, with pairs that cancel out already gone."""
+
+    send: tuple[Message, ...]
+    drop: tuple[MessageId, ...]
+    close: tuple[int, ...]
+
+
+def run_id(job: JobId, version: int) -> MessageId:
+    """The name of the message that asks for the run of a handler."""
+    return MessageId(f"run:{job}:{version}")
+
+
+def task_message_id(task: TaskId) -> MessageId:
+    """The name of the message that offers a task; its attempts share it, so that one replaces the other."""
+    return MessageId(f"task:{task}")
+
+
+def run_queue(blueprint: str, edition: str) -> str:
+    """The queue of runs for one edition of a blueprint: only nodes that have loaded it look there."""
+    return f"{RUNS}:{blueprint}@{edition}"
+
+
+def timer_message(timer: StartTimer) -> Message:
+    """The message that a timer is. A later one for the same limit of the same task replaces it."""
+    name = _timer_id(timer.task, timer.deadline)
+    return Message(id=name, queue=TIMERS, job=timer.job, visible_at=timer.due, body=timer)
+
+
+def plan(effects: Iterable[Effect]) -> Outgoing:
+    """What *effects*, in their order, leave to do."""
+    send: dict[MessageId, Message] = {}
+    drop: dict[MessageId, None] = {}
+    close: list[int] = []
+    for effect in effects:
+        match effect:
+            case RunHandler() | OfferTask() | StartTimer():
+                message = _message(effect)
+                send[message.id] = message
+            case StopRun(job=job, version=version):
+                _remove(send, drop, run_id(job, version))
+            case WithdrawTask(task=task):
+                _remove(send, drop, task_message_id(task))
+                for deadline in Deadline:
+                    _remove(send, drop, _timer_id(task, deadline))
+            case StopTimer(task=task, deadline=deadline):
+                _remove(send, drop, _timer_id(task, deadline))
+            case CloseBranches(opened=opened):
+                close.append(opened)
+            case _:
+                assert_never(effect)
+    return Outgoing(tuple(send.values()), tuple(drop), tuple(close))
+
+
+def _message(effect: RunHandler | OfferTask | StartTimer) -> Message:
+    match effect:
+        case RunHandler(job=job, version=version, at=at):
+            queue = run_queue(effect.blueprint, effect.edition)
+            return Message(id=run_id(job, version), queue=queue, job=job, visible_at=at, body=effect)
+        case OfferTask(job=job, task=task, at=at):
+            return Message(
+                id=task_message_id(task.id),
+                queue=queue_of(task.order),
+                job=job,
+                visible_at=at,
+                body=effect,
+                priority=task.order.priority,
+            )
+        case StartTimer():
+            return timer_message(effect)
+
+
+def _remove(send: dict[MessageId, Message], drop: dict[MessageId, None], name: MessageId) -> None:
+    send.pop(name, None)
+    drop[name] = None
+
+
+def _timer_id(task: TaskId, deadline: Deadline) -> MessageId:
+    return MessageId(f"timer:{task}:{deadline}")

@@ -1,0 +1,97 @@
+"""Which workers there are. Presence expires; losing it only makes a worker register again."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from avtomatika.errors import NotFound
+from avtomatika.kernel.time import Instant, Span, after
+from avtomatika.matching.compliance import Skill, WorkerProfile
+from avtomatika.ports.clock import Clock
+from avtomatika.ports.registry import Doc, Registry
+
+KIND: Final = "worker"
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """A worker as it presented itself, and what it said last."""
+
+    profile: WorkerProfile
+    type: str
+    registered_at: Instant
+    status: str = "idle"
+    skills_hash: str | None = None
+    hostname: str | None = None
+
+
+class Presence:
+    """The workers that were heard of within the last *ttl*."""
+
+    def __init__(self, registry: Registry, clock: Clock, ttl: Span) -> None:
+        self._registry, self._clock, self._ttl = registry, clock, ttl
+        self._decoded: dict[str, tuple[int, Worker]] = {}
+        self._revision = 0
+
+    async def register(
+        self,
+        worker_id: str,
+        worker_type: str,
+        skills: Sequence[Skill],
+        costs: dict[str, float],
+        skills_hash: str | None = None,
+        hostname: str | None = None,
+    ) -> Worker:
+        """The worker is present with these skills, in place of what it said before."""
+        worker = Worker(
+            profile=self._profile(worker_id, skills, costs),
+            type=worker_type,
+            registered_at=self._clock.now(),
+            skills_hash=skills_hash,
+            hostname=hostname,
+        )
+        await self._keep(worker)
+        return worker
+
+    async def get(self, worker_id: str) -> Worker:
+        """The worker. Raises NotFound when it never registered or was silent for too long."""
+        doc = await self._registry.get(KIND, worker_id, now=self._clock.now())
+        if doc is None:
+            self._decoded.pop(worker_id, None)
+            raise NotFound(f"Worker '{worker_id}' not found: it must register.")
+        return self._decode(doc)
+
+    async def heard(
+        self, worker: Worker, *, status: str | None = None, skills: Sequence[Skill] | None = None
+    ) -> Worker:
+        """The worker is present for another while, with what it now says of itself."""
+        profile = worker.profile
+        if skills is not None:
+            profile = self._profile(profile.id, skills, profile.costs)
+        heard = msgspec.structs.replace(worker, status=status or worker.status, profile=profile)
+        await self._keep(heard)
+        return heard
+
+    async def everyone(self) -> Sequence[Worker]:
+        """All workers that are present, by id."""
+        return [self._decode(doc) for doc in await self._registry.scan(KIND, now=self._clock.now())]
+
+    def _profile(self, worker_id: str, skills: Sequence[Skill], costs: dict[str, float]) -> WorkerProfile:
+        self._revision += 1
+        return WorkerProfile(worker_id, self._revision, {skill.name: skill for skill in skills}, costs)
+
+    async def _keep(self, worker: Worker) -> None:
+        expires = after(self._clock.now(), self._ttl)
+        doc = await self._registry.put(Doc(KIND, worker.profile.id, _ENCODER.encode(worker), expires))
+        self._decoded[worker.profile.id] = (doc.version, worker)
+
+    def _decode(self, doc: Doc) -> Worker:
+        version, worker = self._decoded.get(doc.key, (-1, None))
+        if worker is None or version != doc.version:
+            worker = _DECODER.decode(doc.body)
+            self._decoded[doc.key] = (doc.version, worker)
+        return worker
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(Worker)

@@ -1,0 +1,120 @@
+"""A worker reports. Whether it still holds the task is not asked: it is the lease that is acknowledged."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from hmac import compare_digest
+
+import msgspec
+
+from avtomatika.commands.apply import Writer
+from avtomatika.commands.offers import owner_of
+from avtomatika.commands.outbox import task_message_id
+from avtomatika.errors import InvalidInput, NotFound
+from avtomatika.kernel.decisions import FanOut
+from avtomatika.kernel.effects import OfferTask
+from avtomatika.kernel.events import Decided, TaskReported
+from avtomatika.kernel.ids import JobId, TaskId, opened_by
+from avtomatika.kernel.model import Gathering, Report
+from avtomatika.kernel.progress import Ignored
+from avtomatika.kernel.rules.task import CANCELLED, FAILURE
+from avtomatika.ports.clock import Clock
+from avtomatika.ports.store import Fact, Lease, LeaseLost, Store
+
+
+class Transition(StrEnum):
+    """What became of a result, in the words of the wire (protocol facts 1.6)."""
+
+    SUCCESS = "success_transition"
+    FAILURE = "failure_handled"
+    CANCELLED = "cancelled_handled"
+    BRANCH = "parallel_branch_accepted"
+
+
+class Handle(msgspec.Struct, frozen=True):
+    """One delivery of one attempt of a task: what a worker calls the task id."""
+
+    task: TaskId
+    attempt: int
+    delivery: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Handle":
+        """The handle that *text* is. Raises InvalidInput."""
+        try:
+            task, attempt, delivery = text.rsplit("-", 2)
+            opened_by(TaskId(task))
+            return cls(TaskId(task), int(attempt), int(delivery))
+        except ValueError:
+            raise InvalidInput("This is no task id of ours.", field="task_id") from None
+
+    def __str__(self) -> str:
+        return f"{self.task}-{self.attempt}-{self.delivery}"
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The result is part of the job, by this request or, if `duplicate`, by an earlier one like it."""
+
+    transition: Transition
+    duplicate: bool = False
+
+
+class Results:
+    """Takes in what workers report."""
+
+    def __init__(self, store: Store, writer: Writer, clock: Clock) -> None:
+        self._store, self._writer, self._clock = store, writer, clock
+
+    async def held(self, handle: Handle, worker_id: str, token: str | None = None) -> Lease | None:
+        """The lease under which the worker holds this delivery of the task, or None.
+
+        A worker that knows no token is recognised by its name and the delivery.
+        """
+        lease = await self._store.held(task_message_id(handle.task), now=self._clock.now())
+        if lease is None or lease.owner != owner_of(worker_id) or lease.delivery != handle.delivery:
+            return None
+        body = lease.message.body
+        if not isinstance(body, OfferTask) or body.task.attempt != handle.attempt:
+            return None
+        return lease if token is None or compare_digest(token.encode(), lease.token.encode()) else None
+
+    async def take(self, job: JobId, handle: Handle, report: Report, token: str | None) -> Accepted:
+        """The report is part of the job, once. Raises LeaseLost when the worker no longer held the task."""
+        lease = await self.held(handle, report.worker, token)
+        if lease is None or lease.message.job != job:
+            return await self._seen_before(job, handle, report)
+        event = TaskReported(handle.task, handle.attempt, handle.delivery, report)
+        before = await self._store.load(job)
+        try:
+            outcome = await self._writer.apply(job, event, ack=lease)
+        except (LeaseLost, NotFound):
+            return await self._seen_before(job, handle, report)
+        if isinstance(outcome, Ignored):
+            raise LeaseLost(f"The result came too late: {outcome.reason}.")
+        return Accepted(_transition(report, before is not None and isinstance(before.phase, Gathering)))
+
+    async def _seen_before(self, job: JobId, handle: Handle, report: Report) -> Accepted:
+        """The answer to a repetition of a result that was accepted. Raises LeaseLost for any other."""
+        facts = await self._store.facts(job)
+        for fact in facts:
+            event = fact.event
+            if isinstance(event, TaskReported) and _handle(event) == handle and event.report == report:
+                return Accepted(_transition(report, _in_fan_out(facts, handle.task)), duplicate=True)
+        raise LeaseLost("The task is not leased to this worker any more: the result is not applied.")
+
+
+def _handle(event: TaskReported) -> Handle:
+    return Handle(event.task, event.attempt, event.delivery)
+
+
+def _in_fan_out(facts: Sequence[Fact], task: TaskId) -> bool:
+    opened = opened_by(task)[1]
+    event = next((fact.event for fact in facts if fact.version == opened), None)
+    return isinstance(event, Decided) and isinstance(event.decision, FanOut)
+
+
+def _transition(report: Report, in_fan_out: bool) -> Transition:
+    if in_fan_out:
+        return Transition.BRANCH
+    return {FAILURE: Transition.FAILURE, CANCELLED: Transition.CANCELLED}.get(
+        report.status, Transition.SUCCESS
+    )

@@ -1,0 +1,85 @@
+"""A client asks for a job."""
+
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from avtomatika.blueprints.blueprint import Blueprint
+from avtomatika.commands.apply import Writer
+from avtomatika.errors import InvalidInput, KeyReused
+from avtomatika.kernel.ids import JobId
+from avtomatika.kernel.model import Data, Job, Policy, Ready
+from avtomatika.kernel.time import Instant, Span, after
+from avtomatika.ports.clock import Clock, Names
+from avtomatika.ports.store import Claim, KeyTaken
+
+KEY_LIFE: Final = Span(24 * 3_600_000)
+MAX_KEY: Final = 255
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client asks for. `body` is the request in one fixed form, for the comparison of repeats."""
+
+    input: Data
+    body: bytes
+    webhook_url: str | None = None
+    dispatch_timeout: Span | None = None
+    result_timeout: Span | None = None
+    tracing: dict[str, str] = {}
+    key: str | None = None
+
+
+class Submit:
+    """Accepts jobs."""
+
+    def __init__(self, writer: Writer, clock: Clock, names: Names, policy: Policy) -> None:
+        self._writer, self._clock, self._names, self._policy = writer, clock, names, policy
+
+    async def __call__(self, blueprint: Blueprint, request: Request, client: str) -> JobId:
+        """The job is durable and on its way; its id. An equal request with an equal key gives the same id.
+
+        Raises KeyReused when the key came with another request within a day, InvalidInput, Unavailable.
+        """
+        now = self._clock.now()
+        job = self._job(blueprint, request, client, now)
+        claim = self._claim(blueprint, request, client, job.id, now)
+        try:
+            await self._writer.submit(job, claim)
+        except KeyTaken as taken:
+            if claim is None or taken.claim.fingerprint != claim.fingerprint:
+                raise KeyReused("The Idempotency-Key came with another request before.") from taken
+            return taken.claim.job
+        return job.id
+
+    def _job(self, blueprint: Blueprint, request: Request, client: str, now: Instant) -> Job:
+        policy = msgspec.structs.replace(
+            self._policy,
+            dispatch_timeout=request.dispatch_timeout or self._policy.dispatch_timeout,
+            result_timeout=request.result_timeout or self._policy.result_timeout,
+        )
+        return Job(
+            id=self._names.job(now),
+            blueprint=blueprint.name,
+            edition=blueprint.edition,
+            state=blueprint.start_state or "",
+            phase=Ready(),
+            policy=policy,
+            created=now,
+            updated=now,
+            client=client,
+            webhook_url=request.webhook_url,
+            tracing=request.tracing,
+            input=request.input,
+        )
+
+    def _claim(
+        self, blueprint: Blueprint, request: Request, client: str, job: JobId, now: Instant
+    ) -> Claim | None:
+        if request.key is None:
+            return None
+        if not 0 < len(request.key) <= MAX_KEY:
+            raise InvalidInput(f"An Idempotency-Key has 1 to {MAX_KEY} characters.", field="Idempotency-Key")
+        name = sha256(f"{client}\n{request.key}".encode()).hexdigest()
+        fingerprint = sha256(f"{blueprint.name}\n".encode() + request.body).hexdigest()
+        return Claim(name, fingerprint, job, after(now, KEY_LIFE))

@@ -1,0 +1,74 @@
+"""`Config`: the settings as upper-case attributes, read from the environment and assignable afterwards."""
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from avtomatika.errors import ConfigError
+from avtomatika.settings import Settings, read
+
+VARIABLES: Final[Mapping[str, str]] = {
+    "API_HOST": "127.0.0.1",
+    "API_PORT": "8080",
+    "AVTOMATIKA_DATA_DIR": ".avtomatika",
+    "AVTOMATIKA_INSECURE_HTTP": "false",
+    "CLIENT_API_PREFIX": "api",
+    "CLIENT_TOKEN": "",
+    "DETAILED_API_RESPONSES": "false",
+    "DRAIN_TIMEOUT_SECONDS": "25",
+    "ENABLE_CLIENT_API": "true",
+    "EXECUTOR_MAX_CONCURRENT_JOBS": "1000",
+    "GLOBAL_WORKER_TOKEN": "",
+    "INSTANCE_ID": "local",
+    "JOB_MAX_RETRIES": "3",
+    "JOB_RETENTION_DAYS": "0",
+    "LOG_LEVEL": "INFO",
+    "MAX_BODY_BYTES": "1048576",
+    "MAX_DELIVERIES": "5",
+    "MAX_TRANSITIONS_PER_JOB": "100",
+    "RETRY_BACKOFF_MAX_SECONDS": "300",
+    "RETRY_BACKOFF_SECONDS": "1",
+    "RUN_LEASE_SECONDS": "30",
+    "STORAGE_URL": "",
+    "TASK_LEASE_SECONDS": "30",
+    "WORKER_HEALTH_CHECK_INTERVAL_SECONDS": "60",
+    "WORKER_POLL_TIMEOUT_SECONDS": "30",
+    "WORKER_TIMEOUT_SECONDS": "300",
+}
+"""Every variable with its default, as text. An empty one counts as unset."""
+
+_SECRET: Final = frozenset({"CLIENT_TOKEN", "GLOBAL_WORKER_TOKEN", "STORAGE_URL"})
+
+
+class Config:
+    """What a node is told. Assign to an attribute to overrule the environment.
+
+    Values keep the text of the environment; numbers and truth values may be assigned as such.
+    """
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        source = os.environ if environ is None else environ
+        self._values: dict[str, str] = {
+            name: source.get(name, default) for name, default in VARIABLES.items()
+        }
+
+    def __getattr__(self, name: str) -> str:
+        if name in VARIABLES:
+            return self._values[name]
+        raise AttributeError(f"There is no setting {name}.")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name.startswith("_"):
+            super().__setattr__(name, value)
+        elif name in VARIABLES:
+            self._values[name] = "" if value is None else str(value)
+        else:
+            raise ConfigError(f"There is no setting {name}.")
+
+    def __repr__(self) -> str:
+        shown = (f"{k}={'***' if k in _SECRET and v else v!r}" for k, v in self._values.items())
+        return f"Config({', '.join(shown)})"
+
+    def settings(self) -> Settings:
+        """The frozen settings that these values make. Raises ConfigError that names every problem."""
+        return read({name: value for name, value in self._values.items() if value != ""})

@@ -1,0 +1,135 @@
+"""`OrchestratorEngine`: a node inside a program of yours."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from avtomatika.app import Node, application
+from avtomatika.blueprints.blueprint import Blueprint
+from avtomatika.clock import SystemNames
+from avtomatika.config import Config
+from avtomatika.credentials import FILE, load_or_make
+from avtomatika.errors import BlueprintError, StorageBroken
+from avtomatika.settings import Settings
+from avtomatika.storage import StorageBackend
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+_new_event_loop: LoopFactory = asyncio.new_event_loop
+with suppress(ImportError):  # there is no uvloop for Windows
+    import uvloop
+
+    _new_event_loop = uvloop.new_event_loop
+
+T = TypeVar("T")
+
+EXIT_STORAGE_BROKEN: Final = 70
+
+
+class OrchestratorEngine:
+    """Register blueprints, then `run()` it, or `start()` and `stop()` it within a running event loop."""
+
+    def __init__(self, storage: StorageBackend | None = None, config: Config | None = None) -> None:
+        """Without *storage* the one that `STORAGE_URL` names. Raises ConfigError."""
+        self.config = config or Config()
+        if storage is not None:
+            self.config.STORAGE_URL = storage.url
+        self.blueprints: dict[str, Blueprint] = {}
+        self.app: web.Application = application(self.config.settings())
+        self._node: Node | None = None
+        self._started = False
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """The host and port that the API listens on while the engine runs."""
+        return None if self._node is None else self._node.address
+
+    def register_blueprint(self, blueprint: Blueprint) -> None:
+        """Jobs of the blueprint can be created. Raises BlueprintError."""
+        if self._started:
+            raise BlueprintError("Cannot register blueprints after the engine was started.")
+        if blueprint.name in self.blueprints:
+            raise BlueprintError(f"Blueprint with name '{blueprint.name}' is already registered.")
+        blueprint.validate()
+        self.blueprints[blueprint.name] = blueprint
+
+    async def start(self) -> None:
+        """The API listens and jobs run, beside whatever else the event loop does. Once per engine.
+
+        Raises ConfigError, StorageBroken, and OSError when the port is taken.
+        """
+        self._started = True
+        settings = _with_tokens(self.config.settings())
+        node = Node(settings, list(self.blueprints.values()), self.app)
+        await node.start()
+        self._node = node
+
+    async def stop(self) -> None:
+        """The engine has drained and let go of its port and its storage."""
+        node, self._node = self._node, None
+        if node is not None:
+            await node.stop()
+
+    def run(self) -> None:
+        """Blocks until SIGINT or SIGTERM, then drains. Exits with 70 when the storage is broken."""
+        if not run_loop(self._serve()):
+            sys.exit(EXIT_STORAGE_BROKEN)
+
+    async def _serve(self) -> bool:
+        await self.start()
+        node = self._node
+        if node is None:
+            return True
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        failed = asyncio.ensure_future(node.failed())
+        asked = asyncio.ensure_future(stop.wait())
+        await asyncio.wait((failed, asked), return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        failure = failed.result() if failed.done() else None
+        failed.cancel()
+        await self.stop()
+        if failure is not None and not isinstance(failure, StorageBroken):
+            raise failure
+        return failure is None
+
+
+def run_loop(main: Coroutine[Any, Any, T]) -> T:
+    """What *main* returns, run in an event loop of its own: uvloop's where it is installed."""
+    with asyncio.Runner(loop_factory=_new_event_loop) as runner:
+        return runner.run(main)
+
+
+def _with_tokens(settings: Settings) -> Settings:
+    if settings.client_token is not None and settings.worker_token is not None:
+        return settings
+    tokens, fresh = load_or_make(settings.data_dir, SystemNames().token)
+    complete = msgspec.structs.replace(
+        settings,
+        client_token=settings.client_token or tokens["client"],
+        worker_token=settings.worker_token or tokens["worker"],
+    )
+    if fresh:
+        _show_once(complete)
+    return complete
+
+
+def _show_once(settings: Settings) -> None:
+    place = settings.data_dir / FILE
+    url = f"http://{settings.http.host}:{settings.http.port}"
+    print(
+        f"First run: these tokens were made and are kept in {place}.\n"
+        f"  client: {settings.client_token}\n"
+        f"  worker: {settings.worker_token}\n"
+        f"Try: curl -H 'X-Client-Token: {settings.client_token}' {url}/api/v1/jobs\n"
+        f"Workers: export WORKER_TOKEN='{settings.worker_token}'",
+        file=sys.stderr,
+    )

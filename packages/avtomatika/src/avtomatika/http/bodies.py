@@ -1,0 +1,110 @@
+"""Bodies of requests: JSON that is taken in exactly as it came, or refused."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+from msgspec import Raw
+
+from avtomatika.commands.submit import Request
+from avtomatika.errors import InvalidInput, InvalidJson, TooLarge
+from avtomatika.kernel.model import Data
+from avtomatika.kernel.time import Span, seconds
+
+MAX_DEPTH: Final = 64
+MAX_SECONDS: Final = 10**10
+KEY_HEADER: Final = "Idempotency-Key"
+
+_ENVELOPE: Final = frozenset({"initial_data", "webhook_url", "dispatch_timeout", "result_timeout"})
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, Raw])
+
+
+async def read_request(request: web.Request) -> Request:
+    """The request for a job that the body is: an envelope, or the input itself (feature B1).
+
+    Raises InvalidJson, InvalidInput that names the field, TooLarge.
+    """
+    body = await read_body(request)
+    value = _decoded(body)
+    members = _MEMBERS.decode(body) if body else {}
+    envelope = not _ENVELOPE.isdisjoint(members)
+    given: Mapping[str, Any] = value if envelope else {}
+    unknown = sorted(set(members) - _ENVELOPE) if envelope else []
+    if unknown:
+        raise InvalidInput(f"The request has no field '{unknown[0]}'.", field=unknown[0])
+    return Request(
+        input=_input(members, given) if envelope else members,
+        body=msgspec.json.encode(value, order="sorted"),
+        webhook_url=_text(given, "webhook_url"),
+        dispatch_timeout=_span(given, "dispatch_timeout"),
+        result_timeout=_span(given, "result_timeout"),
+        tracing=_tracing(request),
+        key=request.headers.get(KEY_HEADER),
+    )
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The whole body. Raises TooLarge."""
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise TooLarge(f"The body has more than {error.reason or 'the allowed'} bytes.") from error
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
+    if not body.strip():
+        return {}
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InvalidJson(f"The body is not JSON: {error}") from error
+    except RecursionError:
+        raise InvalidJson("The body is nested too deeply.") from None
+    if not isinstance(value, dict):
+        raise InvalidInput("The body must be a JSON object.", field="body")
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        raise InvalidInput(f"The body is nested more than {MAX_DEPTH} levels deep.", field="body")
+    return value
+
+
+def _depth(value: Any) -> int:
+    """How deeply *value* is nested, found level by level so that no depth can exhaust the stack."""
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        inner: list[Any] = []
+        for item in level:
+            children = item.values() if isinstance(item, dict) else item
+            inner += (child for child in children if isinstance(child, dict | list))
+        level = inner
+    return depth
+
+
+def _input(members: Mapping[str, Raw], given: Mapping[str, Any]) -> Data:
+    data = given.get("initial_data", {})
+    if not isinstance(data, dict):
+        raise InvalidInput("initial_data must be a JSON object.", field="initial_data")
+    return _MEMBERS.decode(members["initial_data"]) if "initial_data" in members else {}
+
+
+def _text(given: Mapping[str, Any], name: str) -> str | None:
+    value = given.get(name)
+    if value is not None and (not isinstance(value, str) or not value):
+        raise InvalidInput(f"{name} must be a text.", field=name)
+    return value
+
+
+def _span(given: Mapping[str, Any], name: str) -> Span | None:
+    value = given.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < MAX_SECONDS:
+        raise InvalidInput(f"{name} must be a positive number of seconds.", field=name)
+    return seconds(value)
+
+
+def _tracing(request: web.Request) -> dict[str, str]:
+    # Of all headers only the trace context is kept: the others hold the client's credentials.
+    names = ("traceparent", "tracestate")
+    return {name: value for name in names if (value := request.headers.get(name)) is not None}

@@ -1,0 +1,33 @@
+"""What anybody may ask: is it alive, is it ready, what does it promise."""
+
+from collections.abc import Callable
+
+import msgspec
+from aiohttp import web
+
+from avtomatika.http.client_api import answer
+from avtomatika.ports.store import Durability
+
+
+class StatusView(msgspec.Struct, frozen=True):
+    """That the process is alive, and what the store promises about accepted jobs."""
+
+    status: str
+    durability: Durability
+
+
+class PublicApi:
+    """Handlers of the public routes."""
+
+    def __init__(self, durability: Durability, is_ready: Callable[[], bool]) -> None:
+        self._durability, self._is_ready = durability, is_ready
+
+    async def status(self, request: web.Request) -> web.Response:
+        """200 for as long as the process lives."""
+        return answer(StatusView("ok", self._durability))
+
+    async def ready(self, request: web.Request) -> web.Response:
+        """200 when requests are taken, 503 while the node starts or drains."""
+        if self._is_ready():
+            return answer({"status": "ready"})
+        return answer({"status": "not_ready"}, 503)

@@ -1,0 +1,113 @@
+"""What a client sees of a job."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from avtomatika.errors import InvalidInput
+from avtomatika.kernel.model import Done, Failure, Gathering, Job
+from avtomatika.ports.store import Page
+
+
+class ErrorView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why the job failed, or what last went wrong while it goes on."""
+
+    code: str
+    message: str
+    task_id: str | None = None
+
+
+class ProgressView(msgspec.Struct, frozen=True):
+    """How far a fan-out is."""
+
+    done: int
+    total: int
+
+
+class JobView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The compact view. Times are milliseconds since the epoch."""
+
+    id: str
+    job_id: str
+    status: str
+    blueprint_name: str
+    current_state: str
+    created_at: int
+    updated_at: int
+    version: int
+    result: Raw | msgspec.UnsetType = msgspec.UNSET
+    error: ErrorView | None = None
+    progress: ProgressView | None = None
+
+
+class DetailedJobView(JobView, frozen=True, omit_defaults=True, kw_only=True):
+    """The compact view and all the data of the job."""
+
+    initial_data: dict[str, Raw]
+    state_history: dict[str, Raw]
+    blueprint_version: str
+    transition_count: int
+    webhook_url: str | None = None
+
+
+class JobList(msgspec.Struct, frozen=True):
+    """A page of jobs, newest first. `next` is what `after` takes for the page that follows."""
+
+    jobs: list[JobView]
+    next: str | None
+
+
+def job_view(job: Job, *, detailed: bool = False) -> JobView:
+    """The view of one job."""
+    over = isinstance(job.phase, Done)
+    shared: dict[str, Any] = {
+        "id": job.id,
+        "job_id": job.id,
+        "status": job.status.value,
+        "blueprint_name": job.blueprint,
+        "current_state": job.state,
+        "created_at": job.created,
+        "updated_at": job.updated,
+        "version": job.version,
+        "result": job.phase.result if isinstance(job.phase, Done) else msgspec.UNSET,
+        "error": None if job.failure is None or (over and job.status == "finished") else _error(job.failure),
+        "progress": _progress(job),
+    }
+    if not detailed:
+        return JobView(**shared)
+    return DetailedJobView(
+        **shared,
+        initial_data=dict(job.input),
+        state_history=dict(job.history),
+        blueprint_version=job.edition,
+        transition_count=job.steps,
+        webhook_url=job.webhook_url,
+    )
+
+
+def some_fields(view: JobView, fields: Sequence[str]) -> dict[str, Any]:
+    """Only the named fields of the view, and its id. Raises InvalidInput for a field that no view has."""
+    known = {*JobView.__struct_fields__, *DetailedJobView.__struct_fields__}
+    unknown = sorted(set(fields) - known)
+    if unknown:
+        raise InvalidInput(f"A job has no field '{unknown[0]}'.", field="fields")
+    wanted = ("id", *fields)
+    values = {name: getattr(view, name, None) for name in wanted}
+    return {name: value for name, value in values.items() if value is not msgspec.UNSET}
+
+
+def job_list(page: Page) -> JobList:
+    """The view of a page."""
+    return JobList([job_view(job) for job in page.jobs], page.next)
+
+
+def _error(failure: Failure) -> ErrorView:
+    return ErrorView(failure.code, failure.message, failure.task)
+
+
+def _progress(job: Job) -> ProgressView | None:
+    if not isinstance(job.phase, Gathering):
+        return None
+    return ProgressView(job.phase.width - job.phase.left, job.phase.width)

@@ -1,0 +1,1 @@
+"""Which worker may have which task: pure choice."""

@@ -1,0 +1,37 @@
+"""Whether a worker meets what an order demands, and if not, why."""
+
+import msgspec
+
+from avtomatika.kernel.model import Order
+
+
+class Skill(msgspec.Struct, frozen=True):
+    """One thing that a worker can do."""
+
+    name: str
+    type: str | None = None
+    version: str | None = None
+
+
+class WorkerProfile(msgspec.Struct, frozen=True):
+    """What matching knows of a worker. `revision` differs whenever anything else does."""
+
+    id: str
+    revision: int
+    skills: dict[str, Skill]
+    costs: dict[str, float] = {}
+
+
+def reasons(order: Order, worker: WorkerProfile) -> tuple[str, ...]:
+    """Why *worker* may not have *order*; empty when it may."""
+    skill = worker.skills.get(order.skill)
+    if skill is None:
+        return ("skill_not_offered",)
+    found: list[str] = []
+    if order.skill_version is not None and order.skill_version != skill.version:
+        found.append("skill_version_mismatch")
+    if order.skill_type is not None and order.skill_type != skill.type:
+        found.append("skill_type_mismatch")
+    if order.max_cost is not None and worker.costs.get(order.skill, 0.0) > order.max_cost:
+        found.append("too_expensive")
+    return tuple(found)

@@ -1,0 +1,19 @@
+"""Placement classes: tasks that the same workers may have wait in one queue (architecture 5.8.1)."""
+
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from avtomatika.kernel.model import Order
+
+FAMILY: Final = "task"
+
+
+def queue_of(order: Order) -> str:
+    """The queue of the class that *order* belongs to: its skill, and a digest of all else it demands."""
+    demands = (order.skill_version, order.skill_type, order.max_cost)
+    if demands == (None, None, None):
+        return f"{FAMILY}:{order.skill}"
+    digest = sha256(msgspec.json.encode(demands)).hexdigest()[:16]
+    return f"{FAMILY}:{order.skill}#{digest}"

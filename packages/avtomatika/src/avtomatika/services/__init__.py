@@ -1,0 +1,1 @@
+"""Work in the background: the one consumer loop, its duties, and who watches over them."""

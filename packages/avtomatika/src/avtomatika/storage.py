@@ -1,0 +1,26 @@
+"""The storages that a program can name when it builds an engine. Each stands for a `STORAGE_URL`."""
+
+from pathlib import Path
+from typing import Protocol
+
+
+class StorageBackend(Protocol):
+    """Where an engine keeps its jobs."""
+
+    @property
+    def url(self) -> str:
+        """The `STORAGE_URL` of the storage."""
+        ...
+
+
+class MemoryStorage:
+    """Everything in this process, gone when it ends: for tests and first steps."""
+
+    url = "memory://"
+
+
+class SQLiteStorage:
+    """One file, durable. For one process at a time."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.url = f"sqlite:///{path}"
