@@ -22,12 +22,12 @@ class Entry:
 
 
 class _Queue:
-    __slots__ = ("later", "ready", "size")
+    __slots__ = ("entries", "later", "ready")
 
     def __init__(self) -> None:
         self.ready: list[tuple[float, int, int, Entry]] = []
         self.later: list[tuple[int, int, Entry]] = []
-        self.size = 0
+        self.entries: dict[MessageId, Entry] = {}
 
 
 class MessageTable:
@@ -45,7 +45,7 @@ class MessageTable:
         entry = Entry(message, delivery if lease is None else lease.delivery, lease)
         self._entries[message.id] = entry
         queue = self._queues.setdefault(message.queue, _Queue())
-        queue.size += 1
+        queue.entries[message.id] = entry
         self._place(queue, entry, message.visible_at if lease is None else lease.until)
 
     def remove(self, message: MessageId) -> None:
@@ -53,7 +53,7 @@ class MessageTable:
         entry = self._entries.pop(message, None)
         if entry is not None:
             entry.ticket = 0
-            self._queues[entry.message.queue].size -= 1
+            del self._queues[entry.message.queue].entries[message]
 
     def lease(self, queue: str, owner: str, now: Instant, ttl: Span, limit: int) -> Iterator[Lease]:
         """Up to *limit* available messages of the queue, leased to *owner*."""
@@ -109,14 +109,12 @@ class MessageTable:
 
     def queues(self, family: str) -> dict[str, Message]:
         """The queues of the family that hold messages, each with one of them."""
-        found: dict[str, Message] = {}
-        for name, line in self._queues.items():
-            if line.size and name.startswith(f"{family}:"):
-                places = [(item[3], item[2]) for item in line.ready]
-                places += [(item[2], item[1]) for item in line.later]
-                live = next(entry for entry, ticket in places if entry.ticket == ticket)
-                found[name] = live.message
-        return found
+        prefix = f"{family}:"
+        return {
+            name: next(iter(line.entries.values())).message
+            for name, line in self._queues.items()
+            if line.entries and name.startswith(prefix)
+        }
 
     def _place(self, queue: _Queue, entry: Entry, due: Instant) -> None:
         self._sequence += 1
