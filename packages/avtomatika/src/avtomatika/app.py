@@ -26,6 +26,7 @@ from avtomatika.http.client_api import ClientApi
 from avtomatika.http.middleware import error_middleware
 from avtomatika.http.public_api import PublicApi
 from avtomatika.http.routes import add_routes
+from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Store
 from avtomatika.services.duties import Sweeper, consumers
 from avtomatika.services.supervisor import Supervisor
@@ -77,27 +78,24 @@ class Node:
         observe.event("node.started", address=self.address, storage=store.durability.backend)
 
     def _assemble(self, store: Store) -> None:
-        settings, clock, names, spawn = self.settings, self._clock, self._names, self.supervisor.spawn
+        settings, clock = self.settings, self._clock
+        node = NodeContext(store, clock, self._names, self.supervisor.spawn, settings.instance)
         access = _access(settings)
         decider = Decider(self._blueprints, access.client_of)
-        policy = WriterPolicy(run_lease=settings.run_lease)
-        writer = Writer(
-            store, decider, clock=clock, names=names, spawn=spawn, node=settings.instance, policy=policy
-        )
-        offers = self._offers = Offers(store, writer, clock, settings.task_lease)
-        queries = Queries(store, clock)
+        writer = Writer(node, decider, WriterPolicy(run_lease=settings.run_lease))
+        offers = self._offers = Offers(node, writer, settings.task_lease)
+        queries = Queries(node)
         gateway = Gateway(
+            node,
             access=access,
             presence=Presence(MemoryRegistry(), clock, settings.worker_ttl),
             offers=offers,
-            results=Results(store, writer, clock),
-            store=store,
-            clock=clock,
+            results=Results(node, writer),
             longest_poll=settings.longest_poll,
         )
         client = ClientApi(
             access=access,
-            submit=Submit(writer, clock, names, settings.policy),
+            submit=Submit(node, writer, settings.policy),
             queries=queries,
             control=Control(writer, queries),
             clock=clock,
@@ -111,19 +109,11 @@ class Node:
             blueprints=self._blueprints,
             prefix=settings.http.prefix,
         )
-        for consumer in consumers(
-            store=store,
-            writer=writer,
-            clock=clock,
-            spawn=spawn,
-            node=settings.instance,
-            editions=decider.editions,
-            run_lease=settings.run_lease,
-            width=settings.width,
-        ):
+        lease, width = settings.run_lease, settings.width
+        for consumer in consumers(node, writer, decider.editions, run_lease=lease, width=width):
             self.supervisor.start_duty(consumer.name, consumer.run)
         self.supervisor.start_duty("offers", offers.serve_for_ever)
-        self.supervisor.start_duty("sweeper", Sweeper(store, clock, settings.keep_finished).run)
+        self.supervisor.start_duty("sweeper", Sweeper(node, settings.keep_finished).run)
 
     async def _listen(self) -> None:
         self._runner = web.AppRunner(self.app, access_log=None, handler_cancellation=True, shutdown_timeout=5)

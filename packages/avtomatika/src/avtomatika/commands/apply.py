@@ -22,14 +22,12 @@ from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Job, Ready
 from avtomatika.kernel.progress import Outcome
 from avtomatika.kernel.time import Span, after
-from avtomatika.ports.clock import Clock, Names
-from avtomatika.ports.spawn import Spawn
+from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import (
     Claim,
     Commit,
     Lease,
     LeaseLost,
-    Store,
     Token,
     VersionConflict,
 )
@@ -55,20 +53,9 @@ class _Request:
 class Writer:
     """Every change of a job goes through here."""
 
-    def __init__(
-        self,
-        store: Store,
-        decider: Decider,
-        *,
-        clock: Clock,
-        names: Names,
-        spawn: Spawn,
-        node: str,
-        policy: WriterPolicy | None = None,
-    ) -> None:
-        self._store, self._decider = store, decider
-        self._clock, self._names, self._spawn = clock, names, spawn
-        self._node = node
+    def __init__(self, node: NodeContext, decider: Decider, policy: WriterPolicy | None = None) -> None:
+        self._node, self._decider = node, decider
+        self._store, self._clock, self._spawn = node.store, node.clock, node.spawn
         self._policy = policy or WriterPolicy()
         self._queues: dict[JobId, list[_Request]] = {}
 
@@ -202,7 +189,7 @@ class Writer:
         if message is None:
             return None
         until = after(draft.now, self._policy.run_lease)
-        return Lease(message, f"node:{self._node}", Token(self._names.token()), until, 1)
+        return Lease(message, self._node.owner, Token(self._node.names.token()), until, 1)
 
     async def _finish(self, lease: Lease, running: asyncio.Task[HandlerEvent]) -> None:
         """The handler has come to its end and its decision is applied. The lease is kept meanwhile."""

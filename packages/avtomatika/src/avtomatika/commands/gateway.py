@@ -19,8 +19,8 @@ from avtomatika.kernel.retry import TRANSIENT
 from avtomatika.kernel.rules.task import FAILURE
 from avtomatika.kernel.time import Span, after, seconds
 from avtomatika.matching.compliance import Skill
-from avtomatika.ports.clock import Clock
-from avtomatika.ports.store import Lease, LeaseLost, Store
+from avtomatika.ports.node import NodeContext
+from avtomatika.ports.store import Lease, LeaseLost
 from rxon.errors import AuthError, ForbiddenError, ProtocolError, UnavailableError, WorkerUnknownError
 from rxon.messages import (
     Heartbeat,
@@ -43,18 +43,17 @@ class Gateway:
 
     def __init__(
         self,
+        node: NodeContext,
         *,
         access: Access,
         presence: Presence,
         offers: Offers,
         results: Results,
-        store: Store,
-        clock: Clock,
         longest_poll: Span,
     ) -> None:
+        self._store, self._clock = node.store, node.clock
         self._access, self._presence = access, presence
         self._offers, self._results = offers, results
-        self._store, self._clock = store, clock
         self._longest_poll = longest_poll
 
     async def register(self, credentials: Credentials, registration: Registration) -> Registered:

@@ -20,8 +20,8 @@ from avtomatika.kernel.rules.task import execution_timer
 from avtomatika.kernel.time import SECOND, Instant, Span, after
 from avtomatika.matching.compliance import WorkerProfile, reasons
 from avtomatika.matching.placement import FAMILY
-from avtomatika.ports.clock import Clock
-from avtomatika.ports.store import Commit, Lease, LeaseLost, Message, Store
+from avtomatika.ports.node import NodeContext
+from avtomatika.ports.store import Commit, Lease, LeaseLost, Message
 
 LOOK_AGAIN: Final = SECOND
 
@@ -54,8 +54,8 @@ class _Parked:
 class Offers:
     """The meeting place of tasks and workers on this node."""
 
-    def __init__(self, store: Store, writer: Writer, clock: Clock, lease_ttl: Span) -> None:
-        self._store, self._writer, self._clock = store, writer, clock
+    def __init__(self, node: NodeContext, writer: Writer, lease_ttl: Span) -> None:
+        self._store, self._clock, self._writer = node.store, node.clock, writer
         self.lease_ttl = lease_ttl
         self._parked: dict[int, _Parked] = {}
         self._places = 0

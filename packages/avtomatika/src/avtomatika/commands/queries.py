@@ -6,15 +6,15 @@ from avtomatika.errors import NotFound
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Job, Status
 from avtomatika.kernel.time import Instant
-from avtomatika.ports.clock import Clock
-from avtomatika.ports.store import Fact, JobQuery, Page, Store
+from avtomatika.ports.node import NodeContext
+from avtomatika.ports.store import Fact, JobQuery, Page
 
 
 class Queries:
     """What a client may know."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, node: NodeContext) -> None:
+        self._store, self._clock = node.store, node.clock
 
     async def job(self, job_id: str, client: str) -> Job:
         """The client's job as last committed. Raises NotFound."""

@@ -17,8 +17,8 @@ from avtomatika.kernel.ids import JobId, TaskId, opened_by
 from avtomatika.kernel.model import Gathering, Report
 from avtomatika.kernel.progress import Ignored
 from avtomatika.kernel.rules.task import CANCELLED, FAILURE
-from avtomatika.ports.clock import Clock
-from avtomatika.ports.store import Fact, Lease, LeaseLost, Store
+from avtomatika.ports.node import NodeContext
+from avtomatika.ports.store import Fact, Lease, LeaseLost
 
 
 class Transition(StrEnum):
@@ -61,8 +61,8 @@ class Accepted(msgspec.Struct, frozen=True):
 class Results:
     """Takes in what workers report."""
 
-    def __init__(self, store: Store, writer: Writer, clock: Clock) -> None:
-        self._store, self._writer, self._clock = store, writer, clock
+    def __init__(self, node: NodeContext, writer: Writer) -> None:
+        self._store, self._clock, self._writer = node.store, node.clock, writer
 
     async def held(self, handle: Handle, worker_id: str, token: str | None = None) -> Lease | None:
         """The lease under which the worker holds this delivery of the task, or None.

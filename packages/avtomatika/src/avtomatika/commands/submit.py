@@ -11,7 +11,7 @@ from avtomatika.errors import InvalidInput, KeyReused
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Data, Job, Policy, Ready
 from avtomatika.kernel.time import Instant, Span, after
-from avtomatika.ports.clock import Clock, Names
+from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Claim, KeyTaken
 
 KEY_LIFE: Final = Span(24 * 3_600_000)
@@ -33,8 +33,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 class Submit:
     """Accepts jobs."""
 
-    def __init__(self, writer: Writer, clock: Clock, names: Names, policy: Policy) -> None:
-        self._writer, self._clock, self._names, self._policy = writer, clock, names, policy
+    def __init__(self, node: NodeContext, writer: Writer, policy: Policy) -> None:
+        self._clock, self._names = node.clock, node.names
+        self._writer, self._policy = writer, policy
 
     async def __call__(self, blueprint: Blueprint, request: Request, client: str) -> JobId:
         """The job is durable and on its way; its id. An equal request with an equal key gives the same id.
