@@ -78,10 +78,14 @@ class OrchestratorEngine:
 
     def run(self) -> None:
         """Blocks until SIGINT or SIGTERM, then drains. Exits with 70 when the storage is broken."""
-        if not run_loop(self._serve()):
+        if not run_loop(self.serve()):
             sys.exit(EXIT_STORAGE_BROKEN)
 
-    async def _serve(self) -> bool:
+    async def serve(self, started: Callable[[], None] = lambda: None) -> bool:
+        """As `run`, within a running event loop: False when it ended because the storage is broken.
+
+        Calls *started* once the API listens. Raises what `start` raises.
+        """
         await self.start()
         node = self._node
         if node is None:
@@ -90,6 +94,7 @@ class OrchestratorEngine:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
+        started()
         failed = asyncio.ensure_future(node.failed())
         asked = asyncio.ensure_future(stop.wait())
         await asyncio.wait((failed, asked), return_when=asyncio.FIRST_COMPLETED)
@@ -125,7 +130,7 @@ def _with_tokens(settings: Settings) -> Settings:
 def _show_once(settings: Settings) -> None:
     place = settings.data_dir / FILE
     url = f"http://{settings.http.host}:{settings.http.port}"
-    print(
+    print(  # noqa: T201 - shown to the person at the terminal, never to the log
         f"First run: these tokens were made and are kept in {place}.\n"
         f"  client: {settings.client_token}\n"
         f"  worker: {settings.worker_token}\n"
