@@ -7,6 +7,8 @@ from typing import Final
 from avtomatika.errors import ConfigError
 from avtomatika.settings import Settings, read
 
+__all__ = ["Config", "VARIABLES"]
+
 VARIABLES: Final[Mapping[str, str]] = {
     "API_HOST": "127.0.0.1",
     "API_PORT": "8080",

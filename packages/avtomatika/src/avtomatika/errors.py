@@ -18,6 +18,25 @@ AvtomatikaError
 └── StorageBroken           storage_broken       the storage failed in a way that cannot be repaired here
 """
 
+__all__ = [
+    "AlreadyOver",
+    "AvtomatikaError",
+    "BlueprintError",
+    "ConfigError",
+    "Conflict",
+    "HandlerError",
+    "InvalidInput",
+    "InvalidJson",
+    "KeyReused",
+    "NotFound",
+    "Overloaded",
+    "StorageBroken",
+    "StorageFull",
+    "TooLarge",
+    "Unauthorized",
+    "Unavailable",
+]
+
 
 class AvtomatikaError(Exception):
     """Something went wrong that this package foresaw."""

@@ -56,7 +56,8 @@ class Settings(msgspec.Struct, frozen=True):
     log_level: str = "INFO"
 
     def __repr__(self) -> str:
-        return f"Settings(storage_url={redacted(self.storage_url)!r}, instance={self.instance!r}, http={self.http!r})"
+        storage = redacted(self.storage_url)
+        return f"Settings(storage_url={storage!r}, instance={self.instance!r}, http={self.http!r})"
 
 
 def redacted(url: str) -> str:

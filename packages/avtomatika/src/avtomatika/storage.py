@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Protocol
 
+__all__ = ["MemoryStorage", "SQLiteStorage", "StorageBackend"]
+
 
 class StorageBackend(Protocol):
     """Where an engine keeps its jobs."""

@@ -1,6 +1,7 @@
 """What a handler can ask for. One request a run: the decision that comes out of it."""
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
@@ -33,7 +34,7 @@ class ActionFactory:
         """The spelling of 1.0b4 for `go_to`."""
         self.go_to(state)
 
-    def dispatch_task(
+    def dispatch_task(  # noqa: PLR0913 - the signature that blueprints know
         self,
         task_type: str,
         params: Mapping[str, Any] | None = None,
@@ -169,7 +170,7 @@ def _number(task: Mapping[str, Any], name: str) -> float | None:
     value = task.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise HandlerError(f"{name} must be a number, not {value!r}.")
     return float(value)
 

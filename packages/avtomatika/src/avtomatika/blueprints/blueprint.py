@@ -1,7 +1,6 @@
 """A blueprint: named states, the handler of each, and what is known of them before any job runs."""
 
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any, Final, TypeVar, overload
 
@@ -12,6 +11,8 @@ from avtomatika.errors import BlueprintError
 from avtomatika.kernel.model import Verdict
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+UNVERSIONED: Final = "1"
 
 _VERDICT_OF_NAME: Final = {
     "finished": Verdict.FINISHED,
@@ -58,11 +59,8 @@ class Blueprint:
 
     @property
     def edition(self) -> str:
-        """What tells this version of the blueprint from others: its `version`, else a digest of its states."""
-        if self.version is not None:
-            return self.version
-        shape = sorted((s.name, s.ends or "", s.handler.names) for s in self.states.values())
-        return sha256(msgspec.json.encode((shape, sorted(self.aggregators)))).hexdigest()[:12]
+        """The version that jobs of this blueprint are bound to; all without a `version` are one."""
+        return self.version or UNVERSIONED
 
     @overload
     def handler(self, name: F, /) -> F: ...

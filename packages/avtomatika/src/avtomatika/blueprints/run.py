@@ -31,7 +31,7 @@ async def run_handler(
         return await _run(blueprint, job, branches, client)
     except HandlerError as error:
         return HandlerCrashed(job.version, Failure(code=BLUEPRINT, message=error.message))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever the user's code raises is an event
         message = f"{type(error).__name__} in state '{job.state}': {error}"
         return HandlerCrashed(job.version, Failure(code=RAISED, message=message))
 

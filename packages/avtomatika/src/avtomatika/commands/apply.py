@@ -107,7 +107,7 @@ class Writer:
             self._queues[job] = []
             try:
                 await self._settle(job, requests)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - each requester hears of it
                 _refuse(requests, error)
             except BaseException as error:
                 _refuse(requests, Unavailable(f"The node stopped: {type(error).__name__}"))
@@ -136,7 +136,7 @@ class Writer:
     async def _settle_alone(self, job: JobId, request: _Request) -> None:
         try:
             await self._settle(job, (request,))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the requester hears of it
             _refuse((request,), error)
 
     async def _advance(self, job: Job, requests: Sequence[_Request]) -> None:
@@ -164,7 +164,7 @@ class Writer:
                 request.answer.set_result(outcome)
 
     async def _run_on(self, draft: Draft) -> asyncio.Task[HandlerEvent] | None:
-        """Handlers that are due have run and their decisions joined the draft; one that is slow is returned."""
+        """Due handlers have run and their decisions joined the draft; one that is slow is returned."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._policy.patience / 1_000
         for _ in range(MAX_FOLDED_RUNS):

@@ -1,7 +1,7 @@
 """Bodies of requests: JSON that is taken in exactly as it came, or refused."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, cast
 
 import msgspec
 from aiohttp import web
@@ -63,22 +63,24 @@ def _decoded(body: bytes) -> dict[str, Any]:
         raise InvalidJson("The body is nested too deeply.") from None
     if not isinstance(value, dict):
         raise InvalidInput("The body must be a JSON object.", field="body")
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+    members = cast("dict[str, Any]", value)
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(members) > MAX_DEPTH:
         raise InvalidInput(f"The body is nested more than {MAX_DEPTH} levels deep.", field="body")
-    return value
+    return members
 
 
-def _depth(value: Any) -> int:
+def _depth(value: "dict[str, Any]") -> int:
     """How deeply *value* is nested, found level by level so that no depth can exhaust the stack."""
-    depth, level = 0, [value]
+    depth = 0
+    level: list[Iterable[Any]] = [value.values()]
     while level:
         depth += 1
-        inner: list[Any] = []
-        for item in level:
-            children = item.values() if isinstance(item, dict) else item
-            inner += (child for child in children if isinstance(child, dict | list))
-        level = inner
+        level = [_children(child) for items in level for child in items if isinstance(child, dict | list)]
     return depth
+
+
+def _children(value: Any) -> Iterable[Any]:
+    return cast("dict[str, Any]", value).values() if isinstance(value, dict) else value
 
 
 def _input(members: Mapping[str, Raw], given: Mapping[str, Any]) -> Data:

@@ -10,7 +10,6 @@ from avtomatika import observe
 from avtomatika.errors import AvtomatikaError
 from avtomatika.http import problems
 
-
 REQUEST_ID: Final = "X-Request-ID"
 
 
@@ -18,7 +17,7 @@ def error_middleware(new_id: Callable[[], str]) -> Middleware:
     """A middleware after which every error is an answer of the documented shape."""
 
     @web.middleware
-    async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
         except AvtomatikaError as error:
@@ -29,11 +28,11 @@ def error_middleware(new_id: Callable[[], str]) -> Middleware:
                 raise
             request_id = new_id()
             response = problems.of_http(error, request, request_id)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the last resort, logged under the id
             request_id = new_id()
             observe.failure("http.failed", error, method=request.method, path=request.path, id=request_id)
             response = problems.internal(request, request_id)
         response.headers[REQUEST_ID] = request_id
         return response
 
-    return answer_errors
+    return _answer_errors

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
 from aiohttp import web
-from rxon.http.server import add_routes as add_worker_routes
-from rxon.transport import WorkerGateway
 
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.http.client_api import ClientApi
 from avtomatika.http.public_api import PublicApi
+from rxon.http.server import add_routes as add_worker_routes
+from rxon.transport import WorkerGateway
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -36,7 +36,7 @@ def _add_client_routes(
 ) -> None:
     root = f"/{prefix}" if prefix else ""
     versions = {blueprint.api_version for blueprint in blueprints if blueprint.api_endpoint is not None}
-    for version in sorted({"v1", *(v for v in versions if v is not None)}) + [None]:
+    for version in (None, *sorted({"v1", *(v for v in versions if v is not None)})):
         base = root if version is None else f"{root}/{version}"
         app.router.add_get(f"{base}/jobs", client.list)
         app.router.add_get(f"{base}/jobs/{{job_id}}", client.read)

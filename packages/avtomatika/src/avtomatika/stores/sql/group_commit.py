@@ -113,7 +113,7 @@ class GroupCommit:
         for commit, future in waiting:
             try:
                 self._stage(batch, commit)
-            except Exception as refusal:
+            except Exception as refusal:  # noqa: BLE001 - whoever asked for the commit hears of it
                 _refuse(future, refusal)
             else:
                 staged.append((commit, future))
