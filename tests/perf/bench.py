@@ -1,0 +1,221 @@
+"""`python3 dev.py bench`: client, orchestrator (SQLite, synchronous=FULL) and one worker on this machine.
+
+Prints, as medians of the rounds: three-step jobs a second, and the latency of a one-step job that is
+submitted while nothing else runs; beside them what the machine can do at all (the yardstick), and the
+processor time that each process spent on a job.
+"""
+
+import argparse
+import asyncio
+import os
+import pstats
+import secrets
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import aiohttp
+import msgspec
+
+HERE = Path(__file__).parent
+OVER = {"finished", "failed", "cancelled", "quarantined"}
+
+
+def yardstick(folder: Path) -> tuple[float, float]:
+    """How many fsyncs of a 4 KiB append, and JSON encodes of a small object, this machine does a second."""
+    file = os.open(folder / "yardstick", os.O_CREAT | os.O_WRONLY, 0o600)
+    begun = time.perf_counter()
+    for _ in range(300):
+        os.write(file, b"x" * 4_096)
+        os.fdatasync(file)
+    fsyncs = 300 / (time.perf_counter() - begun)
+    os.close(file)
+    document = {"id": "0190", "state": "start", "numbers": list(range(20)), "nested": {"a": 1.5, "b": None}}
+    encoder = msgspec.json.Encoder()
+    begun = time.perf_counter()
+    for _ in range(100_000):
+        encoder.encode(document)
+    return fsyncs, 100_000 / (time.perf_counter() - begun)
+
+
+class Servers:
+    """The processes under test."""
+
+    def __init__(self, folder: Path, slots: int, profile: Path | None) -> None:
+        self.port = _free_port()
+        self.token = secrets.token_hex(16)
+        worker_token = secrets.token_hex(16)
+        shared = {**os.environ, "LOG_LEVEL": "WARNING"}
+        self._orchestrator = subprocess.Popen(
+            [sys.executable, HERE / "bench_orchestrator.py", *(("--profile", str(profile)) if profile else ())],
+            env={
+                **shared,
+                "API_PORT": str(self.port),
+                "STORAGE_URL": f"sqlite:///{folder / 'bench.db'}",
+                "CLIENT_TOKEN": self.token,
+                "GLOBAL_WORKER_TOKEN": worker_token,
+            },
+        )
+        self._worker = subprocess.Popen(
+            [sys.executable, HERE / "bench_worker.py"],
+            env={
+                **shared,
+                "ORCHESTRATOR_URL": f"http://127.0.0.1:{self.port}",
+                "WORKER_TOKEN": worker_token,
+                "MAX_CONCURRENT_TASKS": str(slots),
+            },
+        )
+
+    def cpu_seconds(self) -> tuple[float, float]:
+        """The processor time that orchestrator and worker have used."""
+        return _cpu(self._orchestrator.pid), _cpu(self._worker.pid)
+
+    def stop(self) -> None:
+        """Both have ended in order."""
+        for process in (self._worker, self._orchestrator):
+            process.send_signal(signal.SIGTERM)
+        for process in (self._worker, self._orchestrator):
+            process.wait(timeout=60)
+
+
+class Client:
+    """A client that keeps a number of jobs in flight."""
+
+    def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
+        self._session, self._base = session, base
+
+    async def run(self, kind: str) -> None:
+        """One job from request to result."""
+        async with self._session.post(f"{self._base}/{kind}", data=b'{"n":0}') as answer:
+            answer.raise_for_status()
+            job = (await answer.json())["job_id"]
+        while True:
+            async with self._session.get(f"{self._base}/{job}", params={"wait": "30"}) as answer:
+                view = await answer.json()
+            if view["status"] in OVER:
+                if view["status"] != "finished":
+                    raise SystemExit(f"job {job} ended {view}")
+                return
+
+    async def throughput(self, jobs: int, in_flight: int) -> float:
+        """Three-step jobs a second."""
+        gate = asyncio.Semaphore(in_flight)
+
+        async def one() -> None:
+            async with gate:
+                await self.run("three")
+
+        begun = time.perf_counter()
+        await asyncio.gather(*(one() for _ in range(jobs)))
+        return jobs / (time.perf_counter() - begun)
+
+    async def latency(self, samples: int) -> list[float]:
+        """Milliseconds from request to result of one-step jobs, one at a time, in ascending order."""
+        taken: list[float] = []
+        for _ in range(samples):
+            begun = time.perf_counter()
+            await self.run("one")
+            taken.append((time.perf_counter() - begun) * 1_000)
+            await asyncio.sleep(0.005)  # idle means idle: nothing of the last job may still be going on
+        return sorted(taken)
+
+
+@asynccontextmanager
+async def client(servers: Servers) -> AsyncIterator[Client]:
+    """A client of the servers, once a first job has gone through them."""
+    base = f"http://127.0.0.1:{servers.port}/api/v1/jobs"
+    headers = {"X-Client-Token": servers.token}
+    connector = aiohttp.TCPConnector(limit=200)
+    async with aiohttp.ClientSession(headers=headers, connector=connector) as session:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                async with session.get(f"http://127.0.0.1:{servers.port}/_public/ready") as answer:
+                    if answer.status == 200:
+                        break
+            except aiohttp.ClientError:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.05)
+        found = Client(session, base)
+        await found.run("one")
+        yield found
+
+
+@contextmanager
+def servers(folder: Path, slots: int, profile: Path | None) -> Iterator[Servers]:
+    """The processes, stopped at the end."""
+    started = Servers(folder, slots, profile)
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+async def measure(arguments: argparse.Namespace, folder: Path, profile: Path | None) -> None:
+    """All rounds are run and printed."""
+    fsyncs, encodes = yardstick(folder)
+    print(f"yardstick: {fsyncs:,.0f} fsyncs/s, {encodes:,.0f} JSON encodes/s")
+    rates: list[float] = []
+    middles: list[float] = []
+    tails: list[float] = []
+    with servers(folder, arguments.slots, profile) as running:
+        async with client(running) as asking:
+            for number in range(1, arguments.rounds + 1):
+                before = running.cpu_seconds()
+                own = time.process_time()
+                rates.append(await asking.throughput(arguments.jobs, arguments.in_flight))
+                spent = [b - a for a, b in zip(before, running.cpu_seconds(), strict=True)]
+                own = time.process_time() - own
+                each = [f"{1e6 * s / arguments.jobs:,.0f}" for s in (*spent, own)]
+                latency = await asking.latency(arguments.samples)
+                middles.append(statistics.median(latency))
+                tails.append(latency[min(len(latency) - 1, int(len(latency) * 0.99))])
+                print(
+                    f"round {number}: {rates[-1]:,.0f} jobs/s; idle p50 {middles[-1]:.2f} ms, "
+                    f"p99 {tails[-1]:.2f} ms; CPU per job: orchestrator {each[0]} µs, "
+                    f"worker {each[1]} µs, client {each[2]} µs"
+                )
+    print(
+        f"median of {arguments.rounds}: {statistics.median(rates):,.0f} three-step jobs/s; idle one-step job "
+        f"p50 {statistics.median(middles):.2f} ms, p99 {statistics.median(tails):.2f} ms"
+    )
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def main() -> None:
+    """Parse the options and measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=1_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--samples", type=int, default=100)
+    parser.add_argument("--slots", type=int, default=10, help="tasks that the worker runs at once")
+    parser.add_argument("--in-flight", type=int, default=50, help="jobs that the client keeps going")
+    parser.add_argument("--profile", action="store_true", help="show where the orchestrator spends its time")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=HERE) as folder:
+        profile = Path(folder) / "profile" if arguments.profile else None
+        asyncio.run(measure(arguments, Path(folder), profile))
+        if profile is not None:
+            pstats.Stats(str(profile)).sort_stats("tottime").print_stats(40)
+
+
+if __name__ == "__main__":
+    main()
