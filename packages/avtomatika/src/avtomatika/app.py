@@ -84,11 +84,12 @@ class Node:
         decider = Decider(self._blueprints, access.client_of)
         writer = Writer(node, decider, WriterPolicy(run_lease=settings.run_lease))
         offers = self._offers = Offers(node, writer, settings.task_lease)
+        presence = Presence(MemoryRegistry(), clock, settings.worker_ttl)
         queries = Queries(node)
         gateway = Gateway(
             node,
             access=access,
-            presence=Presence(MemoryRegistry(), clock, settings.worker_ttl),
+            presence=presence,
             offers=offers,
             results=Results(node, writer),
             longest_poll=settings.longest_poll,
@@ -113,7 +114,7 @@ class Node:
         for consumer in consumers(node, writer, decider.editions, run_lease=lease, width=width):
             self.supervisor.start_duty(consumer.name, consumer.run)
         self.supervisor.start_duty("offers", offers.serve_for_ever)
-        self.supervisor.start_duty("sweeper", Sweeper(node, settings.keep_finished).run)
+        self.supervisor.start_duty("sweeper", Sweeper(node, presence, settings.keep_finished).run)
 
     async def _listen(self) -> None:
         self._runner = web.AppRunner(self.app, access_log=None, handler_cancellation=True, shutdown_timeout=5)

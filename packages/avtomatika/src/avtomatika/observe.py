@@ -12,6 +12,12 @@ def event(name: str, **fields: object) -> None:
         _LOG.info("%s %s", name, " ".join(f"{key}={value}" for key, value in fields.items()))
 
 
+def detail(name: str, **fields: object) -> None:
+    """The event is on the log at level DEBUG: what happens too often for everyday."""
+    if _LOG.isEnabledFor(logging.DEBUG):
+        _LOG.debug("%s %s", name, " ".join(f"{key}={value}" for key, value in fields.items()))
+
+
 def warning(name: str, **fields: object) -> None:
     """The event is on the log at level WARNING."""
     _LOG.warning("%s %s", name, " ".join(f"{key}={value}" for key, value in fields.items()))

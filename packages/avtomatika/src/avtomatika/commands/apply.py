@@ -127,7 +127,7 @@ class Writer:
             except LeaseLost as error:
                 if len(requests) == 1:
                     raise
-                observe.event("lease.lost", job=job_id, folded=len(requests), why=error.message)
+                observe.detail("lease.lost", job=job_id, folded=len(requests), why=error.message)
                 for request in requests:
                     await self._settle_alone(job_id, request)
             return
@@ -158,7 +158,7 @@ class Writer:
         if pending is not None and lease is not None:
             self._spawn(self._finish(lease, pending), name="run")
         if draft.moved:
-            observe.event("job.moved", job=job.id, version=draft.job.version, status=draft.job.status)
+            observe.detail("job.moved", job=job.id, version=draft.job.version, status=draft.job.status)
         for request, outcome in zip(requests, outcomes, strict=True):
             if not request.answer.done():
                 request.answer.set_result(outcome)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from avtomatika.commands.outbox import plan, run_id
+from avtomatika.commands.outbox import Outgoing, plan, run_id
 from avtomatika.kernel.effects import Effect
 from avtomatika.kernel.events import Event, TaskEvent
 from avtomatika.kernel.ids import TaskId
@@ -24,6 +24,7 @@ class Draft:
         self._effects: list[Effect] = []
         self._branches: dict[TaskId, Branch] = {}
         self._changed: dict[TaskId, Branch] = {}
+        self._planned: Outgoing | None = None
 
     @property
     def moved(self) -> bool:
@@ -33,17 +34,19 @@ class Draft:
     async def meet(self, event: Event, store: Store) -> None:
         """The branch record that *event* speaks of, if any, is at hand."""
         if isinstance(event, TaskEvent) and isinstance(self.job.phase, Gathering):
-            branch = None if event.task in self._changed else await store.branch(self.job.id, event.task)
+            known = event.task in self._branches
+            branch = None if known else await store.branch(self.job.id, event.task)
             if branch is not None:
                 self._branches[event.task] = branch
 
     def add(self, events: Iterable[Event]) -> list[Outcome]:
         """The events have happened to the draft."""
         listed = list(events)
-        known = {**self._branches, **self._changed}
-        self.job, outcomes, effects, changed = fold(self.job, listed, self.now, known)
+        self.job, outcomes, effects, changed = fold(self.job, listed, self.now, self._branches)
         self._effects += effects
         self._changed |= changed
+        self._branches |= changed
+        self._planned = None
         for event, outcome in zip(listed, outcomes, strict=True):
             if isinstance(outcome, Moved):
                 self._facts.append(Fact(self.job.id, outcome.job.version, self.now, event))
@@ -62,7 +65,7 @@ class Draft:
         if not isinstance(self.job.phase, Ready):
             return None
         name = run_id(self.job.id, self.job.version)
-        due = (message for message in plan(self._effects).send if message.id == name)
+        due = (message for message in self._plan().send if message.id == name)
         return next((message for message in due if message.visible_at <= self.now), None)
 
     def commit(
@@ -71,7 +74,7 @@ class Draft:
         """The write. *take* is the lease under which the sender keeps the run that is due."""
         if not self.moved:
             return Commit(now=self.now, ack=ack)
-        out = plan(self._effects)
+        out = self._plan()
         acknowledged = {lease.message.id for lease in ack}
         taken = None if take is None else take.message.id
         return Commit(
@@ -87,3 +90,8 @@ class Draft:
             ack=ack,
             claim=claim,
         )
+
+    def _plan(self) -> Outgoing:
+        if self._planned is None:
+            self._planned = plan(self._effects)
+        return self._planned

@@ -24,6 +24,7 @@ from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Commit, Lease, LeaseLost, Message
 
 LOOK_AGAIN: Final = SECOND
+MEMO_SIZE: Final = 10_000
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -59,7 +60,7 @@ class Offers:
         self.lease_ttl = lease_ttl
         self._parked: dict[int, _Parked] = {}
         self._places = 0
-        self._fits: dict[tuple[str, str], tuple[int, bool]] = {}
+        self._fits: dict[tuple[str, int], dict[str, bool]] = {}
         self._closed = False
 
     async def take(self, wanted: Wanted, until: Instant) -> Sequence[Lease]:
@@ -195,11 +196,12 @@ class Offers:
         if wanted.skills is not None and order.skill not in wanted.skills:
             return False
         worker = wanted.worker
-        revision, fits = self._fits.get((worker.id, queue), (-1, False))
-        if revision != worker.revision:
-            fits = not reasons(order, worker)
-            self._fits[worker.id, queue] = (worker.revision, fits)
-        return fits
+        if len(self._fits) > MEMO_SIZE:
+            self._fits.clear()
+        known = self._fits.setdefault((worker.id, worker.revision), {})
+        if queue not in known:
+            known[queue] = not reasons(order, worker)
+        return known[queue]
 
 
 def _give_up(answer: asyncio.Future[Sequence[Lease]]) -> None:

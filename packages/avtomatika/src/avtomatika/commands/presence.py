@@ -73,8 +73,11 @@ class Presence:
         return heard
 
     async def everyone(self) -> Sequence[Worker]:
-        """All workers that are present, by id."""
-        return [self._decode(doc) for doc in await self._registry.scan(KIND, now=self._clock.now())]
+        """All workers that are present, by id. The others are forgotten."""
+        docs = await self._registry.scan(KIND, now=self._clock.now())
+        present = {doc.key for doc in docs}
+        self._decoded = {key: known for key, known in self._decoded.items() if key in present}
+        return [self._decode(doc) for doc in docs]
 
     def _profile(self, worker_id: str, skills: Sequence[Skill], costs: dict[str, float]) -> WorkerProfile:
         self._revision += 1

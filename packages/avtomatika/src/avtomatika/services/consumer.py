@@ -71,7 +71,7 @@ class Consumer:
         try:
             await self._duty.handle(lease)
         except LeaseLost:
-            observe.event("consumer.lease_lost", consumer=self.name, message=lease.message.id)
+            observe.detail("consumer.lease_lost", consumer=self.name, message=lease.message.id)
         except AvtomatikaError as error:
             observe.warning(
                 "consumer.refused", consumer=self.name, message=lease.message.id, why=error.message

@@ -5,6 +5,7 @@ from typing import Final
 
 from avtomatika.commands.apply import Writer
 from avtomatika.commands.outbox import TIMERS, run_queue
+from avtomatika.commands.presence import Presence
 from avtomatika.commands.timers import Timers
 from avtomatika.kernel.time import SECOND, Span, after
 from avtomatika.ports.node import NodeContext
@@ -16,10 +17,11 @@ SWEEP_LIMIT: Final = 1_000
 
 
 class Sweeper:
-    """Forgets what nobody needs: expired keys, and jobs that ended longer ago than they are kept."""
+    """Forgets what nobody needs: expired keys, silent workers, jobs that ended longer ago than is kept."""
 
-    def __init__(self, node: NodeContext, keep: Span | None) -> None:
-        self._store, self._clock, self._keep = node.store, node.clock, keep
+    def __init__(self, node: NodeContext, presence: Presence, keep: Span | None) -> None:
+        self._store, self._clock = node.store, node.clock
+        self._presence, self._keep = presence, keep
 
     async def run(self) -> None:
         """Sweeps now and then, until this is cancelled."""
@@ -28,6 +30,7 @@ class Sweeper:
             before = after(now, Span(-(self._keep if self._keep is not None else now)))
             while await self._store.sweep(now=now, finished_before=before, limit=SWEEP_LIMIT) == SWEEP_LIMIT:
                 pass
+            await self._presence.everyone()
             await self._clock.sleep_until(after(now, SWEEP_EVERY))
 
 

@@ -12,7 +12,7 @@ class Hints:
 
     def __init__(self, now: Callable[[], Instant]) -> None:
         self._now = now
-        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._waiting: dict[str, dict[asyncio.Future[None], Instant]] = {}
 
     async def wait(self, topics: Collection[str], *, until: Instant) -> None:
         """Returns when one of *topics* was announced, at the latest at *until*."""
@@ -23,7 +23,7 @@ class Hints:
         waker: asyncio.Future[None] = loop.create_future()
         alarm = loop.call_later(left / 1_000, _wake, waker)
         for topic in topics:
-            self._waiting.setdefault(topic, set()).add(waker)
+            self._waiting.setdefault(topic, {})[waker] = until
         try:
             await waker
         finally:
@@ -31,11 +31,12 @@ class Hints:
             for topic in topics:
                 self._forget(topic, waker)
 
-    def announce(self, topics: Iterable[str]) -> None:
-        """Everybody who waits for one of *topics* is woken."""
+    def announce(self, topics: Iterable[str], at: int = 0) -> None:
+        """Everybody who waits for one of *topics* is woken, but for those who look again before *at*."""
         for topic in topics:
-            for waker in self._waiting.get(topic, ()):
-                _wake(waker)
+            for waker, until in self._waiting.get(topic, {}).items():
+                if until >= at:
+                    _wake(waker)
 
     def announce_commit(self, commit: Commit) -> None:
         """Everybody whom *commit* may concern is woken."""
@@ -44,12 +45,13 @@ class Hints:
         if commit.job is not None:
             self.announce((f"job:{commit.job.id}",))
         for message in commit.send:
-            self.announce((message.queue, message.queue.partition(":")[0]))
+            topics = (message.queue, message.queue.partition(":")[0])
+            self.announce(topics, message.visible_at)
 
     def _forget(self, topic: str, waker: asyncio.Future[None]) -> None:
         wakers = self._waiting.get(topic)
         if wakers is not None:
-            wakers.discard(waker)
+            wakers.pop(waker, None)
             if not wakers:
                 del self._waiting[topic]
 

@@ -2,11 +2,14 @@
 
 import heapq
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import msgspec
 
 from avtomatika.kernel.time import Instant, Span, after
 from avtomatika.ports.store import Lease, LeaseLost, Message, MessageId, Token
+
+STALE_ALLOWED: Final = 1_024
 
 
 class Entry:
@@ -53,7 +56,10 @@ class MessageTable:
         entry = self._entries.pop(message, None)
         if entry is not None:
             entry.ticket = 0
-            del self._queues[entry.message.queue].entries[message]
+            queue = self._queues[entry.message.queue]
+            del queue.entries[message]
+            if not queue.entries:
+                del self._queues[entry.message.queue]
 
     def lease(self, queue: str, owner: str, now: Instant, ttl: Span, limit: int) -> Iterator[Lease]:
         """Up to *limit* available messages of the queue, leased to *owner*."""
@@ -120,6 +126,9 @@ class MessageTable:
         self._sequence += 1
         entry.ticket = self._sequence
         heapq.heappush(queue.later, (due, self._sequence, entry))
+        if len(queue.later) > STALE_ALLOWED + 2 * len(queue.entries):
+            queue.later = [item for item in queue.later if item[2].ticket == item[1]]
+            heapq.heapify(queue.later)
 
     def _surface(self, queue: _Queue, now: Instant) -> None:
         while queue.later and queue.later[0][0] <= now:
