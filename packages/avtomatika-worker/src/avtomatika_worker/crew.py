@@ -1,0 +1,109 @@
+"""A worker at work: its handlers and its connections, from start to drain."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from avtomatika_worker.capacity import Capacity
+from avtomatika_worker.config import WorkerConfig
+from avtomatika_worker.health import Health
+from avtomatika_worker.hot_cache import HotCache
+from avtomatika_worker.loops import Connection
+from avtomatika_worker.profile import Profile
+from avtomatika_worker.runner import Runner
+from avtomatika_worker.session import Pace, Session
+from avtomatika_worker.skills import Catalog
+from rxon.transport import WorkerTransport
+
+__all__ = ["Crew"]
+
+GOODBYE = 2.0  # seconds for telling the orchestrators that the worker is gone
+
+_log = logging.getLogger(__name__)
+
+
+class Crew:
+    """Serves the orchestrators behind ``transports``, given with their names."""
+
+    def __init__(
+        self,
+        config: WorkerConfig,
+        profile: Profile,
+        catalog: Catalog,
+        capacity: Capacity,
+        hot_cache: HotCache,
+        transports: Sequence[tuple[str, WorkerTransport]],
+    ) -> None:
+        self._group = asyncio.TaskGroup()
+        self._grace = config.WORKER_SHUTDOWN_TIMEOUT
+        files_root = Path(config.TASK_FILES_DIR)
+        self._runner = Runner(catalog, capacity, hot_cache, files_root, self._group.create_task)
+        self._runner.on_change = self._wake
+        pace = _pace(config)
+        self._connections = [
+            Connection(name, transport, Session(pace, random.random), profile, self._runner)
+            for name, transport in transports
+        ]
+        self._draining = False
+
+    def health(self) -> Health:
+        """How things are at this moment."""
+        registered = tuple(c.name for c in self._connections if c.session.registered)
+        alive = all(connection.alive for connection in self._connections)
+        return Health(alive, registered, self._runner.running, self._draining)
+
+    async def work(self, stop: asyncio.Event) -> None:
+        """Tasks are run until ``stop``; then running ones had their time, and results were sent.
+
+        What was not finished in time is stopped and not reported: its leases run out.
+        """
+        try:
+            async with self._group:
+                for connection in self._connections:
+                    connection.start(self._group.create_task)
+                await stop.wait()
+                await self._drain()
+        finally:
+            for connection in self._connections:
+                await connection.close()
+
+    async def _drain(self) -> None:
+        _log.info("Finishing %d running tasks", self._runner.running)
+        self._draining = True
+        for connection in self._connections:
+            connection.drain()
+        self._runner.stop_waiting()
+        try:
+            async with asyncio.timeout(self._grace):
+                for connection in self._connections:
+                    await connection.quiet()
+        except TimeoutError:
+            _log.warning("%d tasks did not finish within %g seconds", self._runner.running, self._grace)
+        self._runner.stop_running()
+        try:
+            async with asyncio.timeout(GOODBYE):
+                await asyncio.gather(*(connection.stop() for connection in self._connections))
+        except TimeoutError:
+            _log.warning("Not every orchestrator could be told that the worker is going")
+        _log.info("Stopped")
+
+    def _wake(self) -> None:
+        for connection in self._connections:
+            connection.wake()
+
+
+def _pace(config: WorkerConfig) -> Pace:
+    return Pace(
+        heartbeat_interval=config.HEARTBEAT_INTERVAL,
+        poll_timeout=config.TASK_POLL_TIMEOUT,
+        idle_poll_delay=config.IDLE_POLL_DELAY,
+        registration_initial=config.REGISTRATION_RETRY_INITIAL_DELAY,
+        registration_maximum=config.REGISTRATION_RETRY_MAX_DELAY,
+        poll_initial=config.POLL_BACKOFF_INITIAL,
+        poll_maximum=config.POLL_BACKOFF_MAX,
+        poll_factor=config.POLL_BACKOFF_FACTOR,
+        result_initial=config.RESULT_RETRY_INITIAL_DELAY,
+        result_retries=config.RESULT_MAX_RETRIES,
+    )

@@ -1,0 +1,144 @@
+"""How a worker describes itself to orchestrators."""
+
+import hashlib
+import platform
+import socket
+import time
+from typing import Any
+
+import msgspec
+
+from avtomatika_worker.capacity import Openings
+from avtomatika_worker.config import WorkerConfig
+from avtomatika_worker.hot_cache import HotCache
+from avtomatika_worker.skills import Catalog
+from rxon.codec import encode
+from rxon.messages import (
+    HardwareDevice,
+    Heartbeat,
+    InstalledArtifact,
+    Registration,
+    Resources,
+    WorkerCapabilities,
+)
+from rxon.vocabulary import WorkerStatus
+
+__all__ = ["Profile"]
+
+
+class Profile:
+    """The messages in which the worker speaks of itself; settings are read when it is made."""
+
+    def __init__(self, config: WorkerConfig, worker_type: str, catalog: Catalog, hot_cache: HotCache) -> None:
+        self.worker_id = config.WORKER_ID
+        self._type = worker_type
+        self._catalog = catalog
+        self._hot_cache = hot_cache
+        self._limit = config.MAX_CONCURRENT_TASKS
+        self._resources = _resources(config)
+        self._software = dict(config.INSTALLED_SOFTWARE)
+        self._artifacts = _artifacts(config)
+        self._capabilities = _capabilities(config)
+        self._skills_hash = _skills_hash(catalog, self._capabilities)
+
+    def hot_skills(self) -> tuple[str, ...]:
+        """Skills that are ready at once."""
+        return self._hot_cache.hot_skills(self._catalog.names)
+
+    def registration(self, openings: Openings) -> Registration:
+        """Everything there is to say, at this moment."""
+        return Registration(
+            worker_id=self.worker_id,
+            worker_type=self._type,
+            supported_skills=self._catalog.infos,
+            available_skills=self._available(openings),
+            hot_skills=self.hot_skills() or None,
+            resources=self._resources,
+            installed_software=self._software,
+            installed_artifacts=self._artifacts,
+            capabilities=self._capabilities,
+            skills_hash=self._skills_hash,
+            timestamp=int(time.time()),
+            max_concurrent_tasks=self._limit,
+        )
+
+    def heartbeat(
+        self,
+        openings: Openings,
+        tasks: tuple[str, ...],
+        status: WorkerStatus | None = None,
+        full: bool = False,
+    ) -> Heartbeat:
+        """What has changed or may change; with all skills if ``full``.
+
+        Without a ``status``, it is idle while there is room for another task.
+        """
+        available = self._available(openings)
+        room = WorkerStatus.IDLE if available else WorkerStatus.BUSY
+        cache = self._hot_cache
+        return Heartbeat(
+            worker_id=self.worker_id,
+            status=(status or room).value,
+            current_tasks=tasks,
+            supported_skills=self._catalog.infos if full else None,
+            available_skills=available,
+            hot_skills=self.hot_skills() or None,
+            hot_cache=tuple(sorted(cache.models)) or None,
+            skill_dependencies=cache.dependencies or None,
+            skills_hash=self._skills_hash,
+            timestamp=int(time.time()),
+        )
+
+    def _available(self, openings: Openings) -> tuple[str, ...]:
+        if openings.limit <= 0:
+            return ()
+        skills = openings.skills
+        return tuple(name for name in self._catalog.names if skills is None or name in skills)
+
+
+def _resources(config: WorkerConfig) -> Resources:
+    devices = list(config.WORKER_DEVICES)
+    if config.GPU_MODEL:
+        memory = {"memory_gb": config.GPU_VRAM_GB}
+        devices.append(HardwareDevice("gpu", config.GPU_MODEL, config.GPU_ID, properties=memory))
+    properties: dict[str, Any] = {"cpu_cores": config.CPU_CORES}
+    if config.RAM_GB:
+        properties["ram_gb"] = config.RAM_GB
+    return Resources(devices=tuple(devices) or None, properties=properties)
+
+
+def _artifacts(config: WorkerConfig) -> tuple[InstalledArtifact, ...] | None:
+    models = (
+        InstalledArtifact(model.get("name", "unknown"), model.get("version", "unknown"), type="model")
+        for model in config.INSTALLED_MODELS
+    )
+    return (*config.INSTALLED_ARTIFACTS, *models) or None
+
+
+def _capabilities(config: WorkerConfig) -> WorkerCapabilities:
+    return WorkerCapabilities(
+        hostname=platform.node() or "unknown",
+        ip_address=_ip_address(),
+        cost_per_skill=dict(config.COST_PER_SKILL) or None,
+        extra={"websockets": False, **config.EXTRA_CAPABILITIES},
+    )
+
+
+def _ip_address() -> str:
+    """The address of the interface that leads outside; connecting a datagram socket sends nothing."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))  # an address reserved for documentation
+            return str(probe.getsockname()[0])
+    except OSError:
+        return "0.0.0.0"  # noqa: S104 - the protocol's word for "unknown"
+
+
+def _skills_hash(catalog: Catalog, capabilities: WorkerCapabilities) -> str:
+    described = {
+        "skills": catalog.infos,
+        "capabilities": capabilities.cost_per_skill or {},
+        "extra": capabilities.extra or {},
+    }
+    plain = msgspec.json.decode(encode(described))
+    return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()

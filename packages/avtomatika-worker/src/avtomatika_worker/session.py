@@ -1,0 +1,296 @@
+"""What to say to one orchestrator next; no I/O, no clock.
+
+There are three conversations side by side: calls for work (register, poll), heartbeats, and
+reports. For each, a loop asks the session what is due, does it, and tells the session how it
+went. ``now`` is in monotonic seconds throughout.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+
+import msgspec
+
+from avtomatika_worker.backoff import Backoff, Lane
+from avtomatika_worker.capacity import Openings
+from rxon.errors import AuthError, RxonError, TransportError, WorkerUnknownError
+from rxon.messages import MAX_BATCH, HeartbeatAnswer, ResultAnswer, TaskOffer, TaskResult
+from rxon.transport import PollRequest
+
+__all__ = ["Beat", "Pace", "Poll", "Register", "Report", "Session", "Wait"]
+
+CAPACITY_CHECK_INTERVAL = 1.0
+BEATS_PER_LEASE = 3
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How often, how long, how many times; durations in seconds."""
+
+    heartbeat_interval: float = 15.0
+    poll_timeout: float = 30.0
+    idle_poll_delay: float = 0.01
+    registration_initial: float = 1.0
+    registration_maximum: float = 60.0
+    poll_initial: float = 1.0
+    poll_maximum: float = 60.0
+    poll_factor: float = 2.0
+    result_initial: float = 1.0
+    result_retries: int = 5
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Nothing is due before ``until``, or before something changes."""
+
+    until: float | None = None
+
+
+class Register(msgspec.Struct, frozen=True):
+    """Introduce the worker."""
+
+
+class Poll(msgspec.Struct, frozen=True):
+    """Ask for tasks."""
+
+    request: PollRequest
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """Say that the worker is alive and holds ``tasks``; with all its skills if ``full``."""
+
+    tasks: tuple[str, ...]
+    full: bool
+
+
+class Report(msgspec.Struct, frozen=True):
+    """Send ``results``."""
+
+    results: tuple[TaskResult, ...]
+
+
+class _Held(msgspec.Struct):
+    """A task from its arrival until its result is settled."""
+
+    lease_token: str | None
+    lease_seconds: float | None
+
+
+class _Pending(msgspec.Struct):
+    result: TaskResult
+    failures: int = 0
+
+
+class Session:
+    """The state of the conversation with one orchestrator.
+
+    ``chance`` returns numbers from 0 to 1 and spreads the retries of many workers.
+    """
+
+    def __init__(self, pace: Pace, chance: Callable[[], float]) -> None:
+        self.registered = False
+        self.draining = False
+        self._pace = pace
+        self._held: dict[str, _Held] = {}
+        self._outbox: deque[_Pending] = deque()
+        self._in_flight = 0
+        self.beat_at = 0.0
+        self._full_sync = False
+        self._relapsed = False
+        registration = Backoff(pace.registration_initial, pace.registration_maximum, 2.0, chance)
+        polling = Backoff(pace.poll_initial, pace.poll_maximum, pace.poll_factor, chance)
+        beating = Backoff(1.0, pace.heartbeat_interval, 2.0, chance)
+        reporting = Backoff(pace.result_initial, pace.poll_maximum, 2.0, chance)
+        self._registration = Lane(registration, chance)
+        self._polling = Lane(polling, chance)
+        self._beating = Lane(beating, chance)
+        self._reporting = Lane(reporting, chance)
+
+    def drain(self) -> None:
+        """No more calls for work are due; a heartbeat that says so is."""
+        self.draining = True
+        if self._held:
+            self.beat_at = 0.0
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Ids of the tasks whose results are not settled."""
+        return tuple(self._held)
+
+    # ------------------------------------------------------------ calls for work
+
+    def next_call(
+        self, openings: Openings, hot_skills: tuple[str, ...], now: float
+    ) -> Register | Poll | Wait:
+        """What to call next."""
+        if self.draining:
+            return Wait()
+        lane = self._polling if self.registered else self._registration
+        if now < lane.next_at:
+            return Wait(lane.next_at)
+        if not self.registered:
+            return Register()
+        if openings.limit <= 0:
+            checker_may_open = openings.skills is not None
+            return Wait(now + CAPACITY_CHECK_INTERVAL if checker_may_open else None)
+        return Poll(PollRequest(self._pace.poll_timeout, openings.skills, hot_skills, openings.limit))
+
+    def register_answered(self, now: float) -> None:
+        """The orchestrator knows the worker and all its skills."""
+        self.registered = True
+        self._full_sync = False
+        self.beat_at = now + self._pace.heartbeat_interval
+        self._registration.reached()
+        self._reached()
+
+    def register_failed(self, error: RxonError, now: float) -> None:
+        """The registration is repeated later."""
+        self._registration.failed(error, now)
+
+    def poll_answered(self, offers: Sequence[TaskOffer], now: float) -> list[TaskOffer]:
+        """Those of ``offers`` that are to be run: all but the ones that are held already."""
+        self._settle_in()
+        self._polling.succeeded()
+        if not offers:
+            self._polling.next_at = now + self._pace.idle_poll_delay
+        return [offer for offer in offers if self._take(offer, now)]
+
+    def poll_failed(self, error: RxonError, now: float) -> None:
+        """The poll is repeated later, after a registration if the worker is not known."""
+        if not self._lost(error, now):
+            self._polling.failed(error, now)
+
+    # ------------------------------------------------------------ heartbeats
+
+    def next_beat(self, now: float) -> Beat | Wait:
+        """Whether a heartbeat is due."""
+        if not self.registered:
+            return Wait()
+        due = max(self.beat_at, self._beating.next_at)
+        return Wait(due) if now < due else Beat(self.held, self._full_sync)
+
+    def beat_answered(self, beat: Beat, answer: HeartbeatAnswer, now: float) -> list[str]:
+        """Ids of running tasks to stop; their results will not be sent."""
+        self._settle_in()
+        self._beating.succeeded()
+        self._full_sync = answer.require_full_sync and not beat.full
+        if self._full_sync:
+            self.beat_at = now
+        else:
+            leases = (self._beat_delay(held.lease_seconds) for held in self._held.values())
+            self.beat_at = now + min(leases, default=self._pace.heartbeat_interval)
+        return self._revoked(answer.cancel_task_ids or ())
+
+    def beat_failed(self, error: RxonError, now: float) -> None:
+        """The heartbeat is repeated later, after a registration if the worker is not known."""
+        if not self._lost(error, now):
+            self._beating.failed(error, now)
+
+    # ------------------------------------------------------------ reports
+
+    def finished(self, result: TaskResult) -> bool:
+        """The result waits to be sent; False when nobody waits for it any more."""
+        held = self._held.get(result.task_id)
+        if held is None:
+            return False
+        if result.lease_token != held.lease_token:
+            result = msgspec.structs.replace(result, lease_token=held.lease_token)
+        self._outbox.append(_Pending(result))
+        return True
+
+    def dropped(self, task_id: str) -> None:
+        """The task is over and has no result."""
+        self._held.pop(task_id, None)
+
+    def next_report(self, now: float) -> Report | Wait:
+        """Which results to send: all that wait, up to one batch."""
+        if not self._outbox or not self.registered:
+            return Wait()
+        if now < self._reporting.next_at:
+            return Wait(self._reporting.next_at)
+        batch = tuple(pending.result for pending in islice(self._outbox, MAX_BATCH))
+        self._in_flight = len(batch)
+        return Report(batch)
+
+    def report_answered(self, answers: Sequence[ResultAnswer], now: float) -> list[tuple[str, ResultAnswer]]:
+        """The results with an answer are settled; their task ids and answers, in order."""
+        self._reporting.succeeded()
+        self._reached()
+        self._in_flight = 0
+        return [(self._settle(), answer) for answer in answers]
+
+    def report_failed(self, error: RxonError, now: float) -> list[str]:
+        """Task ids of results that are given up, as the server answered with errors too often.
+
+        Results never get lost because the server cannot be reached.
+        """
+        count, self._in_flight = self._in_flight, 0
+        if not self._lost(error, now):
+            self._reporting.failed(error, now)
+        if isinstance(error, TransportError):
+            return []
+        tried = [self._outbox.popleft() for _ in range(count)]
+        for pending in tried:
+            pending.failures += 1
+        kept = [pending for pending in tried if pending.failures <= self._pace.result_retries]
+        self._outbox.extendleft(reversed(kept))
+        given_up = [p.result.task_id for p in tried if p.failures > self._pace.result_retries]
+        for task_id in given_up:
+            self._held.pop(task_id, None)
+        return given_up
+
+    # ------------------------------------------------------------ rules
+
+    def _take(self, offer: TaskOffer, now: float) -> bool:
+        held = _Held(offer.lease_token, offer.lease_seconds)
+        known = offer.task_id in self._held
+        self._held[offer.task_id] = held
+        self.beat_at = min(self.beat_at, now + self._beat_delay(held.lease_seconds))
+        if known:
+            for pending in self._outbox:
+                if pending.result.task_id == offer.task_id:
+                    pending.result = msgspec.structs.replace(pending.result, lease_token=held.lease_token)
+        return not known
+
+    def _beat_delay(self, lease_seconds: float | None) -> float:
+        interval = self._pace.heartbeat_interval
+        return interval if lease_seconds is None else min(interval, lease_seconds / BEATS_PER_LEASE)
+
+    def _revoked(self, task_ids: Iterable[str]) -> list[str]:
+        """Forgets those that are held, except results on their way; the ones without a result."""
+        sending = {pending.result.task_id for pending in islice(self._outbox, self._in_flight)}
+        gone = {task_id for task_id in task_ids if task_id in self._held and task_id not in sending}
+        finished = {pending.result.task_id for pending in self._outbox} & gone
+        if finished:
+            self._outbox = deque(p for p in self._outbox if p.result.task_id not in finished)
+        for task_id in gone:
+            del self._held[task_id]
+        return sorted(gone)
+
+    def _settle(self) -> str:
+        task_id = self._outbox.popleft().result.task_id
+        self._held.pop(task_id, None)
+        return task_id
+
+    def _lost(self, error: RxonError, now: float) -> bool:
+        """Whether the orchestrator does not know the worker, which then registers again.
+
+        At once the first time; with growing delays if that does not help.
+        """
+        if not isinstance(error, AuthError | WorkerUnknownError):
+            return False
+        if not self.registered:
+            return True
+        self.registered = False
+        if self._relapsed:
+            self._registration.failed(error, now)
+        self._relapsed = True
+        return True
+
+    def _settle_in(self) -> None:
+        """The registration has proved itself."""
+        self._relapsed = False
+        self._registration.succeeded()
+        self._reached()
+
+    def _reached(self) -> None:
+        for lane in (self._polling, self._beating, self._reporting):
+            lane.reached()

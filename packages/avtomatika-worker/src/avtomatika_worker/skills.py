@@ -1,0 +1,114 @@
+"""What a worker can do: handlers, and the names under which tasks ask for them."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, overload
+
+import msgspec
+
+from avtomatika_worker.errors import SkillError
+from avtomatika_worker.invocation import Invocation
+from rxon.messages import SkillInfo
+
+__all__ = ["Catalog", "Skill", "SkillBlueprint"]
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+
+class Skill:
+    """A handler with the name and the type that limits apply to."""
+
+    __slots__ = ("info", "invocation", "name", "timeout", "type")
+
+    def __init__(self, info: SkillInfo, handler: Callable[..., Any], timeout: float | None) -> None:
+        self.info = info
+        self.name = info.name
+        self.type = info.type or info.name
+        self.timeout = timeout
+        self.invocation = Invocation(handler)
+
+
+class SkillBlueprint:
+    """A collection of skills that a worker includes; it knows no worker."""
+
+    def __init__(self) -> None:
+        self._skills: dict[str, Skill] = {}
+
+    def __iter__(self) -> Iterator[Skill]:
+        return iter(self._skills.values())
+
+    @overload
+    def skill(self, info: Handler, /) -> Handler: ...
+
+    @overload
+    def skill(
+        self, info: str | SkillInfo | None = None, *, timeout: float | None = None, **fields: Any
+    ) -> Callable[[Handler], Handler]: ...
+
+    def skill(self, info: Any = None, *, timeout: float | None = None, **fields: Any) -> Any:
+        """Registers the decorated function; without a name, under its own.
+
+        ``timeout`` is how many seconds a call may take before it fails with TIMEOUT_ERROR.
+        ``fields`` are those of SkillInfo; others go into its ``properties``. Raises SkillError
+        when the name is taken or the function needs something that tasks do not provide.
+        """
+        if callable(info):
+            return self._register(info, None, timeout, fields)
+
+        def register(handler: Handler) -> Handler:
+            return self._register(handler, info, timeout, fields)
+
+        return register
+
+    def task(self, name: str, task_type: str | None = None) -> Callable[[Handler], Handler]:
+        """Registers the decorated function as the skill ``name``; as ``skill`` does."""
+        return self.skill(name, type=task_type)
+
+    def include_blueprint(self, blueprint: "SkillBlueprint") -> None:
+        """The skills of ``blueprint`` are here too. Raises SkillError when a name is taken."""
+        for skill in blueprint:
+            self._add(skill)
+
+    def _register(
+        self, handler: Handler, info: str | SkillInfo | None, timeout: float | None, fields: dict[str, Any]
+    ) -> Handler:
+        name = info if isinstance(info, str) else getattr(handler, "__name__", "")
+        given = info if isinstance(info, SkillInfo) else SkillInfo(name, description=inspect.getdoc(handler))
+        self._add(Skill(_with_fields(given, fields), handler, timeout))
+        return handler
+
+    def _add(self, skill: Skill) -> None:
+        if not skill.name:
+            raise SkillError("A skill needs a name")
+        if "," in skill.name:
+            raise SkillError(f"The name of skill {skill.name!r} must not contain a comma")
+        if skill.name in self._skills:
+            raise SkillError(f"There is already a skill {skill.name!r}")
+        self._skills[skill.name] = skill
+
+
+class Catalog:
+    """Skills by name, and how they are described to orchestrators."""
+
+    def __init__(self, skills: SkillBlueprint) -> None:
+        self._skills = {skill.name: skill for skill in skills}
+        self.names = tuple(self._skills)
+        self.infos = tuple(skill.info for skill in skills)
+
+    def get(self, name: str) -> Skill | None:
+        """The skill, or None when there is none of that name."""
+        return self._skills.get(name)
+
+    def __iter__(self) -> Iterator[Skill]:
+        return iter(self._skills.values())
+
+
+def _with_fields(info: SkillInfo, fields: dict[str, Any]) -> SkillInfo:
+    known = {name: value for name, value in fields.items() if name in SkillInfo.__struct_fields__}
+    extra = {name: value for name, value in fields.items() if name not in known}
+    if "output_statuses" in known and known["output_statuses"] is not None:
+        known["output_statuses"] = tuple(known["output_statuses"])
+    if extra:
+        known["properties"] = {**(known.get("properties") or info.properties or {}), **extra}
+    info = msgspec.structs.replace(info, **{k: v for k, v in known.items() if v is not None})
+    return info if info.type else msgspec.structs.replace(info, type=info.name)

@@ -1,0 +1,183 @@
+"""The class that users make workers of."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+
+from avtomatika_worker.capacity import Capacity
+from avtomatika_worker.config import WorkerConfig
+from avtomatika_worker.crew import Crew
+from avtomatika_worker.errors import ConfigError, SkillError
+from avtomatika_worker.health import serve_health
+from avtomatika_worker.hot_cache import HotCache
+from avtomatika_worker.logs import setup_logging
+from avtomatika_worker.orchestrators import Orchestrator, configured_orchestrators, http_transport
+from avtomatika_worker.profile import Profile
+from avtomatika_worker.skill_folder import skill_modules
+from avtomatika_worker.skills import Catalog, SkillBlueprint
+from rxon.transport import WorkerTransport
+
+__all__ = ["Worker"]
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+_log = logging.getLogger(__name__)
+
+
+class Worker(SkillBlueprint):
+    """Runs its skills for orchestrators.
+
+    An argument that is given wins over the setting of the same meaning in ``config``, which is
+    read from the environment unless it is passed in. ``task_type_limits`` and
+    ``skill_type_limits`` are the same thing: how many tasks of a type run at once.
+    ``capacity_checker`` is asked, per skill, whether a task may come; it must not block. Skills
+    are also loaded from ``skills_dir``, or else WORKER_SKILLS_DIR, if there is such a folder.
+    ``connect`` makes the transport to an orchestrator; without it, HTTP is spoken, through
+    ``http_session`` if that is given. Every orchestrator is polled, whatever
+    MULTI_ORCHESTRATOR_MODE says.
+    """
+
+    def __init__(  # noqa: PLR0913 - the published signature
+        self,
+        worker_type: str | None = None,
+        max_concurrent_tasks: int | None = None,
+        task_type_limits: Mapping[str, int] | None = None,
+        http_session: aiohttp.ClientSession | None = None,
+        skill_dependencies: Mapping[str, Sequence[str]] | None = None,
+        config: WorkerConfig | None = None,
+        *,
+        skill_type_limits: Mapping[str, int] | None = None,
+        capacity_checker: Callable[[str], bool] | None = None,
+        skills_dir: str | Path | None = None,
+        connect: Callable[[Orchestrator], WorkerTransport] | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = WorkerConfig() if config is None else config
+        if max_concurrent_tasks is not None:
+            self.config.MAX_CONCURRENT_TASKS = max_concurrent_tasks
+        if worker_type is not None:
+            self.config.WORKER_TYPE = worker_type
+        self.commands: dict[str, Callable[..., Any]] = {}
+        self._type_limits = {**(task_type_limits or {}), **(skill_type_limits or {})}
+        self._http_session = http_session
+        self._hot_cache = HotCache(skill_dependencies)
+        self._capacity_checker = capacity_checker
+        self._skills_dir = skills_dir
+        self._connect = connect
+        self._stop: asyncio.Event | None = None
+        self._with_health = False
+
+    def on_command(self, name: str) -> Callable[[Handler], Handler]:
+        """Registers the decorated function for the command ``name``."""
+
+        def register(handler: Handler) -> Handler:
+            if name in self.commands:
+                raise SkillError(f"There is already a handler for the command {name!r}")
+            self.commands[name] = handler
+            return handler
+
+        return register
+
+    def add_to_hot_cache(self, model: str) -> None:
+        """``model`` is loaded; orchestrators learn of it with the next message."""
+        self._hot_cache.add(model)
+
+    def remove_from_hot_cache(self, model: str) -> None:
+        """``model`` is not loaded any more."""
+        self._hot_cache.remove(model)
+
+    def get_hot_cache(self) -> frozenset[str]:
+        """The models that are loaded."""
+        return self._hot_cache.models
+
+    def stop(self) -> None:
+        """A running ``main`` takes no more tasks, finishes those that run, and returns."""
+        if self._stop is not None:
+            self._stop.set()
+
+    def run(self) -> None:
+        """Works until SIGTERM or SIGINT, then finishes what is running and returns.
+
+        Running tasks have WORKER_SHUTDOWN_TIMEOUT seconds; a second signal ends the process at
+        once. Raises ConfigError when the worker cannot start as it is configured.
+        """
+        setup_logging(self.config.LOG_LEVEL, self.config.LOG_FORMAT)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(self._main_with_signals())
+
+    def run_with_health_check(self) -> None:
+        """As ``run``; meanwhile ``/health`` and ``/ready`` answer on WORKER_HOST and WORKER_PORT."""
+        self._with_health = True
+        self.run()
+
+    async def main(self) -> None:
+        """Works until ``stop``, then finishes what is running and returns. Leaves signals alone.
+
+        Raises ConfigError when the worker cannot start as it is configured.
+        """
+        self._stop = asyncio.Event()
+        self._load_skills()
+        orchestrators = configured_orchestrators(self.config)
+        crew = self._crew([(found.url, self._transport(found)) for found in orchestrators])
+        async with AsyncExitStack() as stack:
+            if self._with_health:
+                served = serve_health(self.config.WORKER_HOST, self.config.WORKER_PORT, crew.health)
+                await stack.enter_async_context(served)
+            await crew.work(self._stop)
+
+    async def _main_with_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(NotImplementedError, ValueError):  # Windows; not the main thread
+                loop.add_signal_handler(number, self._signalled, number)
+        await self.main()
+
+    def _signalled(self, number: int) -> None:
+        if self._stop is None or self._stop.is_set():
+            os._exit(128 + number)
+        _log.info("Got %s: finishing; a second signal ends the worker at once", signal.Signals(number).name)
+        self._stop.set()
+
+    def _load_skills(self) -> None:
+        folder = Path(self._skills_dir or self.config.WORKER_SKILLS_DIR)
+        for module in skill_modules(folder):
+            for value in vars(module).values():
+                if isinstance(value, SkillBlueprint) and not isinstance(value, Worker):
+                    self.include_blueprint(value)
+            setup = getattr(module, "setup", None)
+            if callable(setup):
+                setup(self)
+
+    def _transport(self, orchestrator: Orchestrator) -> WorkerTransport:
+        if self._connect is not None:
+            return self._connect(orchestrator)
+        return http_transport(orchestrator, self.config, self._http_session)
+
+    def _crew(self, transports: Sequence[tuple[str, WorkerTransport]]) -> Crew:
+        if self.config.MAX_CONCURRENT_TASKS < 1:
+            raise ConfigError("MAX_CONCURRENT_TASKS must be at least 1")
+        catalog = Catalog(self)
+        if not catalog.names:
+            _log.warning("The worker has no skills: it will not get any task")
+        unknown = set(self._type_limits).difference(skill.type for skill in catalog)
+        if unknown:
+            _log.warning("There are limits for types that no skill has: %s", ", ".join(sorted(unknown)))
+        capacity = Capacity(self.config.MAX_CONCURRENT_TASKS, self._type_limits, self._capacity_checker)
+        profile = Profile(self.config, self.config.WORKER_TYPE, catalog, self._hot_cache)
+        return Crew(self.config, profile, catalog, capacity, self._hot_cache, transports)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
