@@ -1,0 +1,7 @@
+"""`avtomatika demo`."""
+import click
+
+
+@click.command()
+def demo() -> None:
+    """Soon."""
