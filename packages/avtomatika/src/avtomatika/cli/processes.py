@@ -43,11 +43,12 @@ class Child:
             self._process.wait(patience)
         self.kill()
 
-    def said(self, lines: int = 15) -> str:
-        """The last lines of its output."""
+    def last_words(self) -> str:
+        """The last line of its output, or nothing when that went to our terminal."""
         if self.log is None:
             return ""
-        return "\n".join(self.log.read_text("utf-8", errors="replace").splitlines()[-lines:])
+        lines = self.log.read_text("utf-8", errors="replace").rstrip().splitlines()
+        return lines[-1] if lines else "nothing"
 
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):

@@ -35,6 +35,8 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def age(milliseconds: int) -> str:
     """A span in its largest unit."""
     seconds = max(0, milliseconds // 1_000)
+    if seconds < 10:
+        return f"{max(0, milliseconds) / 1_000:.1f} s"
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds // size} {unit}"
