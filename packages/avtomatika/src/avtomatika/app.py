@@ -23,6 +23,7 @@ from avtomatika.commands.results import Results
 from avtomatika.commands.submit import Submit
 from avtomatika.errors import ConfigError
 from avtomatika.http.client_api import ClientApi
+from avtomatika.http.connections import Site
 from avtomatika.http.middleware import error_middleware
 from avtomatika.http.public_api import PublicApi
 from avtomatika.http.routes import add_routes
@@ -120,8 +121,7 @@ class Node:
         self._runner = web.AppRunner(self.app, access_log=None, handler_cancellation=True, shutdown_timeout=5)
         await self._runner.setup()
         http = self.settings.http
-        site = web.TCPSite(self._runner, http.host, http.port, backlog=1_024)
-        await site.start()
+        await Site(self._runner, http.host, http.port, self._names.token).start()
         host, port, *_ = self._runner.addresses[0]
         self.address = (host, port)
 

@@ -49,4 +49,5 @@ class Access:
 
 
 def _digest(token: str) -> bytes:
-    return sha256(token.encode()).digest()
+    # What is no UTF-8 in a header arrives as surrogates.
+    return sha256(token.encode(errors="surrogateescape")).digest()

@@ -1,6 +1,7 @@
 """The worker's side of the house: RXON in, commands out. The only module that knows both vocabularies."""
 
 import asyncio
+import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -76,7 +77,8 @@ class Gateway:
         """Tasks leased to the worker; none when none came within the time it is ready to wait."""
         worker = await self._worker(credentials, worker_id)
         longest = self._longest_poll
-        patience = longest if request.timeout is None else min(longest, seconds(request.timeout))
+        asked = math.inf if request.timeout is None else request.timeout
+        patience = longest if asked * 1_000 >= longest else seconds(asked)
         wanted = Wanted(worker.profile, request.available_skills, min(request.limit, MAX_TASKS_A_POLL))
         try:
             leases = await self._offers.take(wanted, after(self._clock.now(), patience))
@@ -100,7 +102,11 @@ class Gateway:
         return HeartbeatAnswer(status="ok", cancel_task_ids=tuple(lost) or None)
 
     async def report(self, credentials: Credentials, results: Sequence[TaskResult]) -> Sequence[ResultAnswer]:
-        """One answer per result, each after it is durable. Results of one call are taken in together."""
+        """One answer per result, each after it is durable. Results of one call are taken in together.
+
+        Raises AuthError.
+        """
+        self._authenticate(credentials, credentials.worker_id)
         if len(results) == 1:
             return (await self._report(credentials, results[0]),)
         return await asyncio.gather(*(self._answer(credentials, result) for result in results))
@@ -138,7 +144,7 @@ class Gateway:
         except NotFound as error:
             raise WorkerUnknownError(error.message) from error
 
-    def _authenticate(self, credentials: Credentials, worker_id: str) -> None:
+    def _authenticate(self, credentials: Credentials, worker_id: str | None) -> None:
         try:
             self._access.worker(credentials.token, worker_id)
         except Unauthorized as error:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 from hmac import compare_digest
+from typing import Final
 
 import msgspec
 
@@ -19,6 +20,8 @@ from avtomatika.kernel.progress import Ignored
 from avtomatika.kernel.rules.task import CANCELLED, FAILURE
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Fact, Lease, LeaseLost
+
+MAX_HANDLE: Final = 128
 
 
 class Transition(StrEnum):
@@ -39,13 +42,16 @@ class Handle(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> "Handle":
-        """The handle that *text* is. Raises InvalidInput."""
+        """The handle that *text* is, in the one spelling that it has. Raises InvalidInput."""
         try:
             task, attempt, delivery = text.rsplit("-", 2)
             opened_by(TaskId(task))
-            return cls(TaskId(task), int(attempt), int(delivery))
+            handle = cls(TaskId(task), int(attempt), int(delivery))
         except ValueError:
-            raise InvalidInput("This is no task id of ours.", field="task_id") from None
+            handle = None
+        if handle is None or len(text) > MAX_HANDLE or str(handle) != text:
+            raise InvalidInput("This is no task id of ours.", field="task_id")
+        return handle
 
     def __str__(self) -> str:
         return f"{self.task}-{self.attempt}-{self.delivery}"

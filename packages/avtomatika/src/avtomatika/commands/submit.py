@@ -79,8 +79,9 @@ class Submit:
     ) -> Claim | None:
         if request.key is None:
             return None
-        if not 0 < len(request.key) <= MAX_KEY:
-            raise InvalidInput(f"An Idempotency-Key has 1 to {MAX_KEY} characters.", field="Idempotency-Key")
+        if not (0 < len(request.key) <= MAX_KEY and request.key.isascii() and request.key.isprintable()):
+            message = f"An Idempotency-Key has 1 to {MAX_KEY} printable ASCII characters."
+            raise InvalidInput(message, field="Idempotency-Key")
         name = sha256(f"{client}\n{request.key}".encode()).hexdigest()
         fingerprint = sha256(f"{blueprint.name}\n".encode() + request.body).hexdigest()
         return Claim(name, fingerprint, job, after(now, KEY_LIFE))

@@ -14,6 +14,7 @@ from avtomatika.kernel.time import Span, seconds
 
 MAX_DEPTH: Final = 64
 MAX_SECONDS: Final = 10**10
+MAX_TRACE: Final = 512
 KEY_HEADER: Final = "Idempotency-Key"
 
 _ENVELOPE: Final = frozenset({"initial_data", "webhook_url", "dispatch_timeout", "result_timeout"})
@@ -45,11 +46,13 @@ async def read_request(request: web.Request) -> Request:
 
 
 async def read_body(request: web.Request) -> bytes:
-    """The whole body. Raises TooLarge."""
+    """The whole body. Raises TooLarge, InvalidJson."""
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
-        raise TooLarge(f"The body has more than {error.reason or 'the allowed'} bytes.") from error
+        raise TooLarge(error.text or "") from error
+    except web.RequestPayloadError as error:
+        raise InvalidJson("The body is not encoded as its headers say.") from error
 
 
 def _decoded(body: bytes) -> dict[str, Any]:
@@ -103,10 +106,10 @@ def _span(given: Mapping[str, Any], name: str) -> Span | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < MAX_SECONDS:
         raise InvalidInput(f"{name} must be a positive number of seconds.", field=name)
-    return seconds(value)
+    return max(Span(1), seconds(value))
 
 
 def _tracing(request: web.Request) -> dict[str, str]:
     # Of all headers only the trace context is kept: the others hold the client's credentials.
-    names = ("traceparent", "tracestate")
-    return {name: value for name in names if (value := request.headers.get(name)) is not None}
+    found = ((name, request.headers.get(name, "")) for name in ("traceparent", "tracestate"))
+    return {name: value for name, value in found if 0 < len(value) <= MAX_TRACE and value.isascii()}

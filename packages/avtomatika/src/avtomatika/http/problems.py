@@ -11,6 +11,7 @@ from avtomatika.errors import AvtomatikaError
 STATUS: Final[Mapping[str, int]] = {
     "invalid_input": 400,
     "invalid_json": 400,
+    "invalid_request": 400,
     "unauthorized": 401,
     "not_found": 404,
     "method_not_allowed": 405,
@@ -74,6 +75,13 @@ def internal(request: web.Request, request_id: str) -> web.Response:
     """The answer for an error that nobody foresaw; what it was is on the log under the request id."""
     message = "Something went wrong here; it was logged under the request id."
     return _answer(request, "internal_error", message, request_id, None)
+
+
+def malformed(request_id: str) -> web.Response:
+    """The answer to bytes that are no HTTP request, or one that is beyond the limits of any."""
+    message = "This is no HTTP request, or its first line or one of its headers is too long."
+    body = msgspec.json.encode(ProblemBody(Problem("invalid_request", message, request_id)))
+    return web.Response(body=body, status=STATUS["invalid_request"], content_type="application/json")
 
 
 def _answer(

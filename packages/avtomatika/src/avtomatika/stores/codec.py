@@ -1,5 +1,6 @@
 """How stored values become bytes: JSON, with user data passed through as it came."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -7,8 +8,9 @@ import msgspec
 from msgspec import Raw
 
 from avtomatika.errors import InvalidInput
+from avtomatika.kernel.effects import OfferTask
 from avtomatika.kernel.model import NULL, Branch, Data, Job
-from avtomatika.ports.store import Body, Fact
+from avtomatika.ports.store import Body, Commit, Fact
 
 _ENCODER: Final = msgspec.json.Encoder()
 _JOB: Final = msgspec.json.Decoder(Job)
@@ -68,6 +70,20 @@ def decode_body(raw: bytes) -> Body:
     return _BODY.decode(raw)
 
 
+def refuse_unreadable(commit: Commit) -> None:
+    """Nothing in *commit* would read differently than it was written. Raises InvalidInput.
+
+    JSON knows no number that is not finite: written, it would be null, and the store could not be opened.
+    """
+    for message in commit.send + tuple(lease.message for lease in commit.take):
+        body = message.body
+        order = body.task.order if isinstance(body, OfferTask) else None
+        if not math.isfinite(message.priority) or (order and not math.isfinite(order.priority)):
+            raise InvalidInput("A priority must be a finite number.", field="priority")
+        if order and order.max_cost is not None and not math.isfinite(order.max_cost):
+            raise InvalidInput("A maximal cost must be a finite number.", field="max_cost")
+
+
 def page_cursor(job: Job) -> str:
     """The place of a job in a listing, as text for the next request."""
     return f"{job.created}~{job.id}"
@@ -76,7 +92,7 @@ def page_cursor(job: Job) -> str:
 def place_of(cursor: str) -> tuple[int, str]:
     """The creation time and id that a cursor names. Raises InvalidInput for text that is none."""
     created, separator, job = cursor.partition("~")
-    if not separator or not job or not created.isdecimal():
+    if not separator or not job or not (created.isascii() and created.isdecimal() and len(created) <= 15):
         raise InvalidInput("This is no cursor of an earlier page.", field="after")
     return int(created), job
 
@@ -91,5 +107,6 @@ __all__: Sequence[str] = [
     "encode_head",
     "page_cursor",
     "place_of",
+    "refuse_unreadable",
     "same_data",
 ]

@@ -139,10 +139,7 @@ class _Binding:
         credentials = _credentials(request, results[0].worker_id if results else None)
         if len(results) > MAX_BATCH:
             raise ProtocolError(f"At most {MAX_BATCH} results at once", details={"field": "results"})
-        answers: tuple[ResultAnswer, ...] = ()
-        if results:
-            answers = tuple(await self._gateway_of(request).report(credentials, results))
-        return _json(ResultAnswers(answers))
+        return _json(ResultAnswers(tuple(await self._gateway_of(request).report(credentials, results))))
 
 
 def _answering_errors(handler: Handler) -> Handler:
@@ -165,13 +162,16 @@ async def _body(request: web.Request) -> bytes:
         return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise TooLargeError(error.text) from None
+    except web.RequestPayloadError:
+        raise ProtocolError("The body is not encoded as its headers say") from None
 
 
 def _credentials(request: web.Request, worker_id: str | None) -> Credentials:
     token = request.headers.get(WORKER_TOKEN_HEADER)
     if not token:
         raise AuthError(f"Missing {WORKER_TOKEN_HEADER} header")
-    return Credentials(token, request.headers.get(WORKER_ID_HEADER) or worker_id)
+    named = request.headers.get(WORKER_ID_HEADER)
+    return Credentials(token, validate_identifier(named, WORKER_ID_HEADER) if named else worker_id)
 
 
 def _poll_request(request: web.Request) -> tuple[PollRequest, bool]:
