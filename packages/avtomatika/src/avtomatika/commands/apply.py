@@ -26,6 +26,7 @@ from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import (
     Claim,
     Commit,
+    KeyTaken,
     Lease,
     LeaseLost,
     Token,
@@ -66,10 +67,20 @@ class Writer:
         """
         draft = Draft(job, self._clock.now())
         draft.add([Submitted(job)])
+        # Shielded: a client that hangs up must not leave an accepted job whose first run nobody begins.
+        refusal = await asyncio.shield(self._spawn(self._accept(draft, claim), name="submit"))
+        if refusal is not None:
+            raise refusal
+
+    async def _accept(self, draft: Draft, claim: Claim | None) -> KeyTaken | None:
         lease = self._take_run(draft) if self._decider.knows(draft.job) else None
-        await self._store.commit(draft.commit(claim=claim, take=lease))
+        try:
+            await self._store.commit(draft.commit(claim=claim, take=lease))
+        except KeyTaken as taken:
+            return taken
         if lease is not None:
             self._spawn(self.perform(lease), name="run")
+        return None
 
     async def apply(self, job: JobId, event: Event, *, ack: Lease | None = None) -> Outcome:
         """The event has happened to the job and *ack* is acknowledged, in one commit.
