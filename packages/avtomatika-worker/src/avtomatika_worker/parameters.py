@@ -1,9 +1,11 @@
 """The parameters of a task, in the shape that the handler's annotation asks for."""
 
 import dataclasses
+import inspect
 import sys
 import types
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import msgspec
@@ -11,7 +13,7 @@ import msgspec
 from avtomatika_worker.errors import InvalidInputError
 from avtomatika_worker.json_shape import is_array, is_object
 
-__all__ = ["Converter", "converter_for", "decode_json"]
+__all__ = ["Converter", "converter_for", "decode_json", "is_pydantic_model"]
 
 Converter = Callable[[Any], Any]
 
@@ -33,38 +35,49 @@ def decode_json(raw: msgspec.Raw) -> Any:
 def converter_for(annotation: Any) -> Converter | None:
     """Turns decoded JSON into what ``annotation`` names; None when JSON itself is wanted.
 
-    The converter raises InvalidInputError with the message of the failed check.
+    Keys that a class does not know are dropped. The converter raises InvalidInputError with the
+    message of the failed check.
     """
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     if annotation in _UNTYPED:
         return None
-    if _is_pydantic_model(annotation):
+    if get_origin(annotation) in (Union, types.UnionType):
+        return _for_union(annotation)
+    if is_pydantic_model(annotation):
         return _reporting(annotation.model_validate)
     if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
-        plain = _plain_dataclass(annotation)
-        if hasattr(annotation, "__pydantic_validator__") or "__init__" not in _generated(annotation):
-            return plain
-        return _by_msgspec(annotation) or plain
-    if get_origin(annotation) in (Union, types.UnionType) and any(
-        map(_is_pydantic_model, get_args(annotation))
-    ):
-        return None
-    return _by_msgspec(annotation)
+        plain = _by_construction(annotation)
+        return plain if _needs_construction(annotation) else _by_msgspec(annotation, plain)
+    return _by_msgspec(annotation, _as_it_is)
 
 
-def _is_pydantic_model(annotation: Any) -> bool:
-    # Imported only by a user who has such a model, so that pydantic stays optional.
+def is_pydantic_model(kind: Any) -> bool:
+    """Whether ``kind`` is a pydantic model; pydantic is not imported to find out."""
     pydantic = sys.modules.get("pydantic")
-    return (
-        pydantic is not None and isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel)
-    )
+    return pydantic is not None and isinstance(kind, type) and issubclass(kind, pydantic.BaseModel)
 
 
-def _generated(kind: type[Any]) -> set[str]:
-    """Names of the methods that ``dataclass`` made for ``kind``."""
-    parameters = getattr(kind, "__dataclass_params__", None)
-    return {"__init__"} if getattr(parameters, "init", False) else set()
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _for_union(annotation: Any) -> Converter | None:
+    choices = [choice for choice in get_args(annotation) if choice is not types.NoneType]
+    if len(choices) != 1:
+        return _by_msgspec(annotation, _as_it_is)
+    convert = converter_for(choices[0])
+    if convert is None or len(get_args(annotation)) == 1:
+        return convert
+    return lambda value: None if value is None else convert(value)
+
+
+def _needs_construction(kind: type[Any]) -> bool:
+    """Whether only a call of ``kind`` makes a sound instance: msgspec fills in fields itself."""
+    generated = getattr(getattr(kind, "__dataclass_params__", None), "init", False)
+    fields = {field.name for field in dataclasses.fields(kind) if field.init}
+    takes = set(inspect.signature(kind).parameters)
+    return not generated or fields != takes or hasattr(kind, "__pydantic_validator__")
 
 
 def _reporting(make: Converter) -> Converter:
@@ -77,43 +90,49 @@ def _reporting(make: Converter) -> Converter:
     return convert
 
 
-def _plain_dataclass(kind: type[Any]) -> Converter:
-    fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
-    required = [
-        name
-        for name, field in fields.items()
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    ]
+def _by_construction(kind: type[Any]) -> Converter:
+    parameters = inspect.signature(kind).parameters
+    required = [name for name, parameter in parameters.items() if parameter.default is parameter.empty]
 
     def make(value: Any) -> Any:
         if not is_object(value):
-            raise TypeError(f"Expected an object, got {type(value).__name__}")
+            raise TypeError("Expected `object`")
         for name in required:
             if name not in value:
                 raise TypeError(f"Missing required parameter: {name}")
-        return kind(**{name: item for name, item in value.items() if name in fields})
+        return kind(**{name: item for name, item in value.items() if name in parameters})
 
     return _reporting(make)
 
 
-def _by_msgspec(kind: Any) -> Converter | None:
-    """None when ``kind`` is, or contains, something that msgspec knows nothing of."""
+def _by_msgspec(kind: Any, otherwise: Converter) -> Converter:
+    """``otherwise`` is for a ``kind`` that is, or contains, something msgspec knows nothing of."""
     try:
         msgspec.json.Decoder(kind)
     except (TypeError, RecursionError, NameError):
-        return None
+        return otherwise
 
     def convert(value: Any) -> Any:
         try:
-            return msgspec.convert(value, kind)
+            return msgspec.convert(value, kind, dec_hook=_foreign)
+        except NotImplementedError:
+            return otherwise(value)
         except msgspec.ValidationError as first:
             # JSON has one kind of number: 3.0 is as good as 3 where a whole number is wanted.
             try:
-                return msgspec.convert(_whole_numbers(value), kind)
-            except msgspec.ValidationError:
+                return msgspec.convert(_whole_numbers(value), kind, dec_hook=_foreign)
+            except (msgspec.ValidationError, NotImplementedError):
                 raise InvalidInputError(_message(first)) from first
 
     return convert
+
+
+def _foreign(kind: Any, value: Any) -> Any:
+    if is_pydantic_model(kind):
+        return kind.model_validate(value)
+    if isinstance(kind, type) and issubclass(kind, PurePath) and isinstance(value, str):
+        return kind(value)
+    raise NotImplementedError
 
 
 def _message(error: msgspec.ValidationError) -> str:
