@@ -18,7 +18,7 @@ from avtomatika.ports.store import (
     Page,
     VersionConflict,
 )
-from avtomatika.stores.codec import page_cursor, place_of
+from avtomatika.stores.codec import page_cursor, place_of, refuse_unreadable
 from avtomatika.stores.hints import Hints
 from avtomatika.stores.image import Image
 
@@ -39,6 +39,7 @@ class MemoryStore:
         return self._jobs.get(job)
 
     async def commit(self, commit: Commit) -> None:
+        refuse_unreadable(commit)
         self._check(commit)
         if commit.claim is not None:
             self._claims[commit.claim.key] = commit.claim
@@ -109,10 +110,10 @@ class MemoryStore:
 
     async def sweep(self, *, now: Instant, finished_before: Instant, limit: int) -> int:
         self._claims = {key: claim for key, claim in self._claims.items() if claim.expires_at > now}
-        ended = [job.id for job in self._jobs.values() if job.over and job.updated < finished_before]
-        for job_id in ended[:limit]:
-            del self._jobs[job_id]
-            self._facts.pop(job_id, None)
+        ended = [job for job in self._jobs.values() if job.over and job.updated < finished_before]
+        for job in sorted(ended, key=lambda job: job.updated)[:limit]:
+            del self._jobs[job.id]
+            self._facts.pop(job.id, None)
         return min(len(ended), limit)
 
     def recovered(self, job: JobId) -> bool:

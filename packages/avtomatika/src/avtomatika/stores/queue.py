@@ -2,35 +2,35 @@
 
 import heapq
 from collections.abc import Callable, Iterator
-from typing import Final
 
 import msgspec
 
 from avtomatika.kernel.time import Instant, Span, after
 from avtomatika.ports.store import Lease, LeaseLost, Message, MessageId, Token
 
-STALE_ALLOWED: Final = 1_024
-
 
 class Entry:
-    """A message with its place. `ticket` is the one place in a heap that still counts."""
+    """A message with its place: `order` by sending, and `ticket`, the one place in a heap that counts."""
 
-    __slots__ = ("delivery", "lease", "message", "ticket")
+    __slots__ = ("delivery", "lease", "message", "order", "ticket")
 
-    def __init__(self, message: Message, delivery: int = 0, lease: Lease | None = None) -> None:
+    def __init__(self, message: Message, order: int, delivery: int = 0, lease: Lease | None = None) -> None:
         self.message = message
+        self.order = order
         self.delivery = delivery
         self.lease = lease
         self.ticket = 0
 
 
 class _Queue:
-    __slots__ = ("entries", "later", "ready")
+    """`ready` by priority, moment and order; `later` by moment. Places that do not count may be in both."""
+
+    __slots__ = ("later", "ready", "size")
 
     def __init__(self) -> None:
-        self.ready: list[tuple[float, int, int, Entry]] = []
+        self.ready: list[tuple[float, int, int, int, Entry]] = []
         self.later: list[tuple[int, int, Entry]] = []
-        self.entries: dict[MessageId, Entry] = {}
+        self.size = 0
 
 
 class MessageTable:
@@ -40,26 +40,29 @@ class MessageTable:
         self._tokens = tokens
         self._entries: dict[MessageId, Entry] = {}
         self._queues: dict[str, _Queue] = {}
-        self._sequence = 0
+        self._sent = 0
+        self._tickets = 0
 
     def put(self, message: Message, lease: Lease | None = None, delivery: int = 0) -> None:
         """The message is there, in place of any other of its id; under *lease* if one is given."""
         self.remove(message.id)
-        entry = Entry(message, delivery if lease is None else lease.delivery, lease)
+        self._sent += 1
+        entry = Entry(message, self._sent, delivery if lease is None else lease.delivery, lease)
         self._entries[message.id] = entry
         queue = self._queues.setdefault(message.queue, _Queue())
-        queue.entries[message.id] = entry
+        queue.size += 1
         self._place(queue, entry, message.visible_at if lease is None else lease.until)
 
     def remove(self, message: MessageId) -> None:
         """The message is not there."""
         entry = self._entries.pop(message, None)
-        if entry is not None:
-            entry.ticket = 0
-            queue = self._queues[entry.message.queue]
-            del queue.entries[message]
-            if not queue.entries:
-                del self._queues[entry.message.queue]
+        if entry is None:
+            return
+        entry.ticket = 0
+        queue = self._queues[entry.message.queue]
+        queue.size -= 1
+        if not queue.size:
+            del self._queues[entry.message.queue]
 
     def lease(self, queue: str, owner: str, now: Instant, ttl: Span, limit: int) -> Iterator[Lease]:
         """Up to *limit* available messages of the queue, leased to *owner*."""
@@ -84,7 +87,7 @@ class MessageTable:
         entry = self._entries[lease.message.id]
         longer = msgspec.structs.replace(lease, until=after(now, ttl))
         entry.lease = longer
-        self._place(self._queues[lease.message.queue], entry, longer.until)
+        self._place(self._queues[entry.message.queue], entry, longer.until)
         return longer
 
     def check(self, lease: Lease, now: Instant) -> None:
@@ -100,38 +103,48 @@ class MessageTable:
             return None
         return entry.lease
 
+    def is_latest(self, lease: Lease) -> bool:
+        """True when the message was not replaced or given to anybody since, whatever the time."""
+        entry = self._entries.get(lease.message.id)
+        return entry is not None and entry.lease is not None and entry.lease.token == lease.token
+
     def next_due(self, queue: str) -> Instant | None:
         """When the next message of the queue is or becomes available."""
         line = self._queues.get(queue)
-        if line is None:
-            return None
-        while line.ready and line.ready[0][3].ticket != line.ready[0][2]:
-            heapq.heappop(line.ready)
-        if line.ready:
-            return Instant(line.ready[0][1])
-        while line.later and line.later[0][2].ticket != line.later[0][1]:
-            heapq.heappop(line.later)
-        return Instant(line.later[0][0]) if line.later else None
+        return None if line is None else self._front(line)[0]
 
     def queues(self, family: str) -> dict[str, Message]:
         """The queues of the family that hold messages, each with one of them."""
         prefix = f"{family}:"
-        return {
-            name: next(iter(line.entries.values())).message
-            for name, line in self._queues.items()
-            if line.entries and name.startswith(prefix)
-        }
+        return {name: self._front(line)[1] for name, line in self._queues.items() if name.startswith(prefix)}
+
+    def _front(self, queue: _Queue) -> tuple[Instant, Message]:
+        """A message of the queue that nobody precedes but by priority, and its moment."""
+        while queue.ready and queue.ready[0][4].ticket != queue.ready[0][3]:
+            heapq.heappop(queue.ready)
+        if queue.ready:
+            return Instant(queue.ready[0][1]), queue.ready[0][4].message
+        while queue.later[0][2].ticket != queue.later[0][1]:
+            heapq.heappop(queue.later)
+        return Instant(queue.later[0][0]), queue.later[0][2].message
 
     def _place(self, queue: _Queue, entry: Entry, due: Instant) -> None:
-        self._sequence += 1
-        entry.ticket = self._sequence
-        heapq.heappush(queue.later, (due, self._sequence, entry))
-        if len(queue.later) > STALE_ALLOWED + 2 * len(queue.entries):
-            queue.later = [item for item in queue.later if item[2].ticket == item[1]]
-            heapq.heapify(queue.later)
+        self._tickets += 1
+        entry.ticket = self._tickets
+        heapq.heappush(queue.later, (due, entry.ticket, entry))
+        if len(queue.later) + len(queue.ready) > 2 * queue.size + 64:
+            _tidy(queue)  # or timers of a far future that were stopped would pile up
 
     def _surface(self, queue: _Queue, now: Instant) -> None:
         while queue.later and queue.later[0][0] <= now:
             due, ticket, entry = heapq.heappop(queue.later)
             if entry.ticket == ticket:
-                heapq.heappush(queue.ready, (-entry.message.priority, due, ticket, entry))
+                place = (-entry.message.priority, due, entry.order, ticket, entry)
+                heapq.heappush(queue.ready, place)
+
+
+def _tidy(queue: _Queue) -> None:
+    queue.ready = [place for place in queue.ready if place[4].ticket == place[3]]
+    queue.later = [place for place in queue.later if place[2].ticket == place[1]]
+    heapq.heapify(queue.ready)
+    heapq.heapify(queue.later)

@@ -3,9 +3,13 @@
 import fcntl
 import os
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from avtomatika.errors import ConfigError, StorageBroken, StorageFull, Unavailable
 from avtomatika.kernel.ids import JobId
@@ -15,6 +19,10 @@ from avtomatika.ports.store import Lease, Message, MessageId, Token
 from avtomatika.stores.codec import decode_body, decode_branch, decode_job
 
 SCHEMA: Final = 1
+
+_AT_REST: Final = 0
+_IN_USE: Final = 1
+_IN_DOUBT: Final = 2
 
 _PRAGMAS: Final = (
     "journal_mode = WAL",
@@ -47,7 +55,7 @@ class Lock:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """The file open with its schema. Raises StorageBroken when it is damaged or of a later version."""
+    """The file open with its schema. Raises StorageBroken for one of a later version, or sqlite3.Error."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = not path.exists()
     if fresh:
@@ -57,9 +65,9 @@ def connect(path: Path) -> sqlite3.Connection:
         for pragma in _PRAGMAS:
             database.execute(f"PRAGMA {pragma}").fetchall()
         _migrate(database)
-    except sqlite3.Error as error:
+    except BaseException:
         database.close()
-        raise translate(error) from error
+        raise
     return database
 
 
@@ -79,17 +87,34 @@ def _migrate(database: sqlite3.Connection) -> None:
 
 
 def begin_session(database: sqlite3.Connection) -> bool:
-    """The file is marked as in use. True when the session before did not end cleanly.
+    """The file is marked as in use. True when some job may have been running in a process that died.
 
     Raises StorageBroken when a check after an unclean end finds damage.
     """
-    unclean = meta(database, "in_use") == 1
-    if unclean:
+    state = meta(database, "in_use")
+    if state == _IN_USE:
         answer = database.execute("PRAGMA quick_check(1)").fetchone()[0]
         if answer != "ok":
             raise StorageBroken(f"The file is damaged: {answer}")
-    set_meta(database, "in_use", 1)
-    return unclean
+    set_meta(database, "in_use", _IN_USE)
+    return state != _AT_REST
+
+
+def end_session(database: sqlite3.Connection, *, in_doubt: bool) -> None:
+    """The file is marked as whole; `in_doubt` tells that jobs which may have killed a process wait in it."""
+    set_meta(database, "in_use", _IN_DOUBT if in_doubt else _AT_REST)
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+@contextmanager
+def reading_whole() -> Generator[None]:
+    """Whatever is wrong with the file is said as StorageBroken or Unavailable."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate(error) from error
+    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+        raise StorageBroken(f"The file holds what this release cannot read: {error}") from error
 
 
 def meta(database: sqlite3.Connection, key: str) -> int:
@@ -119,7 +144,7 @@ def live_messages(database: sqlite3.Connection) -> list[tuple[Message, int, Leas
     """Every message in the order of its sending: how often it was given, its lease, and for how long."""
     rows = database.execute(
         "SELECT id, queue, job, visible_at, body, priority, owner, token, until, ttl, delivery"
-        " FROM message ORDER BY visible_at, id"
+        " FROM message ORDER BY sent"
     ).fetchall()
     found: list[tuple[Message, int, Lease | None, int]] = []
     for id_, queue, job, visible_at, body, priority, owner, token, until, ttl, delivery in rows:
@@ -129,9 +154,16 @@ def live_messages(database: sqlite3.Connection) -> list[tuple[Message, int, Leas
     return found
 
 
-def translate(error: sqlite3.Error) -> Unavailable | StorageBroken:
-    """The error of this package that *error* amounts to: out of space, or beyond repair here."""
+def last_number(database: sqlite3.Connection) -> int:
+    """The number of the message that was sent last, of those that are there."""
+    return int(database.execute("SELECT coalesce(max(sent), 0) FROM message").fetchone()[0])
+
+
+def translate(error: Exception) -> Unavailable | StorageBroken:
+    """The error of this package that *error* amounts to: out of space, busy, or beyond repair here."""
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith("SQLITE_FULL"):
         return StorageFull()
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Unavailable("Another process holds the file for a moment.")
     return StorageBroken(f"The storage failed: {name or type(error).__name__}: {error}")

@@ -10,154 +10,223 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from avtomatika.errors import StorageBroken, Unavailable
 from avtomatika.kernel.time import Instant
-from avtomatika.ports.store import Commit, Lease
-from avtomatika.stores.sql.file import set_meta, translate
-from avtomatika.stores.sql.journal import Batch
+from avtomatika.ports.store import Commit
+from avtomatika.stores.sql.file import meta, set_meta, translate
+from avtomatika.stores.sql.journal import Batch, Prepared
+from avtomatika.stores.sql.staging import Noted, Staging
 
 SLOW_COMMIT_S: Final = 0.002
 CHECKPOINT_BYTES: Final = 4 * 1024 * 1024
 FLOOR_EVERY_MS: Final = 1_000
+RETRY_S: Final = 1.0
 
+T = TypeVar("T")
 Waiting = tuple[Commit, "asyncio.Future[None]"]
 
 
 class GroupCommit:
-    """The one writer of the file. `stage` puts a commit into a batch, `done` hears what is on disk."""
+    """The one writer of the file. What it writes is judged and kept in memory by *staging*."""
 
     def __init__(
         self,
         database: sqlite3.Connection,
         path: Path,
+        staging: Staging,
         *,
-        stage: Callable[[Batch, Commit], None],
-        done: Callable[[Commit], None],
         broken: Callable[[StorageBroken], None],
     ) -> None:
         self._database = database
         self._wal = path.with_name(path.name + "-wal")
-        self._stage, self._done, self._broken = stage, done, broken
+        self._staging, self._broken = staging, broken
         self._waiting: list[Waiting] = []
-        self._soft: list[tuple[Lease, Instant] | Commit] = []
+        self._noted: list[Noted] = []
+        self._unwritten = 0
         self._scheduled = False
         self._busy = False
+        self._writing: Batch | None = None
         self._commit_s = 0.0
         self._batches = 0
-        self._floor = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._weight = 0
+        self._floor = meta(database, "clock_floor")
+        self._paused = asyncio.Event()
+        self._retry: asyncio.TimerHandle | None = None
+        self._closed = False
         self.failure: StorageBroken | None = None
 
     async def commit(self, commit: Commit) -> None:
-        """The commit is on disk. Raises what staging raised, StorageFull or StorageBroken: it is not."""
-        if self.failure is not None:
-            raise self.failure
+        """The commit is on disk. Raises what staging raised, Unavailable or StorageBroken: it is not."""
+        self.refuse_if_over()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((commit, future))
         self._schedule()
         await future
 
-    def note(self, work: tuple[Lease, Instant] | Commit) -> None:
+    def note(self, work: Noted) -> None:
         """The lease or commit goes to disk with the next batch; nobody waits for it."""
-        self._soft.append(work)
+        self._noted.append(work)
+        self._unwritten += isinstance(work, Prepared)
         self._schedule()
+
+    def is_writing(self, commit: Commit) -> bool:
+        """True when what is on its way to disk will change what *commit* is about."""
+        return self._writing is not None and self._writing.touches(commit)
 
     async def flushed(self) -> None:
         """All that was noted so far is on disk."""
         await self.commit(Commit(now=Instant(0)))
 
-    async def drained(self) -> None:
-        """Nothing is on its way to disk."""
-        while self._scheduled or self._busy or self._waiting:
-            self._idle.clear()
-            await self._idle.wait()
+    async def caught_up(self) -> None:
+        """The commits that were noted so far can be read from the disk, if there is space for them."""
+        if self._unwritten:
+            with suppress(Unavailable):
+                await self.flushed()
+
+    async def exclusively(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """*work* has run between two batches, with all noted commits on disk. Raises as `commit` does."""
+        while True:
+            self.refuse_if_over()
+            if self._busy:
+                await self._pause()
+            elif self._unwritten:
+                await self.flushed()
+            else:
+                break
+        try:
+            return work(self._database)
+        except sqlite3.Error as error:
+            raise self.failed(error) from error
+
+    async def close(self) -> None:
+        """What was asked for is on disk, and nothing more is accepted. Raises when that was not possible."""
+        try:
+            while self._scheduled or self._busy or self._waiting:
+                await self._pause()
+            if self.failure is None:
+                await self.flushed()
+        finally:
+            self._closed = True
+            self._stop_retry()
+
+    def refuse_if_over(self) -> None:
+        """The file can be written. Raises StorageBroken or Unavailable when it can not any more."""
+        if self.failure is not None:
+            raise self.failure
+        if self._closed:
+            raise Unavailable("The store is closed.")
+
+    def failed(self, error: sqlite3.Error) -> Unavailable | StorageBroken:
+        """What *error* means for the caller. After one that cannot be repaired nothing is accepted."""
+        refusal = translate(error)
+        if isinstance(refusal, StorageBroken) and self.failure is None and not self._closed:
+            self._break(refusal)
+        return refusal
+
+    async def _pause(self) -> None:
+        self._paused.clear()
+        await self._paused.wait()
 
     def _schedule(self) -> None:
-        if not self._scheduled and not self._busy and self.failure is None:
+        if not self._scheduled and not self._busy and self.failure is None and not self._closed:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._flush)
 
+    def _stop_retry(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+
     def _flush(self) -> None:
         self._scheduled = False
+        self._stop_retry()
         waiting, self._waiting = self._waiting, []
-        soft, self._soft = self._soft, []
-        batch = Batch()
-        staged = self._gather(batch, waiting, soft)
+        noted, self._noted = self._noted, []
+        batch = self._staging.batch()
+        staged = self._gather(batch, waiting, noted)
+        if not staged and not noted:
+            self._paused.set()
+            return
         try:
             self._database.execute("BEGIN IMMEDIATE")
             batch.write(self._database)
             self._keep_floor(staged)
-        except sqlite3.Error as error:
-            self._failed(error, staged, soft)
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait have to hear of it
+            self._undo(error, staged, noted)
             return
         self._busy = True
+        self._writing = batch
         if self._commit_s < SLOW_COMMIT_S:
-            self._after(_commit(self._database), staged, soft)
+            self._after(_commit(self._database), staged, noted)
             return
         running = asyncio.get_running_loop().run_in_executor(None, _commit, self._database)
-        running.add_done_callback(lambda result: self._after(result.result(), staged, soft))
+        running.add_done_callback(lambda result: self._after(result.result(), staged, noted))
 
-    def _gather(
-        self, batch: Batch, waiting: list[Waiting], soft: list[tuple[Lease, Instant] | Commit]
-    ) -> list[Waiting]:
-        for work in soft:
-            if isinstance(work, Commit):
-                self._stage(batch, work)
-            else:
-                batch.hold(*work)
+    def _gather(self, batch: Batch, waiting: list[Waiting], noted: list[Noted]) -> list[Waiting]:
+        for work in noted:
+            self._staging.restage(batch, work)
         staged: list[Waiting] = []
         for commit, future in waiting:
             try:
-                self._stage(batch, commit)
+                self._staging.stage(batch, commit)
+            except sqlite3.Error as error:
+                _refuse(future, translate(error))
             except Exception as refusal:  # noqa: BLE001 - whoever asked for the commit hears of it
                 _refuse(future, refusal)
             else:
                 staged.append((commit, future))
         return staged
 
-    def _after(
-        self,
-        outcome: float | sqlite3.Error,
-        staged: list[Waiting],
-        soft: list[tuple[Lease, Instant] | Commit],
-    ) -> None:
-        self._busy = False
+    def _after(self, outcome: float | sqlite3.Error, staged: list[Waiting], noted: list[Noted]) -> None:
         if isinstance(outcome, sqlite3.Error):
-            self._failed(outcome, staged, soft)
+            self._undo(outcome, staged, noted)
             return
         self._commit_s += (outcome - self._commit_s) / 16
+        self._unwritten -= sum(isinstance(work, Prepared) for work in noted)
         for commit, future in staged:
-            self._done(commit)
+            self._staging.done(commit)
             if not future.done():
                 future.set_result(None)
-        self._go_on()
-
-    def _go_on(self) -> None:
         self._batches += 1
-        if self._batches % 64 == 0 and self._wal_size() > CHECKPOINT_BYTES:
-            self._busy = True
+        self._weight += 0 if self._writing is None else self._writing.weight
+        if self._is_checkpoint_due():
+            self._weight = 0
+            self._writing = None
             checkpoint = asyncio.get_running_loop().run_in_executor(None, _checkpoint, self._database)
             checkpoint.add_done_callback(self._checkpointed)
-        elif self._waiting or self._soft:
-            self._schedule()
         else:
-            self._idle.set()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._busy = False
+        self._writing = None
+        self._paused.set()  # before the next batch is scheduled: who waited for a pause comes first
+        if self._waiting or self._noted:
+            self._schedule()
+
+    def _is_checkpoint_due(self) -> bool:
+        if self._batches % 64 and self._weight < CHECKPOINT_BYTES:
+            return False
+        try:
+            return os.stat(self._wal).st_size > CHECKPOINT_BYTES
+        except FileNotFoundError:
+            return False
 
     def _checkpointed(self, result: "asyncio.Future[sqlite3.Error | None]") -> None:
-        self._busy = False
         error = result.result()
-        if error is not None:
-            self._failed(error, [], [])
-            return
-        self._go_on()
+        if error is None:
+            self._go_on()
+        else:
+            self._undo(error, [], [])
 
-    def _failed(
-        self, error: sqlite3.Error, staged: list[Waiting], soft: list[tuple[Lease, Instant] | Commit]
-    ) -> None:
+    def _undo(self, error: Exception, staged: list[Waiting], noted: list[Noted]) -> None:
+        """Nothing of the batch has happened; what was noted is kept for the next one."""
+        self._busy = False
+        self._writing = None
         refusal: Unavailable | StorageBroken = translate(error)
         if self._database.in_transaction:
             try:
@@ -166,28 +235,27 @@ class GroupCommit:
                 refusal = StorageBroken(f"Neither COMMIT nor ROLLBACK worked: {second}")
         for _, future in staged:
             _refuse(future, refusal)
-        self._soft = soft + self._soft
+        self._noted = noted + self._noted
         if isinstance(refusal, StorageBroken):
-            self.failure = refusal
-            for _, future in self._waiting:
-                _refuse(future, refusal)
-            self._waiting = []
-            self._broken(refusal)
+            self._break(refusal)
         elif self._waiting:
             self._schedule()
-        self._idle.set()
+        elif self._noted:
+            self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._schedule)
+        self._paused.set()
+
+    def _break(self, failure: StorageBroken) -> None:
+        self.failure = failure
+        for _, future in self._waiting:
+            _refuse(future, failure)
+        self._waiting = []
+        self._broken(failure)
 
     def _keep_floor(self, staged: list[Waiting]) -> None:
         latest = max((commit.now for commit, _ in staged), default=Instant(0))
         if latest - self._floor >= FLOOR_EVERY_MS:
-            self._floor = latest
             set_meta(self._database, "clock_floor", latest)
-
-    def _wal_size(self) -> int:
-        try:
-            return os.stat(self._wal).st_size
-        except FileNotFoundError:
-            return 0
+            self._floor = latest
 
 
 def _commit(database: sqlite3.Connection) -> float | sqlite3.Error:

@@ -1,9 +1,12 @@
 """What a batch of commits changes on disk, reduced to its net effect: one write per row and batch."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+import msgspec
+
+from avtomatika.errors import InvalidInput
 from avtomatika.kernel.ids import JobId, TaskId, opened_by
 from avtomatika.kernel.model import Job
 from avtomatika.kernel.time import Instant
@@ -13,7 +16,7 @@ from avtomatika.stores.codec import encode, encode_data, encode_head, same_data
 Row = tuple[object, ...]
 
 _INSERT_JOB: Final = (
-    "INSERT INTO job (head, status, state, updated, is_over, version, id, data, client, blueprint, created)"
+    "INSERT INTO job (head, status, state, updated, is_over, version, data, id, client, blueprint, created)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _MOVE_JOB: Final = (
@@ -26,8 +29,8 @@ _REWRITE_JOB: Final = (
 _DROP_MESSAGE: Final = "DELETE FROM message WHERE id = ?"
 _PUT_MESSAGE: Final = (
     "INSERT OR REPLACE INTO message"
-    " (id, queue, job, visible_at, priority, body, owner, token, until, ttl, delivery)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " (id, queue, job, visible_at, priority, body, sent, owner, token, until, ttl, delivery)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _HOLD_MESSAGE: Final = (
     "UPDATE message SET owner = ?, token = ?, until = ?, ttl = ?, delivery = ? WHERE id = ?"
@@ -35,65 +38,139 @@ _HOLD_MESSAGE: Final = (
 _PUT_FACT: Final = "INSERT INTO fact (job, version, body) VALUES (?, ?, ?)"
 _PUT_BRANCH: Final = "INSERT OR REPLACE INTO branch (job, task, body) VALUES (?, ?, ?)"
 _DROP_BRANCH: Final = "DELETE FROM branch WHERE job = ? AND task = ?"
+_DROP_BRANCHES: Final = "DELETE FROM branch WHERE job = ?"
 _PUT_CLAIM: Final = "INSERT OR REPLACE INTO claim (key, fingerprint, job, expires_at) VALUES (?, ?, ?, ?)"
+
+_NOT_HELD: Final[Row] = (None, None, None, None, 0)
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A commit as rows. Whatever cannot be encoded is found out here, before anything has changed."""
+
+    commit: Commit
+    job: Row
+    data: bytes | None
+    facts: tuple[tuple[JobId, int, bytes], ...]
+    branches: tuple[tuple[TaskId, Row], ...]
+    closed: tuple[TaskId, ...]
+    messages: tuple[tuple[MessageId, Row, Row], ...]
+
+
+def prepare(commit: Commit, stored: Job | None, closed: tuple[TaskId, ...]) -> Prepared:
+    """The commit as rows. *stored* is its job as last written, if known, *closed* the branches to forget.
+
+    Raises InvalidInput for a value that no file can hold.
+    """
+    try:
+        job = commit.job
+        return Prepared(
+            commit=commit,
+            job=() if job is None else _job_row(job),
+            data=None if job is None or (stored and same_data(job, stored)) else encode_data(job),
+            facts=tuple((fact.job, fact.version, encode(fact)) for fact in commit.facts),
+            branches=() if job is None else tuple(_branch_rows(job.id, commit)),
+            closed=closed,
+            messages=tuple(_message_rows(commit)),
+        )
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise InvalidInput(f"This cannot be stored: {error}") from error
+
+
+def _job_row(job: Job) -> Row:
+    return encode_head(job), job.status, job.state, job.updated, job.over, job.version
+
+
+def _branch_rows(job: JobId, commit: Commit) -> Iterator[tuple[TaskId, Row]]:
+    return ((branch.task.id, (job, branch.task.id, encode(branch))) for branch in commit.branches)
+
+
+def _message_rows(commit: Commit) -> Iterator[tuple[MessageId, Row, Row]]:
+    for message in commit.send:
+        yield message.id, _message_row(message), _NOT_HELD
+    for lease in commit.take:
+        yield lease.message.id, _message_row(lease.message), _held(lease, commit.now)
+
+
+def _message_row(message: Message) -> Row:
+    body = encode(message.body)
+    return message.id, message.queue, message.job, message.visible_at, message.priority, body
+
+
+def _held(lease: Lease, now: Instant) -> Row:
+    return lease.owner, lease.token, lease.until, lease.until - now, lease.delivery
 
 
 class Batch:
-    """The commits and leases that go to disk together, in their order."""
+    """The commits and leases that go to disk together, in their order. `number` counts what is sent,
+    `weight` is about how many bytes of user data there are.
+    """
 
-    def __init__(self) -> None:
-        self._jobs: dict[JobId, tuple[Job, Job | None]] = {}
-        self._facts: list[Row] = []
+    def __init__(self, number: Callable[[], int]) -> None:
+        self._number = number
+        self._created: set[JobId] = set()
+        self._ended: set[JobId] = set()
+        self._jobs: dict[JobId, tuple[Job, Row]] = {}
+        self._data: dict[JobId, bytes] = {}
+        self._facts: list[tuple[JobId, int, bytes]] = []
         self._branches: dict[tuple[JobId, TaskId], Row | None] = {}
         self._messages: dict[MessageId, Row | None] = {}
         self._holds: dict[MessageId, Row] = {}
         self._claims: dict[str, Claim] = {}
+        self._changing: set[MessageId] = set()
+        self.weight = 0
 
-    def version(self, job: JobId) -> int | None:
-        """The version that this batch gives the job, or None when it does not touch it."""
+    def job(self, job: JobId) -> Job | None:
+        """The job as this batch leaves it, or None when it does not touch it."""
         pair = self._jobs.get(job)
-        return None if pair is None else pair[0].version
+        return None if pair is None else pair[0]
 
     def claim(self, key: str) -> Claim | None:
         """The claim that this batch writes for the key."""
         return self._claims.get(key)
 
-    def is_gone(self, message: MessageId) -> bool:
-        """True when this batch removes or replaces the message."""
-        return message in self._messages
+    def will_change(self, message: MessageId) -> bool:
+        """True when this batch removes or replaces the message as it is in the image."""
+        return message in self._changing
 
-    def add(
-        self, commit: Commit, stored: Job | None, branches: Callable[[JobId, int], Iterable[TaskId]]
-    ) -> None:
-        """The commit belongs to the batch. *stored* is its job as it is in the image, if it is there."""
+    def touches(self, commit: Commit) -> bool:
+        """True when this batch will change in the image what *commit* is about."""
+        if commit.job is not None and commit.job.id in self._jobs:
+            return True
+        return not self._changing.isdisjoint(_messages_of(commit))
+
+    def add(self, entry: Prepared, *, in_image: bool = False) -> None:
+        """The commit belongs to the batch. `in_image` tells that the image has it already."""
+        commit = entry.commit
+        if not in_image:
+            self._changing.update(_messages_of(commit))
         for lease in commit.ack:
             self._remove(lease.message.id)
         for message_id in commit.drop:
             self._remove(message_id)
-        for message in commit.send:
-            self._put(message, None, commit.now)
-        for lease in commit.take:
-            self._put(lease.message, lease, commit.now)
+        for message_id, what, held in entry.messages:
+            self._remove(message_id)
+            self._messages[message_id] = (*what, self._number(), *held)
         if commit.claim is not None:
             self._claims[commit.claim.key] = commit.claim
-        self._facts += ((fact.job, fact.version, encode(fact)) for fact in commit.facts)
+        self._facts += entry.facts
         if commit.job is not None:
-            self._add_job(commit.job, commit, stored, branches)
+            self._add_job(commit.job, entry)
+        self.weight += len(entry.data or b"") + sum(len(row[-1]) for row in entry.facts)
 
     def hold(self, lease: Lease, now: Instant) -> None:
-        """The lease belongs to the batch."""
-        message = lease.message.id
-        if message in self._messages:
-            if self._messages[message] is not None:
-                self._put(lease.message, lease, now)
-            return
-        ttl = lease.until - now
-        self._holds[message] = (lease.owner, lease.token, lease.until, ttl, lease.delivery, message)
+        """The lease, which is the latest of its message, belongs to the batch."""
+        message, held = lease.message.id, _held(lease, now)
+        row = self._messages.get(message)
+        if row is None:
+            self._holds[message] = (*held, message)
+        else:
+            self._messages[message] = (*row[: -len(held)], *held)
 
     def write(self, database: sqlite3.Connection) -> None:
         """The net effect is written within the open transaction. May raise sqlite3.Error."""
         self._write_jobs(database)
         _many(database, _PUT_FACT, self._facts)
+        _many(database, _DROP_BRANCHES, [(job,) for job in self._ended])
         _many(database, _DROP_BRANCH, [key for key, row in self._branches.items() if row is None])
         _many(database, _PUT_BRANCH, [row for row in self._branches.values() if row is not None])
         _many(database, _DROP_MESSAGE, [(key,) for key, row in self._messages.items() if row is None])
@@ -102,47 +179,53 @@ class Batch:
         claims = [(c.key, c.fingerprint, c.job, c.expires_at) for c in self._claims.values()]
         _many(database, _PUT_CLAIM, claims)
 
-    def _add_job(
-        self, job: Job, commit: Commit, stored: Job | None, branches: Callable[[JobId, int], Iterable[TaskId]]
-    ) -> None:
-        _, before = self._jobs.get(job.id, (None, stored))
-        self._jobs[job.id] = (job, before)
-        for branch in commit.branches:
-            self._branches[job.id, branch.task.id] = (job.id, branch.task.id, encode(branch))
-        for opened in commit.close:
-            for task in branches(job.id, opened):
-                self._branches[job.id, task] = None
+    def _add_job(self, job: Job, entry: Prepared) -> None:
+        if entry.commit.expected == 0:
+            self._created.add(job.id)
+        self._jobs[job.id] = (job, entry.job)
+        if entry.data is not None:
+            self._data[job.id] = entry.data
+        for task, row in entry.branches:
+            self._branches[job.id, task] = row
+        for task in entry.closed:
+            self._branches[job.id, task] = None
+        for opened in entry.commit.close:
             for owner, task in list(self._branches):
                 if owner == job.id and opened_by(task)[1] == opened:
                     self._branches[owner, task] = None
+        if job.over:
+            self._ended.add(job.id)
+            for key in [key for key in self._branches if key[0] == job.id]:
+                del self._branches[key]
 
     def _write_jobs(self, database: sqlite3.Connection) -> None:
         added: list[Row] = []
         moved: list[Row] = []
         rewritten: list[Row] = []
-        for job, before in self._jobs.values():
-            row = (encode_head(job), job.status, job.state, job.updated, job.over, job.version)
-            if before is None:
-                added.append((*row, job.id, encode_data(job), job.client, job.blueprint, job.created))
-            elif same_data(job, before):
+        for job, row in self._jobs.values():
+            data = self._data.get(job.id)
+            if job.id in self._created:
+                added.append((*row, data, job.id, job.client, job.blueprint, job.created))
+            elif data is None:
                 moved.append((*row, job.id))
             else:
-                rewritten.append((*row, encode_data(job), job.id))
+                rewritten.append((*row, data, job.id))
         _many(database, _INSERT_JOB, added)
         _many(database, _MOVE_JOB, moved)
         _many(database, _REWRITE_JOB, rewritten)
 
-    def _put(self, message: Message, lease: Lease | None, now: Instant) -> None:
-        held: Row = (None, None, None, None, 0)
-        if lease is not None:
-            held = (lease.owner, lease.token, lease.until, lease.until - now, lease.delivery)
-        what = (message.id, message.queue, message.job, message.visible_at, message.priority)
-        self._messages[message.id] = (*what, encode(message.body), *held)
-        self._holds.pop(message.id, None)
-
     def _remove(self, message: MessageId) -> None:
+        self._messages.pop(message, None)  # what is sent again is written, and so numbered, last
         self._messages[message] = None
         self._holds.pop(message, None)
+
+
+def _messages_of(commit: Commit) -> Iterator[MessageId]:
+    yield from commit.drop
+    for message in commit.send:
+        yield message.id
+    for lease in (*commit.ack, *commit.take):
+        yield lease.message.id
 
 
 def _many(database: sqlite3.Connection, statement: str, rows: Sequence[Row]) -> None:

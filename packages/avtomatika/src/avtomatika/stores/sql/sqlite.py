@@ -1,40 +1,40 @@
 """The embedded store: a memory image of what is unfinished, a SQLite file that it is a copy of.
 
-The image only ever holds what is on disk: a commit is checked, written, and when the COMMIT has returned,
-applied. Leases are the exception: they are granted in memory and noted on disk with the next batch, for
-losing one only means that a message is delivered again.
+Commits are on disk before they take effect. Leases are granted in memory and noted on disk with the next
+batch, for losing one only means that a message is delivered again.
 """
 
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
-from avtomatika.errors import StorageBroken
+from avtomatika.errors import StorageBroken, Unavailable
 from avtomatika.kernel.effects import RunHandler
 from avtomatika.kernel.ids import JobId, TaskId
 from avtomatika.kernel.model import Branch, Job, Status
 from avtomatika.kernel.time import Instant, Span
 from avtomatika.ports.store import (
-    Claim,
     Commit,
     Durability,
     Fact,
     JobQuery,
-    KeyTaken,
     Lease,
-    LeaseLost,
     Message,
     MessageId,
     Page,
-    VersionConflict,
 )
 from avtomatika.stores.hints import Hints
 from avtomatika.stores.image import Image
 from avtomatika.stores.sql import file, reading
 from avtomatika.stores.sql.group_commit import GroupCommit
-from avtomatika.stores.sql.journal import Batch
+from avtomatika.stores.sql.staging import Staging
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class SqliteStore:
@@ -55,21 +55,23 @@ class SqliteStore:
         Raises ConfigError when another process has the file, StorageBroken when it is damaged.
         """
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = file.Lock(path.with_name(path.name + ".lock"))
-        try:
-            self._database = file.connect(path)
-            unclean = file.begin_session(self._database)
-            self._reader = file.connect_reader(path)
-        except BaseException:
-            self._lock.release()
-            raise
         self._hints = Hints(now)
-        self._image = Image(tokens)
-        self._ended = reading.Recent(512)
-        self.clock_floor = Instant(file.meta(self._database, "clock_floor"))
-        self._load(Instant(max(now(), self.clock_floor)))
-        self._recovered: set[JobId] = set(self._image.jobs) if unclean else set()
-        self._writer = GroupCommit(self._database, path, stage=self._stage, done=self._applied, broken=broken)
+        self._closed = False
+        with ExitStack() as opened:
+            opened.callback(file.Lock(path.with_name(path.name + ".lock")).release)
+            with file.reading_whole():
+                self._database = opened.enter_context(closing(file.connect(path)))
+                in_doubt = file.begin_session(self._database)
+                self._reader = opened.enter_context(closing(file.connect_reader(path)))
+                self.clock_floor = Instant(file.meta(self._database, "clock_floor"))
+                number = file.last_number(self._database) + 1
+                self._staging = Staging(Image(tokens), self._reader, self._hints, number)
+                self._image = self._staging.image
+                self._load(Instant(max(now(), self.clock_floor)))
+            if in_doubt:
+                self._staging.recovered.update(self._image.jobs)
+            self._writer = GroupCommit(self._database, path, self._staging, broken=broken)
+            self._release = opened.pop_all().close
 
     def _load(self, now: Instant) -> None:
         for job in file.live_jobs(self._database):
@@ -85,55 +87,26 @@ class SqliteStore:
             self._image.messages.put(message, lease, delivery)
 
     async def load(self, job: JobId) -> Job | None:
-        found = self._image.jobs.get(job) or self._ended.get(job)
-        return found or reading.job(self._reader, job)
+        found = self._image.jobs.get(job) or self._staging.ended.get(job)
+        return found or self._read(reading.job, job)
 
     async def commit(self, commit: Commit) -> None:
-        if commit.durable:
+        # Keys are looked up on disk, and what is on its way there cannot be judged yet: both wait.
+        if commit.durable or commit.claim is not None or self._writer.is_writing(commit):
             await self._writer.commit(commit)
             return
-        self._check(commit, None)
-        self._applied(commit)
-        self._writer.note(commit)
+        self._writer.refuse_if_over()
+        self._writer.note(self._staging.note(commit))
 
-    def _stage(self, batch: Batch, commit: Commit) -> None:
-        if commit.durable:
-            self._check(commit, batch)
-        stored = None if commit.job is None else self._image.jobs.get(commit.job.id)
-        batch.add(commit, stored, self._branch_ids)
-
-    def _branch_ids(self, job: JobId, opened: int) -> list[TaskId]:
-        return [branch.task.id for branch in self._image.branches(job, opened)]
-
-    def _check(self, commit: Commit, batch: Batch | None) -> None:
-        if commit.claim is not None:
-            taken = self._claim(commit.claim.key, batch)
-            if taken is not None and taken.expires_at > commit.now:
-                raise KeyTaken(taken)
-        if commit.job is not None:
-            version = None if batch is None else batch.version(commit.job.id)
-            if (self._version(commit.job.id) if version is None else version) != commit.expected:
-                raise VersionConflict
-        for lease in commit.ack:
-            if batch is not None and batch.is_gone(lease.message.id):
-                raise LeaseLost
-            self._image.messages.check(lease, commit.now)
-
-    def _version(self, job: JobId) -> int:
-        live = self._image.jobs.get(job)
-        return reading.version(self._reader, job) if live is None else live.version
-
-    def _claim(self, key: str, batch: Batch | None) -> Claim | None:
-        fresh = None if batch is None else batch.claim(key)
-        return fresh or reading.claim(self._reader, key)
-
-    def _applied(self, commit: Commit) -> None:
-        self._image.apply(commit)
-        if commit.job is not None:
-            self._recovered.discard(commit.job.id)
-            if commit.job.over:
-                self._ended.put(commit.job)
-        self._hints.announce_commit(commit)
+    def _read(
+        self, query: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kw: P.kwargs
+    ) -> T:
+        if self._closed:
+            raise Unavailable("The store is closed.")
+        try:
+            return query(self._reader, *args, **kw)
+        except sqlite3.Error as error:
+            raise self._writer.failed(error) from error
 
     async def lease(
         self, queues: Sequence[str], *, owner: str, now: Instant, ttl: Span, limit: int
@@ -144,7 +117,9 @@ class SqliteStore:
         for lease in taken:
             self._writer.note((lease, now))
         # The delivery count of a handler that may have killed its process must survive the next death.
-        if any(isinstance(t.message.body, RunHandler) and t.message.job in self._recovered for t in taken):
+        if any(
+            isinstance(t.message.body, RunHandler) and t.message.job in self._staging.recovered for t in taken
+        ):
             await self._writer.flushed()
         return taken
 
@@ -172,35 +147,36 @@ class SqliteStore:
         return self._image.branches(job, opened)
 
     async def facts(self, job: JobId, *, after: int = 0) -> Sequence[Fact]:
-        return reading.facts(self._reader, job, after)
+        await self._writer.caught_up()
+        return self._read(reading.facts, job, after)
 
     async def find(self, query: JobQuery) -> Page:
-        return reading.find(self._reader, query)
+        await self._writer.caught_up()
+        return self._read(reading.find, query)
 
     async def tally(self, client: str | None = None) -> Mapping[Status, int]:
-        return reading.tally(self._reader, client)
+        await self._writer.caught_up()
+        return self._read(reading.tally, client)
 
     async def sweep(self, *, now: Instant, finished_before: Instant, limit: int) -> int:
-        await self._writer.drained()
-        try:
-            ended = reading.sweep(self._database, now, finished_before, limit)
-        except sqlite3.Error as error:
-            raise file.translate(error) from error
+        def work(database: sqlite3.Connection) -> list[JobId]:
+            return reading.sweep(database, now, finished_before, limit)
+
+        ended = await self._writer.exclusively(work)
         for job in ended:
-            self._ended.forget(job)
+            self._staging.ended.forget(job)
         return len(ended)
 
     def recovered(self, job: JobId) -> bool:
-        return job in self._recovered
+        return job in self._staging.recovered
 
     async def close(self) -> None:
-        await self._writer.drained()
+        if self._closed:
+            return
         try:
+            await self._writer.close()
             if self._writer.failure is None:
-                await self._writer.flushed()
-                file.set_meta(self._database, "in_use", 0)
-                self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                file.end_session(self._database, in_doubt=bool(self._staging.recovered))
         finally:
-            self._reader.close()
-            self._database.close()
-            self._lock.release()
+            self._closed = True
+            self._release()

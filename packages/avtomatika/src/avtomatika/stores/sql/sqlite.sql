@@ -1,4 +1,5 @@
 -- Schema 1. `head` and `data` are JSON; the other columns of a job repeat parts of `head` for queries.
+-- `sent` numbers the messages in the order of their sending.
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
 CREATE TABLE job (
@@ -40,6 +41,7 @@ CREATE TABLE message (
   visible_at INTEGER NOT NULL,
   priority   REAL NOT NULL,
   body       BLOB NOT NULL,
+  sent       INTEGER NOT NULL,
   owner      TEXT,
   token      TEXT,
   until      INTEGER,

@@ -1,0 +1,101 @@
+"""The image of what is unfinished, in step with the disk: commits are judged here and take effect here.
+
+The image only ever holds what is on disk: a commit is checked, written, and when the COMMIT has returned,
+applied. What is noted comes the other way: leases, and commits that need not be durable, take effect at
+once and are written with the next batch.
+"""
+
+import itertools
+import sqlite3
+from typing import Final
+
+from avtomatika.kernel.ids import JobId, TaskId
+from avtomatika.kernel.model import Job
+from avtomatika.kernel.time import Instant
+from avtomatika.ports.store import Claim, Commit, KeyTaken, Lease, LeaseLost, VersionConflict
+from avtomatika.stores.codec import refuse_unreadable
+from avtomatika.stores.hints import Hints
+from avtomatika.stores.image import Image
+from avtomatika.stores.sql import reading
+from avtomatika.stores.sql.journal import Batch, Prepared, prepare
+
+Noted = Prepared | tuple[Lease, Instant]
+
+RECENT_JOBS: Final = 512
+
+
+class Staging:
+    """What a commit meets before and after it goes to disk."""
+
+    def __init__(self, image: Image, reader: sqlite3.Connection, hints: Hints, first_number: int) -> None:
+        self.image = image
+        self.ended = reading.Recent(RECENT_JOBS)
+        self.recovered: set[JobId] = set()
+        self._reader = reader
+        self._hints = hints
+        self._numbers = itertools.count(first_number)
+
+    def batch(self) -> Batch:
+        """An empty batch."""
+        return Batch(self._numbers.__next__)
+
+    def stage(self, batch: Batch, commit: Commit) -> None:
+        """The commit belongs to the batch. Raises what refuses it: the batch is as it was."""
+        refuse_unreadable(commit)
+        self._check(commit, batch)
+        stored = None if commit.job is None else batch.job(commit.job.id)
+        batch.add(self._prepare(commit, stored))
+
+    def restage(self, batch: Batch, work: Noted) -> None:
+        """What was noted belongs to the batch, unless it no longer matters."""
+        if isinstance(work, Prepared):
+            batch.add(work, in_image=True)
+        elif self.image.messages.is_latest(work[0]):
+            batch.hold(*work)
+
+    def note(self, commit: Commit) -> Prepared:
+        """The commit has taken effect and is to be written. Raises what refuses it."""
+        refuse_unreadable(commit)
+        self._check(commit, None)
+        prepared = self._prepare(commit, None)
+        self.done(commit)
+        return prepared
+
+    def done(self, commit: Commit) -> None:
+        """The commit has taken effect."""
+        self.image.apply(commit)
+        if commit.job is not None:
+            self.recovered.discard(commit.job.id)
+            if commit.job.over:
+                self.ended.put(commit.job)
+        self._hints.announce_commit(commit)
+
+    def _prepare(self, commit: Commit, stored: Job | None) -> Prepared:
+        job = commit.job
+        if job is None:
+            return prepare(commit, None, ())
+        closed: list[TaskId] = []
+        for opened in commit.close:
+            closed += (branch.task.id for branch in self.image.branches(job.id, opened))
+        return prepare(commit, stored or self.image.jobs.get(job.id), tuple(closed))
+
+    def _check(self, commit: Commit, batch: Batch | None) -> None:
+        if commit.claim is not None:
+            taken = self._claim(commit.claim.key, batch)
+            if taken is not None and taken.expires_at > commit.now:
+                raise KeyTaken(taken)
+        if commit.job is not None and self._version(commit.job.id, batch) != commit.expected:
+            raise VersionConflict
+        for lease in commit.ack:
+            if batch is not None and batch.will_change(lease.message.id):
+                raise LeaseLost
+            self.image.messages.check(lease, commit.now)
+
+    def _version(self, job: JobId, batch: Batch | None) -> int:
+        known = None if batch is None else batch.job(job)
+        known = known or self.image.jobs.get(job) or self.ended.get(job)
+        return reading.version(self._reader, job) if known is None else known.version
+
+    def _claim(self, key: str, batch: Batch | None) -> Claim | None:
+        fresh = None if batch is None else batch.claim(key)
+        return fresh or reading.claim(self._reader, key)
