@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
+import msgspec
+
 from avtomatika.cli.refusal import Answered, Refusal, Unreachable
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
@@ -87,12 +89,9 @@ class Connection:
         patience = PATIENCE + float((query or {}).get("wait", 0))
         answer = self._open(method, address, body, sent, patience)
         try:
-            value = json.loads(answer)
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise Refusal(f"{self.url} does not answer like an orchestrator.")
-        return value
+            return msgspec.json.decode(answer, type=dict[str, Any])
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise Refusal(f"{self.url} does not answer like an orchestrator.") from None
 
     def _open(
         self, method: str, address: str, body: bytes, headers: Mapping[str, str], patience: float

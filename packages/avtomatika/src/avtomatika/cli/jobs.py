@@ -80,7 +80,7 @@ def run(
 @jobs.command()
 @click.option("--status", type=click.Choice(STATUSES), help="Only those with this status.")
 @click.option("--blueprint", help="Only those of the blueprint of this name.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1_000), help="How many at most.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1_000), help="At most.")
 @click.option("--after", help="Go on after a page: what it gave as its end.")
 @as_json
 @connected

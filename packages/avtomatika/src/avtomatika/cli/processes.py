@@ -5,11 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 PDEATHSIG: Final = 1
 """The option of Linux's prctl that names the signal for when the parent dies."""
@@ -100,7 +100,7 @@ class Children:
         for child in ending:
             child.end(patience)
 
-    def __enter__(self) -> "Children":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -112,7 +112,7 @@ class Children:
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
+def ended_by_signals() -> Generator[None]:
     """A polite end from outside unwinds the block like Ctrl-C does, so that it can tidy up."""
 
     def unwind(number: int, _: FrameType | None) -> None:
@@ -129,7 +129,7 @@ def ended_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _output(log: Path | None) -> Iterator[IO[bytes] | None]:
+def _output(log: Path | None) -> Generator[IO[bytes] | None]:
     if log is None:
         yield None
         return

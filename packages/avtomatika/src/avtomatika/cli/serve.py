@@ -142,7 +142,9 @@ def advise(engine: "OrchestratorEngine", settings: "Settings", has_worker: bool)
     if endpoint:
         click.echo(f"\nSubmit a job:  avtomatika jobs{there} run {endpoint.strip('/')}{data} --wait")
     if not has_worker:
-        click.echo(f"Run a worker:  ORCHESTRATOR_URL={url} WORKER_TOKEN=... avtomatika-worker run MODULE:ATTRIBUTE")
+        click.echo(
+            f"Run a worker:  ORCHESTRATOR_URL={url} WORKER_TOKEN=... avtomatika-worker run MODULE:NAME"
+        )
     click.echo("Ctrl-C ends it; accepted jobs go on with the next start.\n")
 
 

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from avtomatika.errors import ConfigError
 
@@ -39,7 +39,9 @@ def find(target: str) -> Found:
         if not hasattr(value, name):
             raise ConfigError(f"{place} has no '{attribute}'.")
         value = getattr(value, name)
-    return _collected(target, value if isinstance(value, list | tuple) else [value])
+    # Whatever is in a list is looked at when it is sorted out.
+    several = cast("Iterable[object]", value) if isinstance(value, list | tuple) else [value]
+    return _collected(target, several)
 
 
 def load(place: str) -> ModuleType:

@@ -1,6 +1,7 @@
 """What can be said of a text without understanding it. Standard library only, the same for the same input."""
 
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b, sha256
@@ -46,28 +47,14 @@ KINDS: Final[Mapping[str, str]] = {
     ".yml": "YAML",
 }
 
-# The commonest little words of a language: they tell it from others, and they are no terms.
-LITTLE_WORDS: Final[Mapping[str, frozenset[str]]] = {
-    "Dutch": frozenset("de het een en van dat niet zijn met voor op aan als maar door ook naar wordt".split()),
-    "English": frozenset(
-        "the and of to in is that it for with as are this be on not or which from by an at has have was but "
-        "its can when all one no if will into than then there they each only may what must more other same "
-        "you your our their does any how who where also two".split()
-    ),
-    "French": frozenset("le la les et des en un une du est que dans qui pour pas sur avec sont au par".split()),
-    "German": frozenset(
-        "der die das und ist nicht ein eine zu von mit auf für den dem des sich wird als auch an".split()
-    ),
-    "Italian": frozenset("il di che la e un una per non con sono del della le si da nel come anche".split()),
-    "Portuguese": frozenset("o de que e do da em um uma para com não os no se na por mais as dos".split()),
-    "Russian": frozenset("и в не на что он с как это по но из у за от так о же для мы".split()),
-    "Spanish": frozenset("el la de que y en un una los las se del por con no para su al es como".split()),
+_LISTS: Final = {
+    name: frozenset(words.split())
+    for name, words in tomllib.loads(Path(__file__).with_name("little_words.toml").read_text("utf-8")).items()
 }
-KEYWORDS: Final = frozenset(
-    "self def return import none true false class from str int assert async await raise except else elif "
-    "lambda yield pass try while for with http https www".split()
-)
-NO_TERMS: Final = KEYWORDS.union(*LITTLE_WORDS.values())
+LITTLE_WORDS: Final[Mapping[str, frozenset[str]]] = {
+    name: words for name, words in _LISTS.items() if name != "keywords"
+}
+NO_TERMS: Final = frozenset[str]().union(*_LISTS.values())
 
 
 class File(TypedDict):

@@ -5,8 +5,9 @@ Served by `avtomatika demo`, by `avtomatika dev`, and by `avtomatika serve` with
 
 from typing import Any
 
+from analysis import File, Row
 from avtomatika import ActionFactory, Blueprint
-from collecting import File, Row, Skipped, summarise
+from collecting import Skipped, summarise
 
 documents = Blueprint("documents", api_endpoint="/documents", api_version="v1")
 
@@ -52,8 +53,8 @@ def sum_up(
             rows.append(result["data"])
             workers[result["worker_id"]] = workers.get(result["worker_id"], 0) + 1
         else:
-            error = result["error"] or {}
-            skipped.append({"name": file["name"], "why": error.get("message", result["status"])})
+            error: dict[str, str] = result["error"] or {}
+            skipped.append({"name": file["name"], "why": error.get("message") or "no result"})
     state_history["summary"] = summarise(rows)
     state_history["workers"] = dict(sorted(workers.items()))
     state_history["skipped"] = skipped

@@ -105,7 +105,7 @@ def chart(title: str, values: Sequence[tuple[str, int]], size: tuple[int, int]) 
     most = max(value for _, value in values) or 1
     width, label = size
     room, letters = width - label - 70, label // 7
-    bars = []
+    bars: list[str] = []
     for n, (name, value) in enumerate(values):
         y, length = n * BAR, max(2, room * value / most)
         shown = name if len(name) <= letters else f"{name[: letters - 1]}…"

@@ -1,6 +1,6 @@
 """The worker of the document pipeline: a program of its own, run as often as there is work to share.
 
-    WORKER_TOKEN=… ORCHESTRATOR_URL=http://127.0.0.1:8080 python worker.py
+It needs WORKER_TOKEN, and ORCHESTRATOR_URL unless that is http://localhost:8080.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
-"""`avtomatika demo`: a real job on real files, with an orchestrator and two workers as processes of their own."""
+"""`avtomatika demo`: a real job on real files, done by an orchestrator and two workers as processes."""
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,7 +61,7 @@ def perform(material: Material, crash: bool, keep: bool) -> bool:
 
 
 @contextmanager
-def working_folder(keep: bool) -> Iterator[Path]:
+def working_folder(keep: bool) -> Generator[Path]:
     """A new folder for database and logs; gone after the block, or left and named."""
     if not keep:
         with tempfile.TemporaryDirectory(prefix="avtomatika-demo-", ignore_cleanup_errors=True) as name:

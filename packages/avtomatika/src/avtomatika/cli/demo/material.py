@@ -59,16 +59,14 @@ def _material(roots: list[Path], suffixes: list[str], out: Path, said: str) -> M
     names = [str(root) for root in roots]
     files = program("collecting").find(names, suffixes, str(out))["files"]
     size = sum(Path(file["path"]).stat().st_size for file in files)
-    return Material(
-        names, suffixes, str(out), suitable_bits(size), [file["name"] for file in files], said
-    )
+    return Material(names, suffixes, str(out), suitable_bits(size), [file["name"] for file in files], said)
 
 
 def suitable_bits(size: int) -> int:
     """How long fingerprints must be for the analysis of *size* bytes to take about as long as we want."""
     fingerprint = program("analysis").fingerprint
     words = [str(n) for n in range(SAMPLE_WORDS)]
-    took = []
+    took: list[float] = []
     for _ in range(3):
         began = time.perf_counter()
         fingerprint(words, SAMPLE_BITS)

@@ -44,7 +44,7 @@ def play(stage: Stage, material: Material, crash: bool) -> tuple[Result, float]:
         crash_and_restart(stage, job_id, orchestrator, workers[0], bar)
     job = watch(stage, job_id, bar, is_over)
     if job["status"] != "finished":
-        error = job.get("error") or {}
+        error: Mapping[str, str] = job.get("error") or {}
         raise Refusal(f"The job {job['status']}: {error.get('message', 'no reason given')}", FAILED)
     return job["result"], time.monotonic() - began
 
@@ -52,7 +52,7 @@ def play(stage: Stage, material: Material, crash: bool) -> tuple[Result, float]:
 def halfway(job: Mapping[str, Any]) -> bool:
     """True when between 20 % and 80 % of the files are analysed."""
     progress = job.get("progress")
-    return bool(progress) and 0.2 <= progress["done"] / progress["total"] <= 0.8
+    return progress is not None and 0.2 <= progress["done"] / progress["total"] <= 0.8
 
 
 def watch(
@@ -82,7 +82,8 @@ def crash_and_restart(stage: Stage, job_id: str, orchestrator: Child, worker: Ch
     stage.kill(orchestrator)
     stage.kill(worker)
     progress = job.get("progress") or {"done": "all", "total": "all"}
-    bar.note(f"killed the orchestrator and {worker.name} with {progress['done']} of {progress['total']} files done")
+    done = f"{progress['done']} of {progress['total']} files done"
+    bar.note(f"killed the orchestrator and {worker.name} with {done}")
     began = time.monotonic()
     stage.orchestrator()
     stage.worker(worker.name)
@@ -93,10 +94,14 @@ def result_lines(result: Result, seconds: float) -> str:
     """The result for people."""
     shares = ", ".join(f"{worker} {count}" for worker, count in result["workers"].items())
     terms = ", ".join(f"{term} ({count})" for term, count in result["terms"][:8])
+    alike = len(result["alike"])
     lines = [
         ("files", f"{result['files']} ({result['skipped']} left out)"),
         ("words", f"{result['words']:,} in {result['lines']:,} lines, {result['minutes']:g} minutes to read"),
-        ("found", f"{result['headings']:,} headings, {result['links']:,} links, {len(result['alike'])} pairs alike"),
+        (
+            "found",
+            f"{result['headings']:,} headings, {result['links']:,} links, {alike} pairs of files alike",
+        ),
         ("top terms", terms or "none"),
         ("workers", shares or "none had anything to do"),
         ("seconds", f"{seconds:.1f}"),
