@@ -1,0 +1,31 @@
+"""Writes the tables of the reference that come from the code: `python docs/generate.py`.
+
+`state-machine.md`, `settings.md` and `errors.md` are made as a whole. `tests/docs/test_generated.py`
+fails when they are not what this file would write now.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from generators import errors, settings, state_machine  # noqa: E402 - after the path is known
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "reference/errors.md": errors.page,
+    "reference/settings.md": settings.page,
+    "reference/state-machine.md": state_machine.page,
+}
+
+
+def main() -> None:
+    """Every page is up to date."""
+    for name, page in PAGES.items():
+        (HERE / name).write_text(page(), "utf-8")
+        print(f"docs/{name}")
+
+
+if __name__ == "__main__":
+    main()
