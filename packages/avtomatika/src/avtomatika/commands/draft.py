@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from avtomatika.commands.outbox import Outgoing, plan, run_id
-from avtomatika.kernel.effects import Effect
+from avtomatika.commands.outbox import message_of, plan
+from avtomatika.kernel.effects import Effect, RunHandler
 from avtomatika.kernel.events import Event, TaskEvent
 from avtomatika.kernel.ids import TaskId
 from avtomatika.kernel.machine import fold
@@ -24,7 +24,6 @@ class Draft:
         self._effects: list[Effect] = []
         self._branches: dict[TaskId, Branch] = {}
         self._changed: dict[TaskId, Branch] = {}
-        self._planned: Outgoing | None = None
 
     @property
     def moved(self) -> bool:
@@ -46,7 +45,6 @@ class Draft:
         self._effects += effects
         self._changed |= changed
         self._branches |= changed
-        self._planned = None
         for event, outcome in zip(listed, outcomes, strict=True):
             if isinstance(outcome, Moved):
                 self._facts.append(Fact(self.job.id, outcome.job.version, self.now, event))
@@ -62,11 +60,11 @@ class Draft:
 
     def run_message(self) -> Message | None:
         """The message for the run that is due now, or None when none is, or only later."""
-        if not isinstance(self.job.phase, Ready):
-            return None
-        name = run_id(self.job.id, self.job.version)
-        due = (message for message in self._plan().send if message.id == name)
-        return next((message for message in due if message.visible_at <= self.now), None)
+        if isinstance(self.job.phase, Ready):
+            for effect in reversed(self._effects):
+                if isinstance(effect, RunHandler):
+                    return message_of(effect) if effect.at <= self.now else None
+        return None
 
     def commit(
         self, *, ack: tuple[Lease, ...] = (), take: Lease | None = None, claim: Claim | None = None
@@ -74,7 +72,7 @@ class Draft:
         """The write. *take* is the lease under which the sender keeps the run that is due."""
         if not self.moved:
             return Commit(now=self.now, ack=ack)
-        out = self._plan()
+        out = plan(self._effects)
         acknowledged = {lease.message.id for lease in ack}
         taken = None if take is None else take.message.id
         return Commit(
@@ -90,8 +88,3 @@ class Draft:
             ack=ack,
             claim=claim,
         )
-
-    def _plan(self) -> Outgoing:
-        if self._planned is None:
-            self._planned = plan(self._effects)
-        return self._planned

@@ -10,9 +10,10 @@ from typing import Final
 
 import msgspec
 
+from avtomatika import observe
 from avtomatika.commands.apply import Writer
 from avtomatika.commands.outbox import timer_message
-from avtomatika.errors import NotFound
+from avtomatika.errors import NotFound, Unavailable
 from avtomatika.kernel.effects import OfferTask
 from avtomatika.kernel.events import Event, TaskAbandoned, TaskAccepted
 from avtomatika.kernel.progress import Moved
@@ -91,8 +92,12 @@ class Offers:
     async def serve_for_ever(self) -> None:
         """Parked workers get tasks as they come, until this is cancelled."""
         while True:
-            due = await self.serve()
-            await self._store.wait((FAMILY,), until=due)
+            try:
+                due = await self.serve()
+                await self._store.wait((FAMILY,), until=due)
+            except Unavailable as error:
+                observe.warning("offers.paused", why=error.message)
+                await self._clock.sleep_until(after(self._clock.now(), LOOK_AGAIN))
 
     async def serve(self) -> Instant:
         """Every parked worker for which there is a task has it; the time to look again at the latest."""

@@ -61,7 +61,7 @@ def plan(effects: Iterable[Effect]) -> Outgoing:
     for effect in effects:
         match effect:
             case RunHandler() | OfferTask() | StartTimer():
-                message = _message(effect)
+                message = message_of(effect)
                 send[message.id] = message
             case StopRun(job=job, version=version):
                 _remove(send, drop, run_id(job, version))
@@ -78,7 +78,8 @@ def plan(effects: Iterable[Effect]) -> Outgoing:
     return Outgoing(tuple(send.values()), tuple(drop), tuple(close))
 
 
-def _message(effect: RunHandler | OfferTask | StartTimer) -> Message:
+def message_of(effect: RunHandler | OfferTask | StartTimer) -> Message:
+    """The message that the effect is carried by."""
     match effect:
         case RunHandler(job=job, version=version, at=at):
             queue = run_queue(effect.blueprint, effect.edition)
