@@ -45,6 +45,7 @@ async def test_no_more_messages_are_handled_at_once_than_the_width() -> None:
     running = 0
     most = 0
     gate = asyncio.Event()
+    full = asyncio.Event()
     all_done = asyncio.Event()
     handled: list[str] = []
 
@@ -52,6 +53,8 @@ async def test_no_more_messages_are_handled_at_once_than_the_width() -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
+        if running == 2:
+            full.set()
         await gate.wait()
         running -= 1
         handled.append(lease.message.id)
@@ -60,7 +63,8 @@ async def test_no_more_messages_are_handled_at_once_than_the_width() -> None:
             all_done.set()
 
     loop = asyncio.ensure_future(a_consumer(node, handle, width=2).run())
-    asyncio.get_running_loop().call_soon(gate.set)
+    await asyncio.wait_for(full.wait(), 5)
+    gate.set()
     await asyncio.wait_for(all_done.wait(), 5)
     loop.cancel()
     assert most == 2
