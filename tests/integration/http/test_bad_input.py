@@ -97,6 +97,7 @@ NOT_JSON = {
     "latin-1": '{"a":"é"}'.encode("latin-1"),
     "utf-16": '{"a":1}'.encode("utf-16"),
     "control-character": b'{"a":"\x00"}',
+    "form-feed": b"\x0c{}",
     "zero-bytes": b"\x00" * 16,
     "deep-lists": b'{"a":' + b"[" * 30_000 + b"]" * 30_000 + b"}",
     "deep-objects": b'{"a":' * 10_000 + b"1" + b"}" * 10_000,

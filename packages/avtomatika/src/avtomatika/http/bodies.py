@@ -18,6 +18,7 @@ MAX_TRACE: Final = 512
 KEY_HEADER: Final = "Idempotency-Key"
 
 _ENVELOPE: Final = frozenset({"initial_data", "webhook_url", "dispatch_timeout", "result_timeout"})
+_SPACE: Final = b" \t\r\n"
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -26,9 +27,9 @@ async def read_request(request: web.Request) -> Request:
 
     Raises InvalidJson, InvalidInput that names the field, TooLarge.
     """
-    body = await read_body(request)
+    body = (await read_body(request)).strip(_SPACE) or b"{}"
     value = _decoded(body)
-    members = _MEMBERS.decode(body) if body else {}
+    members = _MEMBERS.decode(body)
     envelope = not _ENVELOPE.isdisjoint(members)
     given: Mapping[str, Any] = value if envelope else {}
     unknown = sorted(set(members) - _ENVELOPE) if envelope else []
@@ -56,8 +57,6 @@ async def read_body(request: web.Request) -> bytes:
 
 
 def _decoded(body: bytes) -> dict[str, Any]:
-    if not body.strip():
-        return {}
     try:
         value = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
