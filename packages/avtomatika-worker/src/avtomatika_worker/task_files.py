@@ -19,7 +19,7 @@ R = TypeVar("R")
 def task_folder(root: Path, task_id: str) -> Path:
     """The folder of ``task_id`` directly under ``root``; different ids never share one."""
     plain = re.sub(r"[^A-Za-z0-9_-]", "_", task_id)[:100]
-    if plain == task_id:
+    if plain and plain == task_id:
         return root / plain
     return root / f"{plain}-{hashlib.sha256(task_id.encode()).hexdigest()[:16]}"
 

@@ -74,6 +74,7 @@ class Worker(SkillBlueprint):
         self._connect = connect
         self._stop: asyncio.Event | None = None
         self._with_health = False
+        self._loaded = False
 
     def on_command(self, name: str) -> Callable[[Handler], Handler]:
         """Registers the decorated function for the command ``name``."""
@@ -97,6 +98,20 @@ class Worker(SkillBlueprint):
     def get_hot_cache(self) -> frozenset[str]:
         """The models that are loaded."""
         return self._hot_cache.models
+
+    def load_skills(self, folder: str | Path | None = None) -> None:
+        """The skills of the Python files in ``folder``, or else of the configured one, are here.
+
+        Each blueprint in a file is included, and its ``setup(worker)`` called. A file that cannot
+        be imported is logged and skipped. Raises SkillError when a name is taken.
+        """
+        for module in skill_modules(Path(folder or self._skills_dir or self.config.WORKER_SKILLS_DIR)):
+            for value in vars(module).values():
+                if isinstance(value, SkillBlueprint) and not isinstance(value, Worker):
+                    self.include_blueprint(value)
+            setup = getattr(module, "setup", None)
+            if callable(setup):
+                setup(self)
 
     def stop(self) -> None:
         """A running ``main`` takes no more tasks, finishes those that run, and returns."""
@@ -124,7 +139,9 @@ class Worker(SkillBlueprint):
         Raises ConfigError when the worker cannot start as it is configured.
         """
         self._stop = asyncio.Event()
-        self._load_skills()
+        if not self._loaded:
+            self._loaded = True
+            self.load_skills()
         orchestrators = configured_orchestrators(self.config)
         crew = self._crew([(found.url, self._transport(found)) for found in orchestrators])
         async with AsyncExitStack() as stack:
@@ -145,16 +162,6 @@ class Worker(SkillBlueprint):
             os._exit(128 + number)
         _log.info("Got %s: finishing; a second signal ends the worker at once", signal.Signals(number).name)
         self._stop.set()
-
-    def _load_skills(self) -> None:
-        folder = Path(self._skills_dir or self.config.WORKER_SKILLS_DIR)
-        for module in skill_modules(folder):
-            for value in vars(module).values():
-                if isinstance(value, SkillBlueprint) and not isinstance(value, Worker):
-                    self.include_blueprint(value)
-            setup = getattr(module, "setup", None)
-            if callable(setup):
-                setup(self)
 
     def _transport(self, orchestrator: Orchestrator) -> WorkerTransport:
         if self._connect is not None:
