@@ -1,5 +1,6 @@
 """`avtomatika serve` and `avtomatika dev`: an orchestrator with the blueprints of a file or a module."""
 
+import errno
 import logging
 import os
 import sys
@@ -112,11 +113,17 @@ def run(engine: "OrchestratorEngine", started: Callable[["Settings"], None]) -> 
     try:
         healthy = run_loop(engine.serve(lambda: started(settings)))
     except OSError as error:
-        http = settings.http
-        raise Refusal(f"Cannot listen on {http.host}:{http.port}: {error.strerror or error}.") from error
+        raise Refusal(_trouble(error, settings)) from error
     if not healthy:
         click.echo("storage_broken: the storage failed; see the log.", err=True)
         sys.exit(STORAGE_BROKEN)
+
+
+def _trouble(error: OSError, settings: "Settings") -> str:
+    if error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    taken = "something else listens there" if error.errno == errno.EADDRINUSE else error.strerror or error
+    return f"Cannot listen on {settings.http.host}:{settings.http.port}: {taken}."
 
 
 def announce(engine: "OrchestratorEngine", settings: "Settings") -> None:

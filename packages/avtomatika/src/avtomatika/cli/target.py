@@ -60,9 +60,12 @@ def load(place: str) -> ModuleType:
 
 
 def _run_file(path: Path) -> ModuleType:
-    # The name under which a sibling would import it, unless that name is taken by something else.
+    # The name under which a sibling would import it, and may have; unless something else has that name.
+    known = sys.modules.get(path.stem)
+    if known is not None and getattr(known, "__file__", None) == str(path.resolve()):
+        return known
     name = path.stem if path.stem not in sys.modules else f"avtomatika_file_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
         raise ConfigError(f"{path} is no Python file.")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
