@@ -17,7 +17,7 @@ from avtomatika.commands.decide import Decider, HandlerEvent
 from avtomatika.commands.draft import Draft
 from avtomatika.commands.outbox import run_id
 from avtomatika.errors import NotFound, Unavailable
-from avtomatika.kernel.events import Event, RunAbandoned, Submitted
+from avtomatika.kernel.events import Event, RunAbandoned, Submitted, TaskAbandoned
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Job, Ready
 from avtomatika.kernel.progress import Outcome
@@ -121,8 +121,8 @@ class Writer:
             except Exception as error:  # noqa: BLE001 - each requester hears of it
                 _refuse(requests, error)
             except BaseException as error:
-                _refuse(requests, Unavailable(f"The node stopped: {type(error).__name__}"))
-                del self._queues[job]
+                left = (*requests, *self._queues.pop(job))
+                _refuse(left, Unavailable(f"The node stopped: {type(error).__name__}"))
                 raise
         del self._queues[job]
 
@@ -156,7 +156,7 @@ class Writer:
         for request in requests:
             await draft.meet(request.event, self._store)
             outcomes += draft.add([request.event])
-        pending = await self._run_on(draft)
+        pending = None if _is_suspect(requests) else await self._run_on(draft)
         lease = None if pending is None else self._take_run(draft)
         acks = tuple(request.ack for request in requests if request.ack is not None)
         try:
@@ -212,6 +212,17 @@ class Writer:
             running.cancel()
             raise
         await self.apply(lease.message.job, running.result(), ack=lease)
+
+
+def _is_suspect(requests: Sequence[_Request]) -> bool:
+    """True when somebody had this before and was not heard of again: it may be the handler that it makes due.
+
+    The run is then a message of its own, whose deliveries are counted.
+    """
+    return any(
+        isinstance(request.event, TaskAbandoned) or (request.ack is not None and request.ack.delivery > 1)
+        for request in requests
+    )
 
 
 def _refuse(requests: Sequence[_Request], error: Exception) -> None:

@@ -98,7 +98,10 @@ class Gateway:
             raise ForbiddenError("A worker can only speak for itself.")
         skills = None if beat.supported_skills is None else _skills(beat.supported_skills)
         await self._presence.heard(worker, status=beat.status, skills=skills)
-        lost = [task for task in beat.current_tasks or () if not await self._keep(task, worker_id)]
+        try:
+            lost = [task for task in beat.current_tasks or () if not await self._keep(task, worker_id)]
+        except Unavailable as error:
+            raise UnavailableError(error.message) from error
         return HeartbeatAnswer(status="ok", cancel_task_ids=tuple(lost) or None)
 
     async def report(self, credentials: Credentials, results: Sequence[TaskResult]) -> Sequence[ResultAnswer]:

@@ -22,7 +22,7 @@ from avtomatika.kernel.time import SECOND, Instant, Span, after
 from avtomatika.matching.compliance import WorkerProfile, reasons
 from avtomatika.matching.placement import FAMILY
 from avtomatika.ports.node import NodeContext
-from avtomatika.ports.store import Commit, Lease, LeaseLost, Message
+from avtomatika.ports.store import Commit, Lease, LeaseLost, Message, MessageId, Token
 
 LOOK_AGAIN: Final = SECOND
 MEMO_SIZE: Final = 10_000
@@ -83,7 +83,7 @@ class Offers:
     async def release(self, leases: Iterable[Lease]) -> None:
         """The messages are available again, as if these leases had never been granted."""
         for lease in leases:
-            commit = Commit(now=self._clock.now(), ack=(lease,), send=(lease.message,))
+            commit = Commit(now=self._clock.now(), ack=(lease,), take=(_unspent(lease),), drop=_limits(lease))
             try:
                 await self._store.commit(commit)
             except LeaseLost:
@@ -184,7 +184,12 @@ class Offers:
             await self._applied(lease, TaskAccepted(task.id, task.attempt, wanted.worker.id))
         now = self._clock.now()
         timer = timer_message(execution_timer(body.job, task, now))
-        await self._store.commit(Commit(now=now, send=(timer,), durable=False))
+        # Given back and taken again: a task that is gone by now must not leave a timer behind.
+        begun = Commit(now=now, ack=(lease,), take=(lease,), send=(timer,), durable=False)
+        try:
+            await self._store.commit(begun)
+        except LeaseLost:
+            return False
         return True
 
     async def _applied(self, lease: Lease, event: Event) -> bool:
@@ -207,6 +212,22 @@ class Offers:
         if queue not in known:
             known[queue] = not reasons(order, worker)
         return known[queue]
+
+
+def _unspent(lease: Lease) -> Lease:
+    """A lease that has run out as soon as the message was available, with its delivery not counted."""
+    message = lease.message
+    return msgspec.structs.replace(
+        lease, token=Token(""), until=message.visible_at, delivery=lease.delivery - 1
+    )
+
+
+def _limits(lease: Lease) -> tuple[MessageId, ...]:
+    """The timer that began with the lease."""
+    body = lease.message.body
+    if not isinstance(body, OfferTask):
+        return ()
+    return (timer_message(execution_timer(body.job, body.task, lease.until)).id,)
 
 
 def _give_up(answer: asyncio.Future[Sequence[Lease]]) -> None:

@@ -95,7 +95,7 @@ class Results:
         except (LeaseLost, NotFound):
             return await self._seen_before(job, handle, report)
         if isinstance(outcome, Ignored):
-            raise LeaseLost(f"The result came too late: {outcome.reason}.")
+            return await self._seen_before(job, handle, report)
         return Accepted(_transition(report, before is not None and isinstance(before.phase, Gathering)))
 
     async def _seen_before(self, job: JobId, handle: Handle, report: Report) -> Accepted:

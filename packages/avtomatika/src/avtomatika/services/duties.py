@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
+from avtomatika import observe
 from avtomatika.commands.apply import Writer
 from avtomatika.commands.outbox import TIMERS, run_queue
 from avtomatika.commands.presence import Presence
 from avtomatika.commands.timers import Timers
-from avtomatika.kernel.time import SECOND, Span, after
+from avtomatika.errors import Unavailable
+from avtomatika.kernel.time import SECOND, Instant, Span, after
 from avtomatika.ports.node import NodeContext
 from avtomatika.services.consumer import Consumer, Duty
 
@@ -27,11 +29,17 @@ class Sweeper:
         """Sweeps now and then, until this is cancelled."""
         while True:
             now = self._clock.now()
-            before = after(now, Span(-(self._keep if self._keep is not None else now)))
-            while await self._store.sweep(now=now, finished_before=before, limit=SWEEP_LIMIT) == SWEEP_LIMIT:
-                pass
-            await self._presence.everyone()
+            try:
+                await self._sweep(now)
+            except Unavailable as error:
+                observe.warning("sweeper.paused", why=error.message)
             await self._clock.sleep_until(after(now, SWEEP_EVERY))
+
+    async def _sweep(self, now: Instant) -> None:
+        before = after(now, Span(-(self._keep if self._keep is not None else now)))
+        while await self._store.sweep(now=now, finished_before=before, limit=SWEEP_LIMIT) == SWEEP_LIMIT:
+            pass
+        await self._presence.everyone()
 
 
 def consumers(
