@@ -1,0 +1,97 @@
+"""An account of messages and leases, kept beside the store's own and stricter than it."""
+
+from collections.abc import Iterable, Mapping
+
+from avtomatika.kernel.ids import JobId
+from avtomatika.kernel.time import Instant
+from avtomatika.ports.store import Commit, Lease, Message, MessageId
+from avtomatika.testing.violations import Log, Violated
+
+
+class Held:
+    """A message: its lease if it was ever given, and how often it was."""
+
+    __slots__ = ("delivery", "lease", "message")
+
+    def __init__(self, message: Message, lease: Lease | None = None, delivery: int = 0) -> None:
+        self.message, self.lease, self.delivery = message, lease, delivery
+
+
+class MessageLedger:
+    """Which messages there are, by the commits and leases that were heard of."""
+
+    def __init__(self, violated: Violated, log: Log) -> None:
+        self._violated, self._log = violated, log
+        self._messages: dict[MessageId, Held] = {}
+        self._of_job: dict[JobId, dict[MessageId, Held]] = {}
+
+    def of_job(self, job: JobId) -> Mapping[MessageId, Held]:
+        """The messages of the job."""
+        return self._of_job.get(job, {})
+
+    def get(self, name: MessageId) -> Held | None:
+        """The message of that name, if it is there."""
+        return self._messages.get(name)
+
+    def exchanged(self, commit: Commit) -> list[JobId]:
+        """The commit took messages away and brought others; the jobs whose messages those are."""
+        touched: dict[JobId, None] = {} if commit.job is None else {commit.job.id: None}
+        for lease in commit.ack:
+            self.check(lease, commit.now, "acknowledged")
+        for name in (*(lease.message.id for lease in commit.ack), *commit.drop):
+            gone = self._messages.pop(name, None)
+            if gone is not None:
+                touched[gone.message.job] = None
+                self._of_job[gone.message.job].pop(name, None)
+        for message in commit.send:
+            touched[message.job] = None
+            self.put(Held(message))
+        for lease in commit.take:
+            touched[lease.message.job] = None
+            self.put(Held(lease.message, lease, lease.delivery))
+        return list(touched)
+
+    def put(self, held: Held) -> None:
+        """The message is there, in place of another of its name."""
+        message = held.message
+        self._messages[message.id] = held
+        self._of_job.setdefault(message.job, {})[message.id] = held
+
+    def replace_all(self, messages: Iterable[Held]) -> None:
+        """These messages are there and no others."""
+        self._messages, self._of_job = {}, {}
+        for held in messages:
+            self.put(held)
+
+    def granted(self, leases: Iterable[Lease], now: Instant, *, exact: bool = True) -> None:
+        """The store has leased these messages. Not *exact* when they may have gone since."""
+        for lease in leases:
+            message = lease.message
+            self._log("lease", message.id, lease.owner, lease.delivery)
+            held = self._messages.get(message.id)
+            if held is None or held.message != message:
+                if exact:
+                    self._violated("a lease is of a message that is there", lease)
+                continue
+            if held.lease is not None and held.lease.until > now:
+                self._violated("one lease holder at a time", f"{held.lease}, then {lease} at {now}")
+            if lease.delivery != held.delivery + 1:
+                self._violated("deliveries count grants", f"after {held.delivery}: {lease}")
+            if message.visible_at > now:
+                self._violated("nothing comes before its time", f"{lease} at {now}")
+            held.lease, held.delivery = lease, lease.delivery
+
+    def extended(self, lease: Lease, longer: Lease, now: Instant) -> None:
+        """The store has extended a lease."""
+        held = self.check(lease, now, "extended")
+        if held is not None:
+            held.lease = longer
+
+    def check(self, lease: Lease, now: Instant, verb: str) -> Held | None:
+        """The message of a lease that stands; a violation and None for another lease."""
+        held = self._messages.get(lease.message.id)
+        current = None if held is None else held.lease
+        if current is None or current.token != lease.token or current.until <= now:
+            self._violated(f"only a lease that stands is {verb}", f"{lease} at {now}, but {current}")
+            return None
+        return held

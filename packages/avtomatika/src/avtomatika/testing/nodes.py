@@ -1,0 +1,139 @@
+"""A node of the orchestrator in a simulated world: the real parts, put together as `app` does without HTTP."""
+
+import asyncio
+import contextvars
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, TypeVar
+
+from avtomatika.blueprints.blueprint import Blueprint
+from avtomatika.commands.access import Access
+from avtomatika.commands.apply import Writer, WriterPolicy
+from avtomatika.commands.control import Control
+from avtomatika.commands.decide import Decider
+from avtomatika.commands.gateway import Gateway
+from avtomatika.commands.offers import Offers
+from avtomatika.commands.presence import Presence
+from avtomatika.commands.queries import Queries
+from avtomatika.commands.results import Results
+from avtomatika.commands.submit import Submit
+from avtomatika.kernel.model import Policy
+from avtomatika.kernel.time import Span
+from avtomatika.ports.node import NodeContext
+from avtomatika.services.duties import Sweeper, consumers
+from avtomatika.services.supervisor import Supervisor
+from avtomatika.stores.registry import MemoryRegistry
+from avtomatika.testing.clock import SimClock
+from avtomatika.testing.faults import NodeStore, Process
+from avtomatika.testing.loop import OWNER
+from avtomatika.testing.stage import Stage
+from avtomatika.testing.watched import Home
+
+T = TypeVar("T")
+
+WORKER_TOKEN: Final = "the token of every worker"
+WORKER_TTL: Final = Span(120_000)
+WIDTH: Final = 50
+GRACE_MS: Final = 1_000
+
+
+class SimNode:
+    """An instance that can be killed, stopped for a while, drained and started again."""
+
+    def __init__(
+        self, stage: Stage, name: str, home: Home, blueprints: Sequence[Blueprint], policy: Policy
+    ) -> None:
+        self.stage, self.name = stage, name
+        self.skew = 0
+        self.up = False
+        self._home, self._blueprints, self._policy = home, blueprints, policy
+        self._life = 0
+        self._requests: dict[asyncio.Task[Any], None] = {}
+
+    def start(self) -> None:
+        """A new process runs: its store is open and its duties are at work."""
+        self._life += 1
+        owner = f"{self.name}.{self._life}"
+        self.clock = SimClock(self.stage.loop, self.skew)
+        self.process = Process(self.stage, owner, self.clock, self._died)
+        self._context = contextvars.copy_context()
+        self._context.run(OWNER.set, owner)
+        self._requests = {}
+        self.up = True
+        self.stage.log("start", owner)
+        self._context.run(self._assemble)
+
+    def _assemble(self) -> None:
+        options, process = self.stage.options, self.process
+        supervisor = self.supervisor = Supervisor()
+        self.store = self._home.open(self.clock, lambda error: self._failed(process, error))
+        node = NodeContext(
+            NodeStore(self.store, process), self.clock, self.stage.names, supervisor.spawn, self.name
+        )
+        lease = Span(options.run_lease)
+        decider = Decider(self._blueprints, Access(()).client_of)
+        writer = Writer(node, decider, WriterPolicy(run_lease=lease))
+        presence = Presence(MemoryRegistry(), self.clock, WORKER_TTL)
+        self.queries = Queries(node)
+        self.control = Control(writer, self.queries)
+        self.submit = Submit(node, writer, self._policy)
+        self.offers = Offers(node, writer, Span(options.task_lease))
+        self.gateway = Gateway(
+            node,
+            access=Access((), worker_token=WORKER_TOKEN),
+            presence=presence,
+            offers=self.offers,
+            results=Results(node, writer),
+            longest_poll=Span(options.longest_poll),
+        )
+        for consumer in consumers(node, writer, decider.editions, run_lease=lease, width=WIDTH):
+            supervisor.start_duty(consumer.name, consumer.run)
+        supervisor.start_duty("offers", self.offers.serve_for_ever)
+        supervisor.start_duty("sweeper", Sweeper(node, presence, None).run)
+        supervisor.failure().add_done_callback(lambda failed: self._failed(process, failed.result()))
+
+    def serve(self, request: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """The request is being served by the present process."""
+        task = self.stage.loop.create_task(request, context=self._context)
+        self._requests[task] = None
+        task.add_done_callback(self._served)
+        return task
+
+    def jump(self, span: int) -> None:
+        """Somebody set the clock of the host."""
+        self.stage.fault("jump", self.name, span)
+        self.skew += span
+        self.clock.skew = self.skew
+
+    async def restart(self, after_ms: int) -> None:
+        """The node was drained as for an upgrade, and a new process starts a while later."""
+        process, supervisor = self.process, self.supervisor
+        if not self.up:
+            return
+        self.stage.fault("restart", process.owner)
+        self.up = False
+        self.offers.close()
+        await supervisor.stop_duties()
+        if self._requests:
+            await asyncio.wait(self._requests, timeout=GRACE_MS / 1_000)
+        for request in list(self._requests):
+            request.cancel()
+        await supervisor.drain(Span(GRACE_MS))
+        if not process.dead:
+            await self.store.close()
+            process.end()
+            self.stage.soon(after_ms, self.start)
+
+    def _served(self, task: asyncio.Task[Any]) -> None:
+        self._requests.pop(task, None)
+        if not task.cancelled():
+            task.exception()
+
+    def _died(self) -> None:
+        self.up = False
+        self._home.abandon()
+        self.stage.soon(self.stage.rng.randint(200, 4_000), self.start)
+
+    def _failed(self, process: Process, error: BaseException) -> None:
+        if not process.dead:
+            self.stage.ledger.violated("a node runs until it is stopped", f"{process.owner}: {error!r}")
+

@@ -1,0 +1,148 @@
+"""Which faults a seed brings, and how often. Every seed turns on another few: a swarm finds more than a mix."""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+BLUEPRINTS: Final = (
+    "chain",
+    "steps",
+    "statuses",
+    "limits",
+    "fan_fail",
+    "fan_collect",
+    "nested",
+    "raising",
+    "slow",
+    "loop",
+    "poison",
+)
+
+
+class Options(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one world is like. Rates are chances per call, message or task; spans are milliseconds."""
+
+    seed: int
+    store: str = "memory"
+    nodes: int = 1
+    workers: int = 1
+    jobs: int = 6
+    blueprints: tuple[str, ...] = BLUEPRINTS[:3]
+    widest: int = 4
+    faults_for: int = 20_000
+    task_lease: int = 3_000
+    run_lease: int = 3_000
+    longest_poll: int = 20_000
+    idle_stretch: int = 12
+    store_delay: float = 0.0
+    slow_delay: bool = False
+    store_fail: float = 0.0
+    lose_reply: float = 0.0
+    crash_before: float = 0.0
+    crash_after: float = 0.0
+    hints_lost: float = 0.0
+    hints_early: float = 0.0
+    slow_disk: bool = False
+    lose_request: float = 0.0
+    lose_response: float = 0.0
+    duplicate: float = 0.0
+    late: float = 0.0
+    disconnect: float = 0.0
+    crashes: int = 0
+    pauses: int = 0
+    restarts: int = 0
+    skew: int = 0
+    jumps: int = 0
+    die: float = 0.0
+    stall: float = 0.0
+    hang: float = 0.0
+    twice: float = 0.0
+    old: float = 0.0
+    tokenless: float = 0.0
+    fail: float = 0.0
+    custom: float = 0.0
+    raising: float = 0.0
+    slow: float = 0.0
+    cancel: float = 0.0
+    keys: float = 0.5
+
+    def told(self) -> str:
+        """The options that differ from a quiet world, in one line."""
+        given: Mapping[str, Any] = msgspec.to_builtins(self)
+        return " ".join(
+            f"{name}={','.join(value) if isinstance(value, Sequence) and not isinstance(value, str) else value}"
+            for name, value in given.items()
+        )
+
+
+_RATES: Final[Mapping[str, Sequence[float]]] = {
+    "store_fail": (0.005, 0.02, 0.05),
+    "lose_reply": (0.005, 0.02, 0.05),
+    "crash_before": (0.002, 0.005),
+    "crash_after": (0.002, 0.005),
+    "hints_lost": (0.1, 0.5, 1.0),
+    "hints_early": (0.1, 0.3),
+    "lose_request": (0.02, 0.1),
+    "lose_response": (0.02, 0.1),
+    "duplicate": (0.05, 0.2),
+    "late": (0.1, 0.3),
+    "disconnect": (0.05, 0.2),
+    "die": (0.02, 0.1, 0.2),
+    "stall": (0.05, 0.15),
+    "hang": (0.02, 0.1),
+    "twice": (0.1, 0.4),
+    "old": (0.1, 0.4),
+    "tokenless": (0.3, 1.0),
+    "fail": (0.05, 0.2, 0.4),
+    "custom": (0.1, 0.3),
+    "raising": (0.03, 0.1),
+    "slow": (0.05, 0.2),
+    "cancel": (0.1, 0.3),
+}
+_COUNTS: Final[Mapping[str, Sequence[int]]] = {
+    "crashes": (1, 2, 4),
+    "pauses": (1, 2),
+    "restarts": (1, 2),
+    "jumps": (1, 2),
+}
+
+
+def draw(seed: int, store: str = "memory") -> Options:
+    """The options that belong to the seed."""
+    rng = random.Random(f"options {seed}")
+    chosen: dict[str, Any] = {
+        name: rng.choice(rates) for name, rates in _RATES.items() if rng.random() < 0.4
+    }
+    chosen |= {name: rng.choice(counts) for name, counts in _COUNTS.items() if rng.random() < 0.3}
+    if store == "memory":
+        chosen["nodes"] = rng.choice((1, 2, 2, 3))
+    elif rng.random() < 0.5:
+        chosen["slow_disk"] = True
+    if rng.random() < 0.4:
+        chosen["skew"] = rng.choice((50, 2_000, 2_000, 60_000))
+    return Options(
+        seed=seed,
+        store=store,
+        workers=rng.randint(1, 5) if rng.random() < 0.8 else 8,
+        jobs=rng.randint(6, 9),
+        blueprints=_blueprints(rng),
+        widest=rng.choice((3, 3, 6, 6, 30)),
+        faults_for=rng.choice((8_000, 15_000, 30_000)),
+        task_lease=rng.choice((2_000, 4_000)),
+        run_lease=rng.choice((2_000, 4_000)),
+        longest_poll=rng.choice((5_000, 20_000)),
+        idle_stretch=rng.choice((5, 15)),
+        store_delay=rng.choice((0.0, 0.05, 0.2, 0.5)),
+        slow_delay=rng.random() < 0.3,
+        keys=rng.choice((0.0, 0.5, 1.0)),
+        **chosen,
+    )
+
+
+def _blueprints(rng: random.Random) -> tuple[str, ...]:
+    some = rng.sample(BLUEPRINTS[:-1], rng.randint(2, 6))
+    if rng.random() < 0.15:
+        some.append("poison")
+    return tuple(some)

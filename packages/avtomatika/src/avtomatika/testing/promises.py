@@ -1,0 +1,137 @@
+"""What was promised to clients and workers, and which effects may happen once only."""
+
+from collections.abc import Mapping
+
+from avtomatika.commands.offers import owner_of
+from avtomatika.commands.outbox import task_message_id, timer_message
+from avtomatika.kernel.effects import OfferTask, StartTimer
+from avtomatika.kernel.events import (
+    Deadline,
+    DeadlinePassed,
+    Decided,
+    HandlerCrashed,
+    RunAbandoned,
+    TaskReported,
+)
+from avtomatika.kernel.ids import JobId, TaskId
+from avtomatika.kernel.model import Done, Job, Ready, Verdict
+from avtomatika.kernel.time import Instant, after
+from avtomatika.ports.store import Commit, Fact, Lease, MessageId
+from avtomatika.testing.message_ledger import MessageLedger
+from avtomatika.testing.violations import Violated
+
+Handle = tuple[TaskId, int, int]
+"""A delivery of an attempt of a task."""
+
+
+class Promises:
+    """Judges facts and answers."""
+
+    def __init__(self, violated: Violated, messages: MessageLedger) -> None:
+        self._violated, self._messages = violated, messages
+        self._applied: dict[Handle, bytes] = {}
+        self._reported: set[tuple[TaskId, int]] = set()
+        self._aggregated: set[tuple[JobId, int]] = set()
+        self._refused: set[tuple[Handle, bytes]] = set()
+        self._tokens: dict[Handle, str] = {}
+        self._keys: dict[str, JobId] = {}
+
+    # ------------------------------------------------------------ facts
+
+    def happened(self, fact: Fact, before: Job | None, commit: Commit | None) -> None:
+        """The event has moved a job. The commit is None when another process wrote it before it died."""
+        event = fact.event
+        acks = {} if commit is None else {lease.message.id: lease for lease in commit.ack}
+        match event:
+            case TaskReported():
+                self._reported_once(event)
+                if commit is not None:
+                    self._was_held(event, acks)
+            case Decided() | HandlerCrashed() | RunAbandoned():
+                if event.version != fact.version - 1:
+                    self._violated("a decision is for the version that the handler saw", fact)
+                if isinstance(event, Decided) and before is not None:
+                    self._aggregated_once(before)
+            case DeadlinePassed() if commit is not None:
+                name = MessageId(f"timer:{event.task}:{event.deadline}")
+                timer = acks.get(name)
+                if timer is None or timer.message.visible_at > commit.now:
+                    self._violated("a deadline passes when its timer is due", f"{fact}: {timer}")
+            case _:
+                pass
+
+    def _reported_once(self, event: TaskReported) -> None:
+        if (event.task, event.attempt) in self._reported:
+            self._violated("a result is applied at most once", event)
+        self._reported.add((event.task, event.attempt))
+        handle = (event.task, event.attempt, event.delivery)
+        data = bytes(event.report.data)
+        self._applied[handle] = data
+        if (handle, data) in self._refused:
+            self._violated("a refused result is never applied", event)
+
+    def _was_held(self, event: TaskReported, acks: Mapping[MessageId, Lease]) -> None:
+        lease = acks.get(task_message_id(event.task))
+        if (
+            lease is None
+            or lease.owner != owner_of(event.report.worker)
+            or lease.delivery != event.delivery
+            or not isinstance(lease.message.body, OfferTask)
+            or lease.message.body.task.attempt != event.attempt
+        ):
+            self._violated("a result comes from the worker that holds the task", f"{event}: {lease}")
+
+    def _aggregated_once(self, before: Job) -> None:
+        if isinstance(before.phase, Ready) and before.phase.gathered is not None:
+            fan_out = (before.id, before.phase.gathered)
+            if fan_out in self._aggregated:
+                self._violated("a fan-out is aggregated once", fan_out)
+            self._aggregated.add(fan_out)
+
+    # ------------------------------------------------------------ workers
+
+    def offered(self, handle: Handle, token: str, since: Instant) -> None:
+        """A worker that asked at *since* is given this delivery: nobody had it, and it has its whole time."""
+        if self._tokens.setdefault(handle, token) != token:
+            self._violated("a delivery is given once", f"{handle} as {self._tokens[handle]} and {token}")
+        held = self._messages.get(task_message_id(handle[0]))
+        body = None if held is None else held.message.body
+        if held is None or held.lease is None or held.lease.token != token or not isinstance(body, OfferTask):
+            return
+        due = after(since, body.task.execution_timeout)
+        limit = StartTimer(body.job, body.task.id, body.task.attempt, Deadline.EXECUTION, due)
+        running = self._messages.get(timer_message(limit).id)
+        if running is None or running.message.visible_at < due:
+            found = None if running is None else running.message
+            self._violated("who works on a task has the whole time", f"{held.lease} since {since}: {found}")
+
+    def accepted_result(self, handle: Handle, data: bytes) -> None:
+        """A worker was told that this result counts."""
+        if self._applied.get(handle) != data:
+            self._violated("an accepted result is in the facts", f"{handle} {data!r}")
+
+    def refused_result(self, handle: Handle, data: bytes, *, last: bool) -> None:
+        """A worker was told that this result does not count. *last* when no other copy is on its way."""
+        if self._applied.get(handle) == data:
+            self._violated("an equal repeat gets the same answer", f"{handle} {data!r}")
+        if last:
+            self._refused.add((handle, data))
+
+    # ------------------------------------------------------------ clients
+
+    def accepted_job(self, job: JobId, key: str | None, known: Job | None) -> None:
+        """A client was told 202."""
+        if known is None:
+            self._violated("an accepted job is there", job)
+        if key is not None and self._keys.setdefault(key, job) != job:
+            self._violated("one key makes one job", f"{key}: {self._keys[key]} and {job}")
+
+    def cancelled(self, job: Job) -> None:
+        """A client was told that the job is cancelled."""
+        if not isinstance(job.phase, Done) or job.phase.verdict is not Verdict.CANCELLED:
+            self._violated("200 for a cancel means cancelled", f"{job.id}: {job.phase}")
+
+    def too_late(self, job: Job) -> None:
+        """A client was told that its job is already over."""
+        if not job.over:
+            self._violated("409 for a cancel means over", f"{job.id}: {job.phase}")

@@ -1,0 +1,264 @@
+"""One world from its beginning to its end: everybody appears, faults happen, the world heals, all jobs end."""
+
+import asyncio
+import gc
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from avtomatika.commands.outbox import TIMERS, run_queue
+from avtomatika.matching.placement import FAMILY
+from avtomatika.ports.store import Store
+from avtomatika.stores.sql import group_commit
+from avtomatika.testing.clients import clients
+from avtomatika.testing.loop import Deadlock, Livelock, SimLoop
+from avtomatika.testing.network import Network
+from avtomatika.testing.nodes import SimNode
+from avtomatika.testing.options import Options
+from avtomatika.testing.stage import Stage
+from avtomatika.testing.violations import Violation
+from avtomatika.testing.watched import Home, OneFile, SharedMemory
+from avtomatika.testing.workers import SimWorker, skills_of
+from avtomatika.testing.workload import POLICY, blueprints
+
+LONGEST_TIMEOUT_MS: Final = 30_000
+"""The longest span in the policy of the jobs, their tasks, and the leases of timers."""
+
+PATIENCE_MS: Final = 10 * LONGEST_TIMEOUT_MS
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one seed."""
+
+    options: Options
+    violations: tuple[Violation, ...]
+    digest: str
+    trace: tuple[str, ...]
+    counts: dict[str, int]
+    jobs: int
+    commits: int
+    moves: int
+    turns: int
+    virtual_s: float
+
+
+class World:
+    """Nodes, workers and clients over one store."""
+
+    def __init__(self, stage: Stage, home: Home) -> None:
+        self._stage = stage
+        options = stage.options
+        self._blueprints = blueprints(stage, self._kill)
+        self._nodes = [
+            SimNode(stage, f"n{n}", home, self._blueprints, POLICY) for n in range(options.nodes)
+        ]
+        self._network = Network(stage, self._nodes)
+        self._workers = [
+            SimWorker(stage, self._network, f"w{n}", skills_of(stage, n)) for n in range(options.workers)
+        ]
+        self._ended = False
+
+    async def live(self) -> None:
+        """The life of the world; what was wrong with it is in the ledger."""
+        stage = self._stage
+        for node in self._nodes:
+            node.skew = stage.rng.randint(-stage.options.skew, stage.options.skew)
+            node.start()
+        for worker in self._workers:
+            worker.start()
+        plans = {blueprint.name: blueprint for blueprint in self._blueprints}
+        asking = [stage.loop.create_task(client.run()) for client in clients(stage, self._network, plans)]
+        self._arrange_trouble()
+        stage.soon(stage.options.faults_for, self._heal)
+        until = stage.options.faults_for + PATIENCE_MS + 4 * stage.options.skew
+        stage.soon(until, stage.stirred.set)
+        while not stage.ledger.violations and stage.loop.time() * 1_000 < until:
+            if not stage.ledger.open and all(client.done() for client in asking):
+                break
+            stage.stirred.clear()
+            for client in asking:
+                if not client.done():
+                    client.add_done_callback(self._stir)
+            await stage.stirred.wait()
+        for client in asking:
+            if client.done() and not client.cancelled() and (error := client.exception()):
+                stage.ledger.violated("a client gets answers that are specified", repr(error))
+        if not stage.ledger.violations:
+            await self._take_stock()
+        self._ended = True
+
+    def _stir(self, client: "asyncio.Task[None]") -> None:
+        self._stage.stirred.set()
+
+    def _arrange_trouble(self) -> None:
+        stage, options, rng = self._stage, self._stage.options, self._stage.rng
+
+        def later(what: Any, *arguments: Any) -> None:
+            stage.soon(rng.randint(0, options.faults_for), what, *arguments)
+
+        for _ in range(options.crashes):
+            later(self._crash, rng.choice(self._nodes))
+        for _ in range(options.pauses):
+            later(self._pause, rng.choice(self._nodes), rng.choice((1_000, 5_000, 5_000, 60_000)))
+        for _ in range(options.jumps):
+            later(self._jump, rng.choice(self._nodes), rng.choice((-20_000, 3_000, 20_000)))
+        for _ in range(options.restarts):
+            later(self._restart, rng.choice(self._nodes))
+
+    def _crash(self, node: SimNode) -> None:
+        if node.up and self._stage.faulty:
+            node.process.kill("killed")
+
+    def _pause(self, node: SimNode, span: int) -> None:
+        if node.up and self._stage.faulty:
+            node.process.stop(span)
+
+    def _jump(self, node: SimNode, span: int) -> None:
+        if self._stage.faulty:
+            node.jump(span)
+
+    def _restart(self, node: SimNode) -> None:
+        if self._stage.faulty:
+            self._stage.loop.create_task(node.restart(self._stage.rng.randint(50, 2_000)))
+
+    def _kill(self, owner: str, why: str) -> None:
+        for node in self._nodes:
+            if node.up and node.process.owner == owner:
+                node.process.kill(why)
+
+    def _heal(self) -> None:
+        self._stage.log("heal")
+        self._stage.faulty = False
+        for node in self._nodes:
+            node.process.go_on()
+        self._stage.stirred.set()
+
+    async def _take_stock(self) -> None:
+        """The world is at rest: every job is over, nothing is left in any queue, every caller was answered."""
+        stage, ledger = self._stage, self._stage.ledger
+        for job in ledger.open:
+            ledger.violated("every job ends", f"{ledger.jobs[job]}: {list(ledger.messages.of_job(job))}")
+        for request in self._network.forgotten():
+            ledger.violated("every request is answered", request)
+        store = next((node.store for node in self._nodes if node.up), None)
+        if store is None or ledger.violations:
+            return
+        await self._compare(store)
+        queues = [run_queue(b.name, b.edition) for b in self._blueprints]
+        queues += [TIMERS, *(await store.queues(FAMILY))]
+        for queue in queues:
+            if await store.next_due(queue) is not None:
+                ledger.violated("nothing is left in the queues", queue)
+        stage.log("end", len(ledger.jobs))
+
+    async def _compare(self, store: Store) -> None:
+        ledger = self._stage.ledger
+        for job_id, job in ledger.jobs.items():
+            if await store.load(job_id) != job:
+                ledger.violated("reads show what was committed", job_id)
+            if list(await store.facts(job_id)) != ledger.facts[job_id]:
+                ledger.violated("the facts of a job are its history", job_id)
+
+
+class _Errors(logging.Handler):
+    """What the system logs as an error that nobody foresaw is a finding."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(logging.ERROR)
+        self._stage = stage
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, asyncio.CancelledError):
+            self._stage.ledger.violated("no error is unforeseen", f"{record.getMessage()}: {error!r}")
+
+
+def run_world(options: Options, folder: Path) -> Outcome:
+    """What becomes of the world that the options describe. *folder* is for its files."""
+    loop = SimLoop()
+    asyncio.set_event_loop(loop)
+    stage = Stage(loop, options)
+    with _listening(stage), _disk(stage):
+        try:
+            home = _home(stage, folder)
+            loop.run_until_complete(World(stage, home).live())
+        except (Deadlock, Livelock) as stuck:
+            stage.ledger.violated("the world goes on", type(stuck).__name__)
+        finally:
+            virtual = loop.time()
+            _end(loop)
+    ledger = stage.ledger
+    return Outcome(
+        options=options,
+        violations=tuple(ledger.violations),
+        digest=stage.trace.digest(),
+        trace=tuple(stage.trace.told()) if ledger.violations else (),
+        counts=dict(stage.counts),
+        jobs=len(ledger.jobs),
+        commits=ledger.commits,
+        moves=ledger.moves,
+        turns=loop.turns,
+        virtual_s=virtual,
+    )
+
+
+def _home(stage: Stage, folder: Path) -> Home:
+    if stage.options.store == "memory":
+        return SharedMemory(stage.ledger, stage.clock, stage.names.token)
+    return OneFile(stage.ledger, folder / f"{stage.options.seed}" / "jobs.db", stage.names.token)
+
+
+def _end(loop: SimLoop) -> None:
+    everybody = loop.everybody()
+    for task in everybody:
+        task.cancel()
+    with suppress(Deadlock, Livelock):
+        loop.run_until_complete(asyncio.wait(everybody, timeout=10))
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+@contextmanager
+def _listening(stage: Stage) -> Iterator[None]:
+    logger = logging.getLogger("avtomatika")
+    level, propagate, handler = logger.level, logger.propagate, _Errors(stage)
+    logger.setLevel(logging.ERROR)
+    logger.propagate = False
+    logger.addHandler(handler)
+    stage.loop.set_exception_handler(lambda _, context: _unforeseen(stage, context))
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+def _unforeseen(stage: Stage, context: dict[str, Any]) -> None:
+    """An error in a callback is a finding; one that nobody asked for, or of a closed file, is not."""
+    if "handle" in context and not isinstance(context.get("exception"), sqlite3.ProgrammingError):
+        stage.ledger.violated("no error is unforeseen", f"{context['message']}: {context['exception']!r}")
+
+
+@contextmanager
+def _disk(stage: Stage) -> Iterator[None]:
+    """The disk is fast, or slow enough that every COMMIT runs beside the loop."""
+    before = group_commit.SLOW_COMMIT_S
+    slow = stage.options.slow_disk
+    setattr(group_commit, "SLOW_COMMIT_S", 0.0 if slow else float("inf"))
+    if slow:
+        stage.loop.disk = lambda: stage.rng.choice((0.002, 0.01, 0.01, 0.4))
+    try:
+        yield
+    finally:
+        setattr(group_commit, "SLOW_COMMIT_S", before)
+
+
+def tidy() -> None:
+    """Memory of worlds that are over is free."""
+    gc.collect()
