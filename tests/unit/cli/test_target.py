@@ -93,7 +93,9 @@ def test_a_missing_file_module_or_attribute_is_refused(project: Path) -> None:
 
 def test_several_engines_are_refused(project: Path) -> None:
     (project / "many.py").write_text(
-        "from avtomatika import OrchestratorEngine\none = OrchestratorEngine()\nother = OrchestratorEngine()\n"
+        "from avtomatika import OrchestratorEngine\n"
+        "one = OrchestratorEngine()\n"
+        "other = OrchestratorEngine()\n"
     )
     with pytest.raises(ConfigError, match="2 engines"):
         find("many.py")

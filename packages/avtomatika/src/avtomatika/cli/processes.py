@@ -103,9 +103,10 @@ class Children:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, problem: type[BaseException] | None, *_: object) -> None:
         try:
-            self.end()
+            # Whoever pressed Ctrl-C does not want to wait for work that nobody will look at.
+            self.end() if problem is None else self.end(patience=0.5)
         finally:
             for child in self._children:
                 child.kill()
