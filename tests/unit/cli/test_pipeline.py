@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from avtomatika.cli.demo.material import chosen, program, suitable_bits
+from avtomatika.cli.demo import material
+from avtomatika.cli.demo.material import checkout_of, chosen, program, suitable_bits
 
 MARKDOWN = """# The title
 
@@ -164,6 +165,16 @@ def test_little_text_is_looked_at_more_thoroughly_than_much() -> None:
     assert suitable_bits(1) % 64 == 0
 
 
+def test_installed_packages_are_the_material_where_there_is_no_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert checkout_of(Path("/avtomatika")) is None
+    monkeypatch.setattr(material, "checkout_of", lambda _: None)
+    found = chosen(None, tmp_path)
+    assert any(name.endswith("cli/demo/material.py") for name in found.files)
+    assert found.said == "the installed packages"
+
+
 def test_without_a_folder_the_documentation_is_the_material(tmp_path: Path) -> None:
-    material = chosen(None, tmp_path)
-    assert any(re.search(r"(README|CONTRIBUTING)\.md$", name) for name in material.files)
+    found = chosen(None, tmp_path)
+    assert any(re.search(r"(README|CONTRIBUTING)\.md$", name) for name in found.files)

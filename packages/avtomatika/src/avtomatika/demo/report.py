@@ -13,7 +13,7 @@ from collecting import REPORTS, Skipped, Summary
 TEMPLATE: Final = Path(__file__).with_name("page.html")
 BAR: Final = 22
 """Height of a row of a chart, in pixels."""
-WIDE: Final = (720, 190)
+WIDE: Final = (600, 140)
 NARROW: Final = (460, 120)
 """Width of a chart, and of the names in it."""
 

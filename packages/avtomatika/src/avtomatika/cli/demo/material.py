@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from avtomatika.cli.serve import PIPELINE
 from avtomatika.cli.target import load
 
+PACKAGE: Final = Path(__file__).resolve().parents[2]
 WORK: Final = 4.0
 """How many seconds of computing the analysis is to take in all, on one core of this machine."""
 FEWEST_BITS, MOST_BITS = 64, 4_096
@@ -44,15 +45,22 @@ def chosen(folder: Path | None, out: Path) -> Material:
     out = out.absolute()
     if folder is not None:
         return _material([folder.absolute()], [], out, str(folder))
-    package = Path(__file__).resolve().parents[2]
-    checkout = package.parents[3]
-    if not (checkout / "dev.py").is_file() or not (checkout / "packages").is_dir():
-        roots = [package, *(package.parent / name for name in ("avtomatika_worker", "rxon"))]
+    checkout = checkout_of(PACKAGE)
+    if checkout is None:
+        roots = [PACKAGE, *(PACKAGE.parent / name for name in ("avtomatika_worker", "rxon"))]
         return _material([r for r in roots if r.is_dir()], [".py", ".md"], out, "the installed packages")
     material = _material([checkout], [".md"], out, "the documentation of this checkout")
     if len(material.files) >= LEAST_FILES:
         return material
     return _material([checkout], [".md", ".py"], out, "the documentation and the code of this checkout")
+
+
+def checkout_of(package: Path) -> Path | None:
+    """The checkout that the package lies in, or None when it is an installed one."""
+    for folder in package.parents:
+        if (folder / "dev.py").is_file() and (folder / "packages" / "avtomatika").is_dir():
+            return folder
+    return None
 
 
 def _material(roots: list[Path], suffixes: list[str], out: Path, said: str) -> Material:
