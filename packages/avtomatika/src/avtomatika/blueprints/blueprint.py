@@ -6,6 +6,8 @@ from typing import Any, Final, TypeVar, overload
 
 import msgspec
 
+from avtomatika.blueprints.conditions import Condition, condition_of
+from avtomatika.blueprints.context import JobContext
 from avtomatika.blueprints.injection import Handler, handler_of
 from avtomatika.errors import BlueprintError
 from avtomatika.kernel.model import Verdict
@@ -22,12 +24,54 @@ _VERDICT_OF_NAME: Final = {
 }
 
 
+class Conditional(msgspec.Struct, frozen=True):
+    """A handler for the jobs that its condition holds for. `text` is how the condition was written."""
+
+    condition: Condition
+    text: str
+    handler: Handler
+
+
 class State(msgspec.Struct, frozen=True):
-    """A state with its handler. `ends` is how a job ends there, or None when it goes on."""
+    """A state with its handlers. `ends` is how a job ends there, or None when it goes on."""
 
     name: str
-    handler: Handler
+    default: Handler | None = None
+    conditional: tuple[Conditional, ...] = ()
     ends: Verdict | None = None
+
+    def handler(self, context: JobContext) -> Handler | None:
+        """The first handler whose condition holds, in the order of registration, else the default."""
+        for candidate in self.conditional:
+            if candidate.condition(context):
+                return candidate.handler
+        return self.default
+
+
+class Registration:
+    """A decorator that makes a function the handler of a state; `when` narrows it to some jobs."""
+
+    def __init__(self, register: Callable[[Callable[..., Any], Conditional | None], None]) -> None:
+        self._register = register
+
+    def __call__(self, function: F) -> F:
+        """The function is the default handler. Raises BlueprintError when there is one."""
+        self._register(function, None)
+        return function
+
+    def when(self, condition: str | Condition) -> Callable[[F], F]:
+        """A decorator for the jobs that *condition* holds for: a text, or a function of the JobContext.
+
+        Raises BlueprintError when the text says no condition.
+        """
+        known = condition_of(condition)
+        text = condition if isinstance(condition, str) else getattr(condition, "__name__", "condition")
+
+        def register(function: F) -> F:
+            self._register(function, Conditional(known, text, handler_of(function)))
+            return function
+
+        return register
 
 
 class Blueprint:
@@ -67,7 +111,7 @@ class Blueprint:
     @overload
     def handler(
         self, name: str | None = None, /, *, is_start: bool = False, is_end: bool = False, outcome: str = ...
-    ) -> Callable[[F], F]: ...
+    ) -> Registration: ...
     def handler(
         self,
         name: Any = None,
@@ -81,24 +125,23 @@ class Blueprint:
 
         A job begins in the state with `is_start` and is over after one with `is_end`: as `outcome` says
         (finished, failed, quarantined), else as failed when the state is named failed or error, else as
-        finished. Raises BlueprintError for a second handler of a state or a second start.
+        finished. Raises BlueprintError for a second default handler of a state or a second start.
         """
 
-        def register(function: F) -> F:
+        def register(function: Callable[..., Any], conditional: Conditional | None) -> None:
             state = name if isinstance(name, str) else function.__name__
-            self._add(state, handler_of(function), is_start, _ending(state, is_end, outcome))
-            return function
+            self._add(state, conditional or handler_of(function), _ending(state, is_end, outcome))
+            if is_start:
+                self._begin_in(state)
 
-        return register(name) if callable(name) else register
+        registration = Registration(register)
+        return registration(name) if callable(name) else registration
 
     def handler_for(
         self, state: str, is_start: bool = False, is_end: bool = False, outcome: str | None = None
-    ) -> Callable[[F], F]:
+    ) -> Registration:
         """The spelling of 1.0b4 for `handler` with a name."""
-        decorate: Callable[[F], F] = self.handler(
-            state, is_start=is_start, is_end=is_end, outcome=outcome or ""
-        )
-        return decorate
+        return self.handler(state, is_start=is_start, is_end=is_end, outcome=outcome or "")
 
     @overload
     def aggregator(self, name: F, /) -> F: ...
@@ -132,14 +175,21 @@ class Blueprint:
         if self.start_state is None:
             raise BlueprintError(f"Blueprint '{self.name}' must have exactly one start state.")
 
-    def _add(self, state: str, handler: Handler, is_start: bool, ends: Verdict | None) -> None:
-        if state in self.states:
-            raise BlueprintError(f"Default handler for state '{state}' is already registered.")
-        if is_start and self.start_state is not None:
+    def _add(self, name: str, handler: Handler | Conditional, ends: Verdict | None) -> None:
+        known = self.states.get(name, State(name))
+        ends = known.ends if ends is None else ends
+        if isinstance(handler, Conditional):
+            added = msgspec.structs.replace(known, conditional=(*known.conditional, handler), ends=ends)
+        elif known.default is None:
+            added = msgspec.structs.replace(known, default=handler, ends=ends)
+        else:
+            raise BlueprintError(f"Default handler for state '{name}' is already registered.")
+        self.states[name] = added
+
+    def _begin_in(self, state: str) -> None:
+        if self.start_state not in (None, state):
             raise BlueprintError(f"Blueprint '{self.name}' already has a start state: '{self.start_state}'.")
-        self.states[state] = State(state, handler, ends)
-        if is_start:
-            self.start_state = state
+        self.start_state = state
 
 
 class StateMachineBlueprint(Blueprint):

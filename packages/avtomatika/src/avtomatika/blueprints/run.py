@@ -39,21 +39,11 @@ async def run_handler(
 async def _run(
     blueprint: Blueprint, job: Job, branches: Sequence[Branch], client: ClientConfig
 ) -> HandlerEvent:
-    handler, ends = _handler(blueprint, job)
-    if handler is None:
-        return Decided(job.version, Finish(ends or Verdict.FAILED))
-    context = JobContext(
-        job_id=job.id,
-        current_state=job.state,
-        initial_data=_decoded(job.input),
-        state_history=_decoded(job.history),
-        actions=ActionFactory(),
-        client=client,
-        data_stores=blueprint.data_stores,
-        aggregation_results={branch.task.id: _result(job, branch) for branch in branches},
-        tracing_context=dict(job.tracing),
-        webhook_url=job.webhook_url,
-    )
+    ends = verdict_of_name(job.state)
+    if ends is not None and job.state not in blueprint.states and job.state not in blueprint.aggregators:
+        return Decided(job.version, Finish(ends))
+    context = _context(blueprint, job, branches, client)
+    handler, ends = _handler(blueprint, job, context)
     returned = await _call(handler, arguments(handler, context))
     value = _encoded("The value that a handler returns", returned)
     decision = _decision(context.actions, job, ends, value)
@@ -66,18 +56,36 @@ async def _run(
     )
 
 
-def _handler(blueprint: Blueprint, job: Job) -> tuple[Handler | None, Verdict | None]:
+def _context(blueprint: Blueprint, job: Job, branches: Sequence[Branch], client: ClientConfig) -> JobContext:
+    return JobContext(
+        job_id=job.id,
+        current_state=job.state,
+        initial_data=_decoded(job.input),
+        state_history=_decoded(job.history),
+        actions=ActionFactory(),
+        client=client,
+        data_stores=blueprint.data_stores,
+        aggregation_results={branch.task.id: _result(job, branch) for branch in branches},
+        tracing_context=dict(job.tracing),
+        webhook_url=job.webhook_url,
+    )
+
+
+def _handler(blueprint: Blueprint, job: Job, context: JobContext) -> tuple[Handler, Verdict | None]:
     aggregating = isinstance(job.phase, Ready) and job.phase.gathered is not None
     aggregator = blueprint.aggregators.get(job.state)
     state = blueprint.states.get(job.state)
     if aggregator is not None and (aggregating or state is None):
         return aggregator, None
-    if state is not None:
-        return state.handler, state.ends
-    ends = verdict_of_name(job.state)
-    if ends is None:
+    if state is None:
         raise HandlerError(f"Blueprint '{blueprint.name}' has no state '{job.state}'.")
-    return None, ends
+    handler = state.handler(context)
+    if handler is None:
+        raise HandlerError(
+            f"No suitable handler found for state '{job.state}' in blueprint '{blueprint.name}': "
+            "no condition holds and there is no default."
+        )
+    return handler, state.ends
 
 
 async def _call(handler: Handler, given: Mapping[str, Any]) -> Any:
