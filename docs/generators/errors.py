@@ -56,8 +56,8 @@ def page() -> str:
 
 ## Answers to clients
 
-`error.code` of an answer, the HTTP status it comes with, and what it means. 429 and 503 say in `Retry-After` when to
-come back.
+`error.code` of an answer, the HTTP status it comes with, and what it means. 429 and 503 say in `Retry-After`
+when to come back.
 
 {table(("Code", "Status", "Meaning"), _answers())}
 
@@ -94,7 +94,8 @@ Any other text is a code as well, and counts as transient.
 
 ## Exit codes
 
-`engine.run()` and `avtomatika serve` exit with 70 when the storage failed in a way that a restart does not repair.
+`engine.run()` and `avtomatika serve` exit with 70 when the storage failed in a way that a restart does not
+repair.
 """
 
 

@@ -23,19 +23,20 @@ def page() -> str:
 
 {NOTE}
 
-Environment variables. An empty one counts as not set. Truth values are `true` and `false`; times are in seconds
-unless the name says otherwise.
+Environment variables. An empty one counts as not set. Truth values are `true` and `false`; times are in
+seconds unless the name says otherwise.
 
 ## Orchestrator
 
-Read when `Config()` is made; the attributes of a `Config` have the same names and can be assigned until the engine is
-started. Everything that is wrong is reported at once, and the node does not start.
+Read when `Config()` is made; the attributes of a `Config` have the same names and can be assigned until the
+engine is started. Everything that is wrong is reported at once, and the node does not start.
 
 {table(("Variable", "Default", "Meaning"), _rows(VARIABLES, OF_THE_ORCHESTRATOR))}
 
 ## Worker
 
-Read when `WorkerConfig()` is made, which a `Worker` does unless it is given one; assignable until the worker starts.
+Read when `WorkerConfig()` is made, which a `Worker` does unless it is given one; assignable until the worker
+starts.
 
 {table(("Variable", "Default", "Meaning"), _rows(worker_variables(), OF_THE_WORKER))}
 """

@@ -78,8 +78,8 @@ def page() -> str:
 What each event does to a job in each phase. The tables are made by asking the kernel,
 `avtomatika.kernel.machine.transition`; every pair of phase and event is there.
 
-The *phase* is what the job is doing, and is all that the rules look at. The *state* is the place in the user's
-blueprint. The *status* is the word for the phase in the HTTP API:
+The *phase* is what the job is doing, and is all that the rules look at. The *state* is the place in the
+user's blueprint. The *status* is the word for the phase in the HTTP API:
 
 {table(("Phase", "Status", "Meaning"), _statuses())}
 
@@ -91,11 +91,11 @@ The effects, each of which becomes a message, or takes one back, in the same com
 
 {table(("Effect", "Meaning"), ((code(kind.__name__), _meaning(kind)) for kind in get_args(Effect)))}
 
-The jobs that the kernel was asked about are in the state `here`; `next`, `rescue`, `late` and `sum` stand for what
-`go_to`, transitions and `aggregate_into` name.
+The jobs that the kernel was asked about are in the state `here`; `next`, `rescue`, `late` and `sum` stand for
+what `go_to`, transitions and `aggregate_into` name.
 
-An event that does not fit is *ignored*, with a reason: that is an answer, not an error. Every move makes the version
-of the job greater by one.
+An event that does not fit is *ignored*, with a reason: that is an answer, not an error. Every move makes the
+version of the job greater by one.
 
 {sections}
 """
@@ -161,7 +161,7 @@ def _waiting_cases() -> Iterator[Case]:
     yield Case(
         "`failure`, retryable, attempts are left", waiting, _reported(Report("failure", failure=TRANSIENT))
     )
-    exhausted = _reported(Report("failure", failure=TRANSIENT), attempt=4)
+    exhausted = _failed(TRANSIENT, attempt=4)
     yield Case("`failure`, no attempts are left, with a transition", last, exhausted)
     yield Case("`failure`, no attempts are left, without a transition", last_bare, exhausted)
     yield Case(
@@ -189,7 +189,7 @@ def _gathering_cases() -> Iterator[Case]:
     collecting = _job(Gathering(opened=2, width=2, left=2, then="sum", on_failure=OnFailure.COLLECT))
     rescued = _job(Gathering(opened=2, width=2, left=2, then="sum", transitions={"failure": "rescue"}))
     open_, taken, ended = Branch(OPEN), Branch(TAKEN), Branch(OPEN, Report("success"))
-    failed = _reported(Report("failure", failure=PERMANENT))
+    failed = _failed(PERMANENT)
     for kind in (Submitted, Decided, HandlerCrashed, RunAbandoned, CancelRequested):
         yield Case("", two, _any(kind))
     yield Case("", two, TaskAccepted(TASK, 1, "w"), open_)
@@ -198,7 +198,7 @@ def _gathering_cases() -> Iterator[Case]:
     yield Case("a branch that has ended", two, _reported(Report("success")), ended)
     yield Case("not the last branch", two, _reported(Report("success")), open_)
     yield Case("the last branch", one, _reported(Report("success")), open_)
-    retryable = _reported(Report("failure", failure=TRANSIENT))
+    retryable = _failed(TRANSIENT)
     yield Case("`failure`, retryable, attempts are left", two, retryable, open_)
     yield Case("final failure, `on_failure` is `fail`", two, failed, open_)
     yield Case("final failure, `on_failure` is `fail`, with a transition", rescued, failed, open_)
@@ -280,6 +280,10 @@ def _job(phase: Phase, version: int = 3) -> Job:
 
 def _reported(report: Report, attempt: int = 1) -> TaskReported:
     return TaskReported(TASK, attempt, 1, report)
+
+
+def _failed(failure: Failure, attempt: int = 1) -> TaskReported:
+    return _reported(Report("failure", failure=failure), attempt)
 
 
 def _any(kind: type) -> Event:

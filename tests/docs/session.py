@@ -105,8 +105,36 @@ class Session:
             case _:
                 raise AssertionError(f"line {block.line}: nobody knows how to run '{block.rest}'")
 
+    def set(self, **variables: str) -> None:
+        """Later commands have these variables in their environment."""
+        self._env |= variables
+
+    def ended(self, name: str, seconds: float) -> bool:
+        """True when the process ends within that time."""
+        try:
+            self._processes[name].wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def listening(self) -> bool:
+        """True when the orchestrator takes connections."""
+        return listens(self.port)
+
+    def wait_for(self, name: str, word: str) -> None:
+        """The log of the process has the word."""
+        deadline = time.monotonic() + DEADLINE
+        while word not in (self.folder / f"{name}.log").read_text("utf-8"):
+            assert time.monotonic() < deadline, f"{name} never said {word}"
+            time.sleep(0.02)
+
     def _start(self, name: str, text: str) -> None:
-        command = text.strip().removeprefix("$ ")
+        self.launch(name, text.strip().removeprefix("$ "))
+        if name == "orchestrator":
+            self._wait_until_it_listens(self._processes[name])
+
+    def launch(self, name: str, command: str) -> None:
+        """The command runs, its output in a log of that name."""
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 ["bash", "-c", f"exec {command}"],
@@ -117,8 +145,6 @@ class Session:
                 start_new_session=True,
             )
         self._processes[name] = process
-        if name == "orchestrator":
-            self._wait_until_it_listens(process)
 
     def _wait_until_it_listens(self, process: "subprocess.Popen[bytes]") -> None:
         deadline = time.monotonic() + DEADLINE
@@ -158,11 +184,12 @@ class Session:
         return done.stdout.strip()
 
     def _filled(self, command: str) -> str:
-        for kind, token in self._tokens().items():
+        for kind, token in self.tokens().items():
             command = command.replace(f"avt_{kind}_…", token)
         return command.replace("…", self._job).replace(":8080", f":{self.port}")
 
-    def _tokens(self) -> Mapping[str, str]:
+    def tokens(self) -> Mapping[str, str]:
+        """The tokens of the first run, by kind; none before it."""
         file = self.folder / ".avtomatika" / "secrets.toml"
         return tomllib.loads(file.read_text("utf-8")) if file.exists() else {}
 
