@@ -25,7 +25,7 @@ class Command:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "avtomatika", *arguments],
             cwd=folder,
-            env={**os.environ, **variables},
+            env={**os.environ, "TMPDIR": str(folder), **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

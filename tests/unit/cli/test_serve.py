@@ -62,3 +62,12 @@ def test_a_folder_that_cannot_be_made_exits_with_2(project: Path) -> None:
 
 def test_serve_needs_something_to_serve() -> None:
     assert CliRunner().invoke(avtomatika, ["serve"]).exit_code == 2
+
+
+def test_dev_refuses_a_worker_that_is_not_there_before_it_starts(project: Path) -> None:
+    shown = CliRunner().invoke(
+        avtomatika, ["dev", "blueprints.py", "--with-worker", "gone.py", "--port", "0"]
+    )
+    assert shown.exit_code == 2
+    assert line_of(shown) == "Error: There is no file gone.py."
+    assert "Listening" not in shown.stdout

@@ -81,15 +81,14 @@ def dev(targets: tuple[str, ...], workers: tuple[str, ...], **place: Any) -> Non
         targets = (f"{PIPELINE / 'blueprint.py'}:documents",)
         workers = workers or ((str(PIPELINE / "worker.py"),) if find_spec("avtomatika_worker") else ())
     engine = engine_of(targets, chosen(place))
+    commands = [worker_command(worker) for worker in workers]
     with Children() as children:
 
         def started(settings: "Settings") -> None:
             announce(engine, settings)
             advise(engine, settings, bool(workers))
-            for number, worker in enumerate(workers, 1):
-                children.start(
-                    f"worker {number}", worker_command(worker), worker_variables(engine, settings, number)
-                )
+            for number, command in enumerate(commands, 1):
+                children.start(f"worker {number}", command, worker_variables(engine, settings, number))
 
         run(engine, started)
 
