@@ -1,6 +1,5 @@
-"""Rows of the feature list about blueprints and limits, shown on a node with a worker over HTTP."""
+"""Rows of the feature list about blueprints, shown on a node with a worker over HTTP."""
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from avtomatika.config import Config
 from avtomatika.context import ActionFactory
 from avtomatika.storage import MemoryStorage
 from rxon.http.client import HttpTransport
-from rxon.messages import Registration, SkillInfo, TaskError, TaskOffer, TaskResult
+from rxon.messages import Registration, SkillInfo, TaskOffer, TaskResult
 from rxon.transport import PollRequest
 
 TOKEN = "a-token-of-the-documents"
@@ -96,19 +95,6 @@ async def serve() -> AsyncIterator[Serve]:
         yield begin
     for engine in engines:
         await engine.stop()
-
-
-def task(options: dict[str, Any] | None = None, **transitions: str) -> Blueprint:
-    """One task `work`, and end states `good`, `bad` and `late`."""
-    blueprint = Blueprint("task", api_version="v1", api_endpoint="/task")
-
-    @blueprint.handler(is_start=True)
-    async def start(actions: ActionFactory) -> None:
-        actions.dispatch_task("work", {}, transitions, **(options or {}))
-
-    for state in ("good", "bad", "late"):
-        blueprint.handler(state, is_end=True)(lambda: None)
-    return blueprint
 
 
 async def test_the_spellings_of_earlier_programs_mean_the_same(serve: Serve) -> None:
@@ -207,77 +193,6 @@ async def test_an_end_state_says_how_the_job_ended(serve: Serve) -> None:
     assert ends == {"done": "finished", "failed": "failed", "odd": "quarantined", "error": "failed"}
 
 
-async def test_a_task_that_nobody_takes_in_time_has_timed_out(serve: Serve) -> None:
-    flow = task({"dispatch_timeout_seconds": 0.05}, success="good", failure="bad", timeout="late")
-    job = await (await serve(flow)).run("/v1/task", {})
-    assert job["current_state"] == "late"
-
-
-async def test_a_task_that_was_taken_does_not_time_out_for_want_of_a_worker(serve: Serve) -> None:
-    node = await serve(task({"dispatch_timeout_seconds": 0.3}, success="good", timeout="late"))
-    worker = await node.worker("w", "work")
-
-    async def work() -> None:
-        (offer,) = await take(worker)
-        await asyncio.sleep(0.5)
-        await report(worker, offer)
-
-    assert (await node.run("/v1/task", {}, work))["current_state"] == "good"
-
-
-async def test_work_that_takes_too_long_is_tried_again(serve: Serve) -> None:
-    node = await serve(task({"timeout_seconds": 0.1, "retry": 1}, success="good", failure="bad"))
-    worker = await node.worker("w", "work")
-
-    async def work() -> None:
-        (slow,) = await take(worker)
-        (again,) = await take(worker)
-        assert slow.task_id != again.task_id
-        await report(worker, again)
-
-    assert (await node.run("/v1/task", {}, work))["current_state"] == "good"
-
-
-async def test_the_limit_of_the_whole_is_not_moved_by_retries(serve: Serve) -> None:
-    node = await serve(task({"result_timeout_seconds": 0.4, "retry": 1_000}, failure="bad", timeout="late"))
-    worker = await node.worker("w", "work")
-
-    async def work() -> None:
-        while offers := await take(worker, timeout=0.6):
-            error = TaskError("TRANSIENT_ERROR", "not yet")
-            await report(worker, offers[0], status="failure", error=error)
-
-    job = await node.run("/v1/task", {}, work)
-    assert job["current_state"] in ("late", "bad")
-    assert job["updated_at"] - job["created_at"] < 2_000
-
-
-@pytest.mark.parametrize(
-    ("code", "retries", "status"),
-    [
-        ("TRANSIENT_ERROR", 1, "quarantined"),
-        ("A_CODE_OF_OUR_OWN", 1, "quarantined"),
-        ("PERMANENT_ERROR", 0, "quarantined"),
-        ("INVALID_INPUT_ERROR", 0, "failed"),
-    ],
-)
-async def test_the_code_of_a_failure_decides(serve: Serve, code: str, retries: int, status: str) -> None:
-    node = await serve(task(None, success="good"), JOB_MAX_RETRIES=1)
-    worker = await node.worker("w", "work")
-    attempts = 0
-
-    async def work() -> None:
-        nonlocal attempts
-        for _ in range(retries + 1):
-            (offer,) = await take(worker)
-            attempts += 1
-            await report(worker, offer, status="failure", error=TaskError(code, "no luck"))
-
-    job = await node.run("/v1/task", {}, work)
-    assert (job["status"], job["error"]["code"], attempts) == (status, code, retries + 1)
-    assert await take(worker, timeout=0.05) == ()
-
-
 async def test_an_idle_worker_gets_the_task_that_a_loaded_one_did_not_ask_for(serve: Serve) -> None:
     flow = Blueprint("wide", api_version="v1", api_endpoint="/wide")
 
@@ -298,14 +213,3 @@ async def test_an_idle_worker_gets_the_task_that_a_loaded_one_did_not_ask_for(se
         await report(loaded, held)
 
     assert (await node.run("/v1/wide", {}, work))["status"] == "finished"
-
-
-async def test_a_job_that_never_ends_is_ended(serve: Serve) -> None:
-    flow = Blueprint("loop", api_version="v1", api_endpoint="/loop")
-
-    @flow.handler(is_start=True)
-    async def start(actions: ActionFactory) -> None:
-        actions.go_to("start")
-
-    job = await (await serve(flow, MAX_TRANSITIONS_PER_JOB=30)).run("/v1/loop", {})
-    assert (job["status"], job["error"]["code"], job["transition_count"]) == ("failed", "LOOP_DETECTED", 30)
