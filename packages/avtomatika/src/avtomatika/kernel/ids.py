@@ -18,3 +18,8 @@ def opened_by(task: TaskId) -> tuple[JobId, int, int]:
     """The job, version and index that *task* was named from. Raises ValueError for any other text."""
     job, version, index = task.rsplit("-", 2)
     return JobId(job), int(version), int(index)
+
+
+def is_of(task: TaskId, job: JobId, version: int) -> bool:
+    """True when *task* was named by the decision that made *version* of the job."""
+    return task.startswith(f"{job}-{version}-")

@@ -18,7 +18,7 @@ from avtomatika.kernel.events import (
     TaskEvent,
     TaskReported,
 )
-from avtomatika.kernel.ids import TaskId
+from avtomatika.kernel.ids import TaskId, is_of
 from avtomatika.kernel.model import Branch, Done, Gathering, Job, Report, Task, Waiting
 from avtomatika.kernel.progress import Ignored, Moved, Outcome
 from avtomatika.kernel.rules import cancellation, fanout, handler, submission, task
@@ -61,7 +61,9 @@ def _of_task(job: Job, event: TaskEvent, now: Instant, branch: Branch | None) ->
         report = _report(job, phase.task, event)
         return report if isinstance(report, Ignored) else task.reported(job, phase, report, now)
     if isinstance(phase, Gathering) and branch is not None and branch.task.id == event.task:
-        if branch.report is not None or branch.task.attempt != event.attempt:
+        # A record may be of a fan-out that the job has left behind.
+        ours = is_of(event.task, job.id, phase.opened)
+        if not ours or branch.report is not None or branch.task.attempt != event.attempt:
             return task.NOT_OPEN
         if isinstance(event, TaskAccepted):
             return fanout.branch_accepted(job, phase, branch, event, now)

@@ -47,10 +47,13 @@ def move(job: Job, now: Instant, phase: Phase, *effects: Effect, branches: tuple
 
 
 def enter(job: Job, now: Instant, state: str, *effects: Effect, gathered: int | None = None) -> Moved:
-    """The job in *state* with its handler due, or failed when it has taken more steps than it may."""
+    """The job in *state* with its handler due, or failed when it has taken more steps than it may.
+
+    *effects* take back what the job leaves behind.
+    """
     if job.steps >= job.policy.max_steps:
         message = f"The job took more than {job.policy.max_steps} steps: a loop is suspected."
-        return finish(job, now, Verdict.FAILED, *effects, failure=Failure(code=LOOP, message=message))
+        return finish(job, now, Verdict.FAILED, failure=Failure(code=LOOP, message=message))
     entered = msgspec.structs.replace(job, state=state, steps=job.steps + 1)
     return run(entered, now, Ready(gathered=gathered), now, *effects)
 
@@ -65,13 +68,13 @@ def finish(
     job: Job,
     now: Instant,
     verdict: Verdict,
-    *effects: Effect,
+    *,
     result: Raw = NULL,
     failure: Failure | None = None,
 ) -> Moved:
     """The job over, with nothing of it left outside."""
     over = msgspec.structs.replace(job, failure=failure or job.failure)
-    return move(over, now, Done(verdict, result), *effects, *withdrawal(job))
+    return move(over, now, Done(verdict, result), *withdrawal(job))
 
 
 def withdrawal(job: Job) -> tuple[Effect, ...]:

@@ -103,12 +103,12 @@ def follow(job: Job, now: Instant, report: Report, transitions: dict[str, str], 
     if target is not None:
         return enter(noted, now, target, *effects)
     if status == CANCELLED:
-        return finish(noted, now, Verdict.CANCELLED, *effects)
+        return finish(noted, now, Verdict.CANCELLED)
     if report.failure is None:
         message = f"No transition is given for the status '{status}' in state '{job.state}'."
         failure = Failure(code="UNHANDLED_STATUS", message=message)
-        return finish(noted, now, Verdict.FAILED, *effects, failure=failure)
-    return finish(noted, now, verdict(report), *effects)
+        return finish(noted, now, Verdict.FAILED, failure=failure)
+    return finish(noted, now, verdict(report))
 
 
 def verdict(report: Report) -> Verdict:
@@ -130,10 +130,13 @@ def merge(job: Job, report: Report) -> Job:
 
 
 def members_of(data: Raw) -> Data:
-    """The members of a JSON object, each still encoded; none for any other value."""
+    """The members of a JSON object, each still encoded; none for any other value, or if names are no text."""
     if bytes(data).lstrip()[:1] != b"{":
         return {}
-    return _MEMBERS.decode(data)
+    try:
+        return _MEMBERS.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return {}  # data is passed through unread, so that nobody has looked at the names before
 
 
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, Raw])

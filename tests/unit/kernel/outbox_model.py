@@ -1,0 +1,98 @@
+"""What the outside holds for one job, as far as the rules are concerned: the effects, carried out."""
+
+from typing import assert_never
+
+from avtomatika.kernel.effects import (
+    CloseBranches,
+    Effect,
+    OfferTask,
+    RunHandler,
+    StartTimer,
+    StopRun,
+    StopTimer,
+    WithdrawTask,
+)
+from avtomatika.kernel.events import Deadline
+from avtomatika.kernel.ids import JobId, TaskId, is_of
+from avtomatika.kernel.model import Branch, Done, Gathering, Job, Ready, Task, Waiting
+from avtomatika.kernel.progress import Moved
+from avtomatika.kernel.time import Instant
+
+Timers = dict[tuple[TaskId, Deadline], tuple[int, Instant]]
+
+
+class Outbox:
+    """Runs, offers and timers that are pending, and the branch records."""
+
+    def __init__(self, job: JobId) -> None:
+        self._job = job
+        self.runs: set[int] = set()
+        self.offers: dict[TaskId, Task] = {}
+        self.timers: Timers = {}
+        self.branches: dict[TaskId, Branch] = {}
+        self.named: set[TaskId] = set()
+
+    def carry_out(self, move: Moved) -> None:
+        """The move has been committed."""
+        self.branches.update({branch.task.id: branch for branch in move.branches})
+        for effect in move.effects:
+            assert effect.job == self._job, "an effect speaks of another job"
+            self._carry_out(effect)
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case RunHandler(version=version):
+                self.runs.add(version)
+            case StopRun(version=version):
+                self.runs.discard(version)
+            case OfferTask(task=task):
+                assert task.attempt > 1 or task.id not in self.named, "a name was given twice"
+                self.named.add(task.id)
+                self.offers[task.id] = task
+            case WithdrawTask(task=task):
+                self.offers.pop(task, None)
+                self.timers = {key: timer for key, timer in self.timers.items() if key[0] != task}
+            case StartTimer(task=task, deadline=deadline, attempt=attempt, due=due):
+                self.timers[task, deadline] = (attempt, due)
+            case StopTimer(task=task, deadline=deadline):
+                self.timers.pop((task, deadline), None)
+            case CloseBranches(opened=opened):
+                left = {task: b for task, b in self.branches.items() if not is_of(task, self._job, opened)}
+                self.branches = left
+            case _:
+                assert_never(effect)
+
+    def check(self, job: Job) -> None:
+        """The job is armed: what it waits for is out there, and nothing else is."""
+        match job.phase:
+            case Ready(gathered=gathered):
+                self._expect(runs={job.version})
+                kept = [
+                    task for task in self.branches if gathered is None or not is_of(task, job.id, gathered)
+                ]
+                assert kept == [], "records of a fan-out that is over"
+            case Waiting(task=task):
+                self._expect(tasks=[task])
+                assert self.branches == {}
+            case Gathering(opened=opened, width=width, left=left):
+                assert len(self.branches) == width
+                assert all(is_of(task, job.id, opened) for task in self.branches)
+                tasks = [branch.task for branch in self.branches.values() if branch.report is None]
+                assert len(tasks) == left
+                self._expect(tasks=tasks)
+            case Done():
+                self._expect()
+                assert self.branches == {}
+
+    def _expect(self, runs: set[int] | None = None, tasks: list[Task] | None = None) -> None:
+        tasks = tasks or []
+        assert self.runs == (runs or set())
+        attempts = {name: offer.attempt for name, offer in self.offers.items()}
+        assert attempts == {task.id: task.attempt for task in tasks}
+        timers: Timers = {}
+        for task in tasks:
+            if task.dispatch_due is not None and not task.accepted:
+                timers[task.id, Deadline.DISPATCH] = (task.attempt, task.dispatch_due)
+            if task.result_due is not None:
+                timers[task.id, Deadline.RESULT] = (task.attempt, task.result_due)
+        assert self.timers == timers

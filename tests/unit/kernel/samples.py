@@ -1,0 +1,194 @@
+"""One job in every phase, and every kind of event for it: fitting, late, early and foreign."""
+
+from msgspec import Raw
+from msgspec.structs import replace
+
+from avtomatika.kernel.decisions import Decision, Dispatch, FanOut, Finish, GoTo
+from avtomatika.kernel.effects import Effect
+from avtomatika.kernel.events import (
+    CancelRequested,
+    Deadline,
+    DeadlinePassed,
+    Decided,
+    Event,
+    HandlerCrashed,
+    RunAbandoned,
+    Submitted,
+    TaskAbandoned,
+    TaskAccepted,
+    TaskReported,
+)
+from avtomatika.kernel.ids import JobId, TaskId, task_id
+from avtomatika.kernel.machine import transition
+from avtomatika.kernel.model import (
+    Branch,
+    Done,
+    Failure,
+    Gathering,
+    Job,
+    OnFailure,
+    Order,
+    Phase,
+    Policy,
+    Ready,
+    Report,
+    Task,
+    Verdict,
+    Waiting,
+)
+from avtomatika.kernel.progress import Ignored, Moved, Outcome
+from avtomatika.kernel.time import Instant, Span
+
+J = JobId("j")
+NOW = Instant(1_000_000)
+VERSION = 7
+OPENED = 5
+ORDER = Order(skill="s")
+TRANSITIONS = {"success": "next", "failure": "failed", "cancelled": "undone"}
+OK = Report("success", "w", Raw(b'{"a":1}'))
+
+
+def a_job(phase: Phase | None = None, version: int = VERSION, policy: Policy | None = None) -> Job:
+    """A job in its middle."""
+    return Job(
+        id=J,
+        blueprint="b",
+        edition="1",
+        state="here",
+        phase=phase or Ready(),
+        policy=policy or Policy(),
+        created=Instant(0),
+        updated=Instant(0),
+        version=version,
+        steps=min(version, 3),
+    )
+
+
+def a_task(index: int = 0, opened: int = OPENED, **changes: object) -> Task:
+    """A task that is out."""
+    task = Task(id=task_id(J, opened, index), order=ORDER, execution_timeout=Span(300_000))
+    return replace(task, **changes)
+
+
+def waiting(
+    transitions: dict[str, str] | None = None, policy: Policy | None = None, **changes: object
+) -> Job:
+    """A job that waits for one task."""
+    return a_job(
+        Waiting(a_task(**changes), TRANSITIONS if transitions is None else transitions), policy=policy
+    )
+
+
+def gathering(
+    on_failure: OnFailure = OnFailure.FAIL,
+    *,
+    width: int = 3,
+    left: int = 2,
+    transitions: dict[str, str] | None = None,
+) -> Job:
+    """A job that waits for the branches of a fan-out."""
+    return a_job(Gathering(OPENED, width, left, "all", on_failure, transitions or {}))
+
+
+def failed(code: str, message: str = "m") -> Report:
+    """The report of a failure."""
+    return Report("failure", "w", failure=Failure(code=code, message=message))
+
+
+def reported(report: Report, task: TaskId | None = None, attempt: int = 1) -> TaskReported:
+    """The event that a worker reported."""
+    return TaskReported(task or a_task().id, attempt, 1, report)
+
+
+def decided(decision: Decision, version: int = VERSION) -> Decided:
+    """The event that the handler decided."""
+    return Decided(version, decision)
+
+
+def moved(job: Job, event: Event, branch: Branch | None = None, now: Instant = NOW) -> Moved:
+    """The move that the event makes."""
+    outcome = transition(job, event, now, branch)
+    assert isinstance(outcome, Moved), outcome
+    return outcome
+
+
+PHASES: dict[str, Job] = {
+    "new": a_job(version=0),
+    "ready": a_job(),
+    "aggregating": a_job(Ready(gathered=OPENED)),
+    "waiting": waiting(),
+    "accepted": waiting(accepted=True),
+    "gather fail": gathering(),
+    "gather collect": gathering(OnFailure.COLLECT),
+    "gather last": gathering(OnFailure.COLLECT, left=1),
+    "done": a_job(Done(Verdict.FAILED)),
+}
+
+_OPEN = a_task().id
+_FOREIGN = task_id(J, OPENED - 1, 0)
+_CRASH = Failure(code="HANDLER_ERROR", message="m")
+
+EVENTS: dict[str, Event] = {
+    "submitted": Submitted(a_job(version=0)),
+    "decided go to": decided(GoTo("next")),
+    "decided dispatch": decided(Dispatch(ORDER, TRANSITIONS)),
+    "decided fan-out": decided(FanOut((ORDER, ORDER), "all")),
+    "decided finish": decided(Finish()),
+    "decided, stale": decided(GoTo("next"), VERSION - 1),
+    "decided, ahead": decided(GoTo("next"), VERSION + 1),
+    "crashed": HandlerCrashed(VERSION, _CRASH),
+    "crashed, stale": HandlerCrashed(VERSION - 1, _CRASH),
+    "run abandoned": RunAbandoned(VERSION, 6),
+    "run abandoned, deliveries left": RunAbandoned(VERSION, 5),
+    "run abandoned, stale": RunAbandoned(VERSION - 1, 6),
+    "task accepted": TaskAccepted(_OPEN, 1, "w"),
+    "task accepted, other attempt": TaskAccepted(_OPEN, 2, "w"),
+    "task accepted, foreign": TaskAccepted(_FOREIGN, 1, "w"),
+    "success": reported(OK),
+    "success, other attempt": reported(OK, attempt=2),
+    "success, foreign": reported(OK, _FOREIGN),
+    "unlisted status": reported(Report("odd", "w")),
+    "transient failure": reported(failed("TRANSIENT_ERROR")),
+    "permanent failure": reported(failed("PERMANENT_ERROR")),
+    "cancelled by worker": reported(Report("cancelled", "w")),
+    "task abandoned": TaskAbandoned(_OPEN, 1, 6),
+    "task abandoned, deliveries left": TaskAbandoned(_OPEN, 1, 5),
+    "task abandoned, foreign": TaskAbandoned(_FOREIGN, 1, 6),
+    "dispatch deadline": DeadlinePassed(_OPEN, 1, Deadline.DISPATCH),
+    "execution deadline": DeadlinePassed(_OPEN, 1, Deadline.EXECUTION),
+    "result deadline": DeadlinePassed(_OPEN, 1, Deadline.RESULT),
+    "deadline, other attempt": DeadlinePassed(_OPEN, 2, Deadline.RESULT),
+    "cancel": CancelRequested(),
+}
+
+
+def branch_for(phase: str, event: Event) -> Branch | None:
+    """The record that a store would find for the event."""
+    task = getattr(event, "task", None)
+    if not phase.startswith("gather") or task != _OPEN:
+        return None
+    return Branch(a_task())
+
+
+def in_words(outcome: Outcome) -> str:
+    """What became of the job and what the outside is asked to do, short enough for a table."""
+    if isinstance(outcome, Ignored):
+        return f"ignored: {outcome.reason}"
+    job, phase = outcome.job, outcome.job.phase
+    match phase:
+        case Ready(attempt=attempt, gathered=gathered):
+            text = f"ready({job.state}" + (f", try {attempt}" if attempt > 1 else "")
+            text += ")" if gathered is None else f", of {gathered})"
+        case Waiting(task=task):
+            text = f"waiting({task.attempt}{', accepted' if task.accepted else ''})"
+        case Gathering(left=left, width=width):
+            text = f"gathering({left} of {width})"
+        case Done(verdict=verdict):
+            code = "" if job.failure is None else f", {job.failure.code}"
+            text = f"done({verdict}{code})"
+    return " ".join([text, *_counted(outcome.effects)])
+
+
+def _counted(effects: tuple[Effect, ...]) -> list[str]:
+    kinds = [type(effect).__name__ for effect in effects]
+    return [f"{kind}*{kinds.count(kind)}" if kinds.count(kind) > 1 else kind for kind in dict.fromkeys(kinds)]
