@@ -17,7 +17,7 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "INSTANCE_ID": "The name of the node, under which it holds leases.",
     "JOB_MAX_RETRIES": "How many more attempts a failed task or a handler that raised gets.",
     "JOB_RETENTION_DAYS": "For how many days finished jobs and their history are kept; 0 for ever.",
-    "LOG_LEVEL": "The level of the log, for programs that set it up from the settings.",
+    "LOG_LEVEL": "The level of the log of `avtomatika serve` and `dev`; other programs set up their own.",
     "MAX_BODY_BYTES": "The largest body of a request, in bytes; at least 1024.",
     "MAX_DELIVERIES": "How often a task or a run may be begun without coming to an end.",
     "MAX_TRANSITIONS_PER_JOB": "How many states a job may enter before a loop is suspected.",
