@@ -27,12 +27,12 @@ class Worker:
 
     def __init__(self, node: "Orchestrator", worker_id: str, **headers: str) -> None:
         self.id = worker_id
-        self._node = node
+        self.node = node
         self._headers = {"X-Worker-Token": WORKER_TOKEN, **headers}
 
     async def call(self, method: str, path: str, body: Any = None, **options: Any) -> tuple[int, Any]:
         headers = self._headers | options.pop("headers", {})
-        return await self._node.call(method, path, body, headers=headers, **options)
+        return await self.node.call(method, path, body, headers=headers, **options)
 
     async def register(self, *skills: str, **fields: Any) -> tuple[int, Any]:
         described = [{"name": skill, "type": skill} for skill in skills]
@@ -44,6 +44,12 @@ class Worker:
         status, body = await self.poll_raw(timeout=timeout, **query)
         assert status in (200, 204), body
         return body if status == 200 else None
+
+    async def take(self, **query: Any) -> dict[str, Any]:
+        """The next task, which is there or comes soon."""
+        task = await self.poll(**query)
+        assert task is not None
+        return task
 
     async def poll_batch(self, limit: int, timeout: float = 5.0) -> list[dict[str, Any]]:
         """Tasks in the shape of ours."""

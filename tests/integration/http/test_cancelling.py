@@ -8,7 +8,7 @@ import pytest
 
 from avtomatika import ActionFactory, Blueprint
 from tests.integration.http.blueprints import fan, flow, straight
-from tests.integration.http.conftest import Orchestrator, Start, Worker
+from tests.integration.http.conftest import Orchestrator, Start
 
 CANCELLED = (200, {"status": "cancellation_request_accepted"})
 
@@ -53,8 +53,7 @@ async def test_a_task_that_is_worked_on_is_called_back_and_its_result_refused(
     node = await start(flow())
     worker = await node.worker()
     job_id = await node.create()
-    task = await worker.poll()
-    assert task is not None
+    task = await worker.take()
     assert await cancel(node, job_id) == CANCELLED
     assert await worker.beat(task["task_id"]) == (200, {"status": "ok", "cancel_task_ids": [task["task_id"]]})
     status, body = await worker.report(task, {"n": 1}, token=token)
@@ -69,7 +68,7 @@ async def test_every_branch_of_a_fan_out_is_withdrawn(start: Start) -> None:
     node = await start(fan())
     worker = await node.worker()
     job_id = await node.create({"items": [1, 2, 3]}, "/api/v1/jobs/fan")
-    first, second = await one(worker), await one(worker)
+    first, second = await worker.take(), await worker.take()
     await worker.report(first)
     assert await cancel(node, job_id) == CANCELLED
     assert await worker.poll(timeout=0.2) is None
@@ -82,16 +81,10 @@ async def test_a_task_that_waits_for_its_next_attempt_is_withdrawn(start: Start)
     node = await start(flow(), RETRY_BACKOFF_SECONDS=0.3)
     worker = await node.worker()
     job_id = await node.create()
-    await worker.fail(await one(worker), "TRANSIENT_ERROR")
+    await worker.fail(await worker.take(), "TRANSIENT_ERROR")
     assert await cancel(node, job_id) == CANCELLED
     assert await worker.poll(timeout=0.5) is None
     await stays_cancelled(node, job_id)
-
-
-async def one(worker: Worker) -> dict[str, Any]:
-    task = await worker.poll()
-    assert task is not None
-    return task
 
 
 def slow(begun: asyncio.Event, go_on: asyncio.Event, then: Callable[[ActionFactory], None]) -> Blueprint:
@@ -166,7 +159,7 @@ async def test_cancel_and_result_at_once_have_one_winner(start: Start) -> None:
     worker = await node.worker()
     for _ in range(20):
         job_id = await node.create()
-        task = await one(worker)
+        task = await worker.take()
         (cancelled, _), (reported, _) = await asyncio.gather(
             cancel(node, job_id), worker.report(task, {"n": 1})
         )

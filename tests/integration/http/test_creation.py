@@ -106,8 +106,7 @@ async def test_the_trace_of_a_request_goes_to_the_worker(start: Start) -> None:
     worker = await node.worker()
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     await node.create({}, traceparent=trace, tracestate="a=1")
-    task = await worker.poll()
-    assert task is not None
+    task = await worker.take()
     assert task["tracing_context"] == {"traceparent": trace, "tracestate": "a=1"}
 
 
@@ -116,6 +115,5 @@ async def test_a_trace_that_is_none_is_left_out(start: Start, value: str) -> Non
     node = await start(flow())
     worker = await node.worker()
     await node.create({}, traceparent=value)
-    task = await worker.poll()
-    assert task is not None
+    task = await worker.take()
     assert task["tracing_context"] == {}

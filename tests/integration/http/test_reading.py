@@ -61,8 +61,7 @@ async def test_only_a_finished_job_has_a_result(start: Start) -> None:
     job_id = await node.create()
     _, before = await node.get(f"/api/v1/jobs/{job_id}", fields="result,status")
     assert before == {"id": job_id, "status": "waiting_for_worker"}
-    task = await worker.poll()
-    assert task is not None
+    task = await worker.take()
     await worker.report(task, None)
     assert (await node.ended(job_id))["result"] is None
 
@@ -71,8 +70,7 @@ async def test_waiting_ends_with_the_job(start: Start) -> None:
     node = await start(flow())
     worker = await node.worker()
     job_id = await node.create()
-    task = await worker.poll()
-    assert task is not None
+    task = await worker.take()
     waiting = [asyncio.ensure_future(node.job(job_id, wait=30)) for _ in range(3)]
     await asyncio.sleep(0.1)
     assert not any(each.done() for each in waiting)
@@ -95,8 +93,7 @@ async def test_an_open_fan_out_shows_how_far_it_is(start: Start) -> None:
     node = await start(fan())
     worker = await node.worker()
     job_id = await node.create({"items": [1, 2, 3]}, "/api/v1/jobs/fan")
-    task = await worker.poll()
-    assert task is not None
+    task = await worker.take()
     assert (await node.job(job_id))["progress"] == {"done": 0, "total": 3}
     await worker.report(task)
     job = await node.job(job_id)
@@ -107,8 +104,7 @@ async def test_a_job_that_is_tried_again_says_what_went_wrong(start: Start) -> N
     node = await start(flow(), RETRY_BACKOFF_SECONDS=60)
     worker = await node.worker()
     job_id = await node.create()
-    task = await worker.poll()
-    assert task is not None
+    task = await worker.take()
     await worker.fail(task, "TRANSIENT_ERROR", "busy")
     job = await node.job(job_id, detailed="false")
     assert job["status"] == "waiting_for_worker"
@@ -120,8 +116,7 @@ async def test_a_finished_job_shows_no_error_of_its_past(start: Start) -> None:
     worker = await node.worker()
     job_id = await node.create()
     for _ in range(2):
-        task = await worker.poll()
-        assert task is not None
+        task = await worker.take()
         await (worker.report(task, 1) if (await node.job(job_id)).get("error") else worker.fail(task, "X"))
     job = await node.ended(job_id)
     assert job["status"] == "finished"

@@ -62,6 +62,7 @@ class Offers:
         self._parked: dict[int, _Parked] = {}
         self._places = 0
         self._fits: dict[tuple[str, int], dict[str, bool]] = {}
+        self._somebody = asyncio.Event()
         self._closed = False
 
     async def take(self, wanted: Wanted, until: Instant) -> Sequence[Lease]:
@@ -88,13 +89,18 @@ class Offers:
                 await self._store.commit(commit)
             except LeaseLost:
                 continue
+        await self.serve()
 
     async def serve_for_ever(self) -> None:
         """Parked workers get tasks as they come, until this is cancelled."""
         while True:
             try:
                 due = await self.serve()
-                await self._store.wait((FAMILY,), until=due)
+                if self._parked:
+                    await self._store.wait((FAMILY,), until=due)
+                else:
+                    self._somebody.clear()
+                    await self._somebody.wait()
             except Unavailable as error:
                 observe.warning("offers.paused", why=error.message)
                 await self._clock.sleep_until(after(self._clock.now(), LOOK_AGAIN))
@@ -103,8 +109,6 @@ class Offers:
         """Every parked worker for which there is a task has it; the time to look again at the latest."""
         now = self._clock.now()
         look_again = after(now, LOOK_AGAIN)
-        if not self._parked:
-            return look_again
         queues = await self._store.queues(FAMILY)
         for name, sample in queues.items():
             due = await self._store.next_due(name)
@@ -159,6 +163,7 @@ class Offers:
         self._places += 1
         place = self._places
         self._parked[place] = parked
+        self._somebody.set()
         alarm = loop.call_later((until - self._clock.now()) / 1_000, _give_up, parked.answer)
         try:
             return await parked.answer
