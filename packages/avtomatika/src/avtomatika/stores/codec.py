@@ -12,6 +12,8 @@ from avtomatika.kernel.effects import OfferTask
 from avtomatika.kernel.model import NULL, Branch, Data, Job
 from avtomatika.ports.store import Body, Commit, Fact
 
+_FOR_EVER: Final = 2**63
+
 _ENCODER: Final = msgspec.json.Encoder()
 _JOB: Final = msgspec.json.Decoder(Job)
 _FACT: Final = msgspec.json.Decoder(Fact)
@@ -74,7 +76,14 @@ def refuse_unreadable(commit: Commit) -> None:
     """Nothing in *commit* would read differently than it was written. Raises InvalidInput.
 
     JSON knows no number that is not finite: written, it would be null, and the store could not be opened.
+    Moments have to fit into 64 bits.
     """
+    job, claim = commit.job, commit.claim
+    moments = [message.visible_at for message in commit.send]
+    moments += () if job is None else (job.created, job.updated)
+    moments += () if claim is None else (claim.expires_at,)
+    if any(abs(moment) >= _FOR_EVER for moment in moments):
+        raise InvalidInput("A moment lies too far away.", field="time")
     for message in commit.send + tuple(lease.message for lease in commit.take):
         body = message.body
         order = body.task.order if isinstance(body, OfferTask) else None

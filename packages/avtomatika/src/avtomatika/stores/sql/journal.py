@@ -41,6 +41,7 @@ _DROP_BRANCH: Final = "DELETE FROM branch WHERE job = ? AND task = ?"
 _DROP_BRANCHES: Final = "DELETE FROM branch WHERE job = ?"
 _PUT_CLAIM: Final = "INSERT OR REPLACE INTO claim (key, fingerprint, job, expires_at) VALUES (?, ?, ?, ?)"
 
+_LATEST: Final = 2**62
 _NOT_HELD: Final[Row] = (None, None, None, None, 0)
 
 
@@ -97,7 +98,8 @@ def _message_row(message: Message) -> Row:
 
 
 def _held(lease: Lease, now: Instant) -> Row:
-    return lease.owner, lease.token, lease.until, lease.until - now, lease.delivery
+    until, ttl = min(lease.until, _LATEST), min(lease.until - now, _LATEST)
+    return lease.owner, lease.token, until, ttl, lease.delivery
 
 
 class Batch:

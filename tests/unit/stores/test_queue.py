@@ -1,0 +1,85 @@
+"""The table of messages stays as small as what is in it, and names queues without walking them."""
+
+from avtomatika.kernel.time import Instant, Span
+from avtomatika.ports.store import MessageId
+from avtomatika.stores.queue import MessageTable
+from avtomatika.testing.contract.values import T0, TTL, CountedTokens, a_message, at
+
+FAR = at(10**9)
+
+
+def places(table: MessageTable) -> int:
+    """How many places there are in the heaps, whether they count or not."""
+    return sum(len(queue.ready) + len(queue.later) for queue in table._queues.values())
+
+
+def test_timers_that_were_stopped_do_not_pile_up() -> None:
+    table = MessageTable(CountedTokens())
+    table.put(a_message("kept", visible_at=FAR))
+    for n in range(10_000):
+        table.put(a_message(f"m{n}", visible_at=FAR))
+        table.remove(MessageId(f"m{n}"))
+    assert places(table) < 100
+    assert table.next_due("q") == FAR
+
+
+def test_leases_that_are_extended_for_long_do_not_pile_up() -> None:
+    table = MessageTable(CountedTokens())
+    table.put(a_message())
+    (lease,) = table.lease("q", "w", T0, Span(10**9), 1)
+    for n in range(10_000):
+        lease = table.extend(lease, at(n), Span(10**9))
+    assert places(table) < 100
+
+
+def test_messages_that_became_available_and_were_replaced_do_not_pile_up() -> None:
+    table = MessageTable(CountedTokens())
+    table.put(a_message("kept", visible_at=FAR))
+    for _ in range(10_000):
+        table.put(a_message())
+        assert list(table.lease("q", "w", T0, TTL, 0)) == []
+    assert places(table) < 100
+
+
+def test_a_queue_that_is_empty_is_forgotten() -> None:
+    table = MessageTable(CountedTokens())
+    for n in range(100):
+        table.put(a_message("m", f"f:{n}"))
+    assert len(table._queues) == 1
+    table.remove(MessageId("m"))
+    table.remove(MessageId("never was"))
+    assert table._queues == {}
+    assert table._entries == {}
+
+
+def test_tidying_keeps_order_and_leases() -> None:
+    table = MessageTable(CountedTokens())
+    for n in range(200):
+        table.put(a_message(f"m{n}", priority=float(n % 3)))
+    held = list(table.lease("q", "w", T0, TTL, 50))
+    for n in range(150, 200):
+        table.remove(MessageId(f"m{n}"))
+    for n in range(5_000):
+        table.put(a_message("x", visible_at=Instant(FAR + n)))
+    rest = [lease.message for lease in table.lease("q", "w", T0, TTL, 500)]
+    assert rest == sorted(rest, key=lambda message: (-message.priority, int(message.id[1:])))
+    gone = {f"m{n}" for n in range(150, 200)}
+    expected = {f"m{n}" for n in range(200)} - gone - {lease.message.id for lease in held}
+    assert {message.id for message in rest} == expected
+    for lease in held:
+        if lease.message.id not in gone:
+            assert table.held(lease.message.id, T0) == lease
+
+
+def test_only_the_latest_grant_of_a_message_is_its_latest_lease() -> None:
+    table = MessageTable(CountedTokens())
+    table.put(a_message())
+    (first,) = table.lease("q", "w", T0, TTL, 1)
+    assert table.is_latest(first)
+    (second,) = table.lease("q", "w", at(TTL), TTL, 1)
+    assert not table.is_latest(first)
+    assert table.is_latest(second)
+    assert table.held(MessageId("m"), at(9 * TTL)) is None
+    assert table.is_latest(second), "it ran out, but nobody else had it since"
+    table.put(a_message())
+    assert not table.is_latest(second)
