@@ -5,9 +5,10 @@ from typing import NamedTuple, get_args
 
 import msgspec
 
-from avtomatika.kernel.decisions import Dispatch, FanOut, Finish, GoTo
+from avtomatika.kernel.decisions import Dispatch, FanOut, Finish, GoTo, Listen, Sleep
 from avtomatika.kernel.effects import Effect
 from avtomatika.kernel.events import (
+    AlarmRang,
     CancelRequested,
     Deadline,
     DeadlinePassed,
@@ -15,6 +16,7 @@ from avtomatika.kernel.events import (
     Event,
     HandlerCrashed,
     RunAbandoned,
+    SignalReceived,
     Submitted,
     TaskAbandoned,
     TaskAccepted,
@@ -28,12 +30,15 @@ from avtomatika.kernel.model import (
     Failure,
     Gathering,
     Job,
+    Listening,
     OnFailure,
     Order,
     Phase,
     Policy,
     Ready,
     Report,
+    Signal,
+    Sleeping,
     Task,
     Verdict,
     Waiting,
@@ -106,6 +111,7 @@ def cases() -> Iterator[Case]:
     yield from _ready_cases()
     yield from _waiting_cases()
     yield from _gathering_cases()
+    yield from _resting_cases()
     over = _job(Done(Verdict.FINISHED))
     for kind in EVENTS:
         yield Case("", over, _any(kind))
@@ -132,6 +138,15 @@ def _ready_cases() -> Iterator[Case]:
     yield Case("`dispatch_parallel`", ready, Decided(ready.version, FanOut(wide, "sum")))
     yield Case("`dispatch_parallel` of nothing", ready, Decided(ready.version, FanOut((), "sum")))
     yield Case("of an aggregator, `go_to`", _job(Ready(gathered=2)), Decided(3, GoTo("next")))
+    yield Case("`sleep`", ready, Decided(ready.version, Sleep(Span(5), then="next")))
+    listen = Decided(ready.version, Listen("paid", ALL_WAYS, Span(5)))
+    yield Case("`wait_for_event`", ready, listen)
+    heard = msgspec.structs.replace(ready, signals=(Signal("paid"),))
+    yield Case("`wait_for_event`, the event came before", heard, listen)
+    yield Case("before the submission", fresh, SignalReceived("paid"))
+    yield Case("kept until the job waits for it", ready, SignalReceived("paid"))
+    many = msgspec.structs.replace(ready, signals=(Signal("seen"),) * ready.policy.max_signals)
+    yield Case("too many are kept", many, SignalReceived("paid"))
     yield Case("end state", ready, Decided(ready.version, Finish()))
     yield Case("end state that failed", ready, Decided(ready.version, Finish(Verdict.FAILED)))
     yield Case("of another version", ready, HandlerCrashed(99, TRANSIENT))
@@ -142,7 +157,7 @@ def _ready_cases() -> Iterator[Case]:
     yield Case("of another version", ready, RunAbandoned(99, 6))
     yield Case("deliveries are left", ready, RunAbandoned(ready.version, 5))
     yield Case("no deliveries are left", ready, RunAbandoned(ready.version, 6))
-    for kind in (TaskAccepted, TaskReported, TaskAbandoned, DeadlinePassed, CancelRequested):
+    for kind in (TaskAccepted, TaskReported, TaskAbandoned, DeadlinePassed, AlarmRang, CancelRequested):
         yield Case("", ready, _any(kind))
 
 
@@ -150,7 +165,15 @@ def _waiting_cases() -> Iterator[Case]:
     waiting, taken = _job(Waiting(OPEN, ALL_WAYS)), _job(Waiting(TAKEN, ALL_WAYS))
     bare, last = _job(Waiting(OPEN, {})), _job(Waiting(LAST, ALL_WAYS))
     last_bare = _job(Waiting(LAST, {}))
-    for kind in (Submitted, Decided, HandlerCrashed, RunAbandoned, CancelRequested):
+    for kind in (
+        Submitted,
+        Decided,
+        HandlerCrashed,
+        RunAbandoned,
+        AlarmRang,
+        SignalReceived,
+        CancelRequested,
+    ):
         yield Case("", waiting, _any(kind))
     yield Case("another task or attempt", waiting, TaskAccepted(TASK, 9, "w"))
     yield Case("", waiting, TaskAccepted(TASK, 1, "w"))
@@ -190,7 +213,15 @@ def _gathering_cases() -> Iterator[Case]:
     rescued = _job(Gathering(opened=2, width=2, left=2, then="sum", transitions={"failure": "rescue"}))
     open_, taken, ended = Branch(OPEN), Branch(TAKEN), Branch(OPEN, Report("success"))
     failed = _failed(PERMANENT)
-    for kind in (Submitted, Decided, HandlerCrashed, RunAbandoned, CancelRequested):
+    for kind in (
+        Submitted,
+        Decided,
+        HandlerCrashed,
+        RunAbandoned,
+        AlarmRang,
+        SignalReceived,
+        CancelRequested,
+    ):
         yield Case("", two, _any(kind))
     yield Case("", two, TaskAccepted(TASK, 1, "w"), open_)
     yield Case("again", two, TaskAccepted(TASK, 1, "w"), taken)
@@ -213,6 +244,21 @@ def _gathering_cases() -> Iterator[Case]:
     result = DeadlinePassed(TASK, 1, Deadline.RESULT)
     yield Case("result limit, `on_failure` is `collect`", collecting, result, taken)
     yield Case("result limit, `on_failure` is `fail`", two, result, taken)
+
+
+def _resting_cases() -> Iterator[Case]:
+    asleep = _job(Sleeping(3, NOW, "next"))
+    listening, bare = _job(Listening(3, "paid", ALL_WAYS, NOW)), _job(Listening(3, "paid", {}, NOW))
+    never = (Submitted, Decided, HandlerCrashed, RunAbandoned, CancelRequested)
+    for kind in (*never, TaskAccepted, TaskReported, TaskAbandoned, DeadlinePassed):
+        yield Case("", asleep, _any(kind))
+        yield Case("", listening, _any(kind))
+    for job in (asleep, listening):
+        yield Case("of an earlier rest", job, AlarmRang(2))
+        yield Case("", job, AlarmRang(3))
+        yield Case("of another name", job, SignalReceived("seen"))
+    yield Case("without a transition", bare, AlarmRang(3))
+    yield Case("of the name that the job waits for", listening, SignalReceived("paid"))
 
 
 def _section(phase: type) -> str:
@@ -254,7 +300,8 @@ def _effect(effect: Effect) -> str:
 def _statuses() -> Iterator[tuple[str, str, str]]:
     first, later = _job(Ready(), version=1), _job(Ready())
     yield code("Ready"), f"{code(first.status)} at version 1, then {code(later.status)}", _meaning(Ready)
-    for phase in (Waiting(OPEN, {}), Gathering(opened=2, width=1, left=1, then="sum")):
+    gathering = Gathering(opened=2, width=1, left=1, then="sum")
+    for phase in (Waiting(OPEN, {}), gathering, Sleeping(3, NOW, "next"), Listening(3, "paid", {})):
         yield code(type(phase).__name__), code(_job(phase).status), _meaning(type(phase))
     verdicts = ", ".join(code(_job(Done(verdict)).status) for verdict in Verdict)
     yield code("Done"), verdicts, _meaning(Done)
@@ -296,6 +343,8 @@ def _any(kind: type) -> Event:
         TaskReported(SECOND, 1, 1, Report("success")),
         TaskAbandoned(SECOND, 1, 6),
         DeadlinePassed(SECOND, 1, Deadline.RESULT),
+        AlarmRang(2),
+        SignalReceived("paid"),
         CancelRequested(),
     )
     return next(sample for sample in samples if type(sample) is kind)

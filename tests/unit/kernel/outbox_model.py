@@ -7,14 +7,16 @@ from avtomatika.kernel.effects import (
     Effect,
     OfferTask,
     RunHandler,
+    StartAlarm,
     StartTimer,
+    StopAlarm,
     StopRun,
     StopTimer,
     WithdrawTask,
 )
 from avtomatika.kernel.events import Deadline
 from avtomatika.kernel.ids import JobId, TaskId, is_of
-from avtomatika.kernel.model import Branch, Done, Gathering, Job, Ready, Task, Waiting
+from avtomatika.kernel.model import Branch, Done, Gathering, Job, Listening, Ready, Sleeping, Task, Waiting
 from avtomatika.kernel.progress import Moved
 from avtomatika.kernel.time import Instant
 
@@ -29,6 +31,7 @@ class Outbox:
         self.runs: set[int] = set()
         self.offers: dict[TaskId, Task] = {}
         self.timers: Timers = {}
+        self.alarms: dict[int, Instant] = {}
         self.branches: dict[TaskId, Branch] = {}
         self.named: set[TaskId] = set()
 
@@ -56,6 +59,10 @@ class Outbox:
                 self.timers[task, deadline] = (attempt, due)
             case StopTimer(task=task, deadline=deadline):
                 self.timers.pop((task, deadline), None)
+            case StartAlarm(since=since, due=due):
+                self.alarms[since] = due
+            case StopAlarm(since=since):
+                self.alarms.pop(since, None)
             case CloseBranches(opened=opened):
                 left = {task: b for task, b in self.branches.items() if not is_of(task, self._job, opened)}
                 self.branches = left
@@ -66,7 +73,7 @@ class Outbox:
         """The job is armed: what it waits for is out there, and nothing else is."""
         match job.phase:
             case Ready(gathered=gathered):
-                self._expect(runs={job.version})
+                self._expect(runs={job.run})
                 kept = [
                     task for task in self.branches if gathered is None or not is_of(task, job.id, gathered)
                 ]
@@ -80,12 +87,22 @@ class Outbox:
                 tasks = [branch.task for branch in self.branches.values() if branch.report is None]
                 assert len(tasks) == left
                 self._expect(tasks=tasks)
+            case Sleeping(since=since, until=until):
+                self._expect(alarms={since: until})
+            case Listening(since=since, due=due):
+                self._expect(alarms={} if due is None else {since: due})
             case Done():
                 self._expect()
                 assert self.branches == {}
 
-    def _expect(self, runs: set[int] | None = None, tasks: list[Task] | None = None) -> None:
+    def _expect(
+        self,
+        runs: set[int] | None = None,
+        tasks: list[Task] | None = None,
+        alarms: dict[int, Instant] | None = None,
+    ) -> None:
         tasks = tasks or []
+        assert self.alarms == (alarms or {})
         assert self.runs == (runs or set())
         attempts = {name: offer.attempt for name, offer in self.offers.items()}
         assert attempts == {task.id: task.attempt for task in tasks}

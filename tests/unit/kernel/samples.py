@@ -3,9 +3,10 @@
 from msgspec import Raw
 from msgspec.structs import replace
 
-from avtomatika.kernel.decisions import Decision, Dispatch, FanOut, Finish, GoTo
+from avtomatika.kernel.decisions import Decision, Dispatch, FanOut, Finish, GoTo, Listen, Sleep
 from avtomatika.kernel.effects import Effect
 from avtomatika.kernel.events import (
+    AlarmRang,
     CancelRequested,
     Deadline,
     DeadlinePassed,
@@ -13,6 +14,7 @@ from avtomatika.kernel.events import (
     Event,
     HandlerCrashed,
     RunAbandoned,
+    SignalReceived,
     Submitted,
     TaskAbandoned,
     TaskAccepted,
@@ -26,12 +28,14 @@ from avtomatika.kernel.model import (
     Failure,
     Gathering,
     Job,
+    Listening,
     OnFailure,
     Order,
     Phase,
     Policy,
     Ready,
     Report,
+    Sleeping,
     Task,
     Verdict,
     Waiting,
@@ -121,6 +125,8 @@ PHASES: dict[str, Job] = {
     "gather fail": gathering(),
     "gather collect": gathering(OnFailure.COLLECT),
     "gather last": gathering(OnFailure.COLLECT, left=1),
+    "asleep": a_job(Sleeping(OPENED, NOW, "next")),
+    "listening": a_job(Listening(OPENED, "paid", TRANSITIONS, NOW)),
     "done": a_job(Done(Verdict.FAILED)),
 }
 
@@ -133,6 +139,8 @@ EVENTS: dict[str, Event] = {
     "decided go to": decided(GoTo("next")),
     "decided dispatch": decided(Dispatch(ORDER, TRANSITIONS)),
     "decided fan-out": decided(FanOut((ORDER, ORDER), "all")),
+    "decided sleep": decided(Sleep(Span(1_000), then="next")),
+    "decided listen": decided(Listen("paid", TRANSITIONS, Span(1_000))),
     "decided finish": decided(Finish()),
     "decided, stale": decided(GoTo("next"), VERSION - 1),
     "decided, ahead": decided(GoTo("next"), VERSION + 1),
@@ -158,6 +166,10 @@ EVENTS: dict[str, Event] = {
     "execution deadline": DeadlinePassed(_OPEN, 1, Deadline.EXECUTION),
     "result deadline": DeadlinePassed(_OPEN, 1, Deadline.RESULT),
     "deadline, other attempt": DeadlinePassed(_OPEN, 2, Deadline.RESULT),
+    "alarm": AlarmRang(OPENED),
+    "alarm, stale": AlarmRang(OPENED - 1),
+    "signal": SignalReceived("paid", Raw(b'{"by":"card"}')),
+    "signal, other name": SignalReceived("seen"),
     "cancel": CancelRequested(),
 }
 
@@ -183,10 +195,15 @@ def in_words(outcome: Outcome) -> str:
             text = f"waiting({task.attempt}{', accepted' if task.accepted else ''})"
         case Gathering(left=left, width=width):
             text = f"gathering({left} of {width})"
+        case Sleeping(then=then):
+            text = f"asleep({then})"
+        case Listening(name=name):
+            text = f"listening({name})"
         case Done(verdict=verdict):
             code = "" if job.failure is None else f", {job.failure.code}"
             text = f"done({verdict}{code})"
-    return " ".join([text, *_counted(outcome.effects)])
+    kept = f" [{len(job.signals)} kept]" if job.signals else ""
+    return " ".join([text + kept, *_counted(outcome.effects)])
 
 
 def _counted(effects: tuple[Effect, ...]) -> list[str]:

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from msgspec import Raw
 from msgspec.structs import replace
 
-from avtomatika.kernel.decisions import Decision, Dispatch, FanOut, Finish, GoTo
+from avtomatika.kernel.decisions import Decision, Dispatch, FanOut, Finish, GoTo, Listen, Sleep
 from avtomatika.kernel.events import (
+    AlarmRang,
     CancelRequested,
     Deadline,
     DeadlinePassed,
@@ -16,6 +17,7 @@ from avtomatika.kernel.events import (
     Event,
     HandlerCrashed,
     RunAbandoned,
+    SignalReceived,
     Submitted,
     TaskAbandoned,
     TaskAccepted,
@@ -30,11 +32,13 @@ from avtomatika.kernel.model import (
     Failure,
     Gathering,
     Job,
+    Listening,
     OnFailure,
     Order,
     Policy,
     Ready,
     Report,
+    Sleeping,
     Verdict,
     Waiting,
 )
@@ -49,6 +53,8 @@ EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "50"))
 
 STATUSES = ["success", "failure", "cancelled", "timeout", "odd"]
 CODES = ["TRANSIENT_ERROR", "PERMANENT_ERROR", "INVALID_INPUT_ERROR", "TIMEOUT_ERROR", "?", "BLUEPRINT_ERROR"]
+
+SIGNALS = ["paid", "seen"]
 
 small = st.integers(0, 3)
 spans = st.sampled_from([0, 1, 500, 60_000]).map(Span)
@@ -85,8 +91,11 @@ decisions: st.SearchStrategy[Decision] = st.one_of(
         st.sampled_from(OnFailure),
         transitions,
     ),
-    st.builds(Finish, st.sampled_from(Verdict), raws),
+    st.builds(Sleep, spans, st.none(), st.none() | st.sampled_from(["s1", "s2"])),
+    st.builds(Listen, st.sampled_from(SIGNALS), transitions, maybe_span),
+    st.builds(Finish, st.sampled_from(Verdict), raws, st.none() | failures),
 )
+signals: st.SearchStrategy[Event] = st.builds(SignalReceived, st.sampled_from(SIGNALS), raws)
 reports = st.builds(Report, st.sampled_from(STATUSES), st.just("w"), raws, st.none() | failures)
 policies = st.builds(
     Policy,
@@ -94,6 +103,7 @@ policies = st.builds(
     task_retries=small,
     max_deliveries=small,
     max_steps=st.integers(0, 12),
+    max_signals=small,
     dispatch_timeout=maybe_span,
     result_timeout=maybe_span,
 )
@@ -165,16 +175,18 @@ class Life:
         fitting: list[st.SearchStrategy[Event]] = []
         match job.phase:
             case Ready():
-                fitting += [run_events(job.version)] * 3
+                fitting += [run_events(job.run)] * 3
             case Waiting(task=task):
                 fitting += [task_events(task.id, task.attempt)] * 3
             case Gathering():
                 fitting += [task_events(b.task.id, b.task.attempt) for b in self.outbox.branches.values()]
+            case Sleeping(since=since) | Listening(since=since):
+                fitting += [st.builds(AlarmRang, st.just(since)), signals]
             case Done():
                 pass
         old = sorted(self.outbox.named)[:3]
         fitting += [task_events(name, attempt) for name in old for attempt in (1, 2)]
-        fitting += [run_events(job.version - 1), anything]
+        fitting += [run_events(job.run - 1), signals, anything]
         return st.one_of(fitting)
 
 

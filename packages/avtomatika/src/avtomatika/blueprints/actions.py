@@ -1,6 +1,7 @@
 """What a handler can ask for. One request a run: the decision that comes out of it."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from math import isfinite
 from typing import Any, Final
 
@@ -8,9 +9,9 @@ import msgspec
 from msgspec import Raw
 
 from avtomatika.errors import HandlerError
-from avtomatika.kernel.decisions import Decision, Dispatch, FanOut, GoTo
-from avtomatika.kernel.model import OnFailure, Order
-from avtomatika.kernel.time import Span, seconds
+from avtomatika.kernel.decisions import Decision, Dispatch, FanOut, Finish, GoTo, Listen, Sleep
+from avtomatika.kernel.model import Failure, OnFailure, Order, Verdict
+from avtomatika.kernel.time import Instant, Span, seconds
 
 MAX_BRANCHES: Final = 10_000
 
@@ -98,6 +99,44 @@ class ActionFactory:
         state = _text("aggregate_into", aggregate_into)
         self._set(FanOut(orders, state, OnFailure(on_failure), _transitions(transitions)))
 
+    def sleep(self, duration_seconds: float, then: str | None = None) -> None:
+        """The job rests for so many seconds, through restarts too, and enters *then*.
+
+        Without *then* it enters the same state again.
+        """
+        span = _span({"sleep": duration_seconds}, "sleep")
+        self._set(Sleep(span or Span(0), None, None if then is None else _text("then", then)))
+
+    def sleep_until(self, when: datetime | float, then: str | None = None) -> None:
+        """The job rests until *when*, a datetime with a zone or epoch seconds, and enters *then*."""
+        if isinstance(when, datetime) and when.tzinfo is None:
+            raise HandlerError("sleep_until needs a datetime with a time zone.")
+        moment = when.timestamp() if isinstance(when, datetime) else when
+        span = _span({"sleep_until": moment}, "sleep_until")
+        self._set(Sleep(Span(0), Instant(span or 0), None if then is None else _text("then", then)))
+
+    def wait_for_event(
+        self, name: str, transitions: Mapping[str, str] | str, timeout_seconds: float | None = None
+    ) -> None:
+        """The job waits until somebody sends the event *name* (`POST /jobs/{id}/events/{name}`).
+
+        *transitions* names the state for `success`, when it came, and `timeout`; a text is the state for
+        `success`. An object that was sent along is laid over the state history. An event that came before
+        the job waited for it counts.
+        """
+        chosen = {"success": transitions} if isinstance(transitions, str) else transitions
+        timeout = _span({"timeout": timeout_seconds}, "timeout")
+        self._set(Listen(_text("name", name), _transitions(chosen), timeout))
+
+    def finish(self, result: Any = None) -> None:
+        """The job is finished, with *result*."""
+        self._set(Finish(Verdict.FINISHED, _encoded("The result of a job", result)))
+
+    def fail(self, message: str, code: str = "JOB_FAILED") -> None:
+        """The job has failed, for the reason that *message* gives."""
+        failure = Failure(code=_text("code", code), message=_text("message", message))
+        self._set(Finish(Verdict.FAILED, failure=failure))
+
     def _set(self, decision: Decision) -> None:
         if self._decision is not None:
             raise HandlerError(
@@ -134,7 +173,7 @@ def _order(task: Mapping[str, Any]) -> Order:
         raise HandlerError("A task needs a 'type' (or 'task_type').")
     return Order(
         skill=_text("type", skill),
-        params=_encoded(task.get("params") or {}),
+        params=_encoded("The params of a task", dict(task.get("params") or {})),
         skill_version=task.get("skill_version"),
         skill_type=task.get("skill_type"),
         strategy=task.get("dispatch_strategy") or "default",
@@ -147,11 +186,11 @@ def _order(task: Mapping[str, Any]) -> Order:
     )
 
 
-def _encoded(params: Mapping[str, Any]) -> Raw:
+def _encoded(what: str, value: Any) -> Raw:
     try:
-        return Raw(msgspec.json.encode(dict(params)))
+        return Raw(msgspec.json.encode(value))
     except (TypeError, ValueError, OverflowError) as error:
-        raise HandlerError(f"The params of a task must be JSON: {error}") from error
+        raise HandlerError(f"{what} must be JSON: {error}") from error
 
 
 def _transitions(given: Mapping[str, str] | None) -> dict[str, str]:

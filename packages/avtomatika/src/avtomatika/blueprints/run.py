@@ -30,10 +30,10 @@ async def run_handler(
     try:
         return await _run(blueprint, job, branches, client)
     except HandlerError as error:
-        return HandlerCrashed(job.version, Failure(code=BLUEPRINT, message=error.message))
+        return HandlerCrashed(job.run, Failure(code=BLUEPRINT, message=error.message))
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises is an event
         message = f"{type(error).__name__} in state '{job.state}': {error}"
-        return HandlerCrashed(job.version, Failure(code=RAISED, message=message))
+        return HandlerCrashed(job.run, Failure(code=RAISED, message=message))
 
 
 async def _run(
@@ -41,14 +41,14 @@ async def _run(
 ) -> HandlerEvent:
     ends = verdict_of_name(job.state)
     if ends is not None and job.state not in blueprint.states and job.state not in blueprint.aggregators:
-        return Decided(job.version, Finish(ends))
+        return Decided(job.run, Finish(ends))
     context = _context(blueprint, job, branches, client)
     handler, ends = _handler(blueprint, job, context)
     returned = await _call(handler, arguments(handler, context))
     value = _encoded("The value that a handler returns", returned)
     decision = _decision(context.actions, job, ends, value)
     return Decided(
-        version=job.version,
+        version=job.run,
         decision=decision,
         input=_changed("initial_data", context.initial_data, job.input),
         history=_changed("state_history", context.state_history, job.history),

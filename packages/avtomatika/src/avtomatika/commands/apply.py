@@ -103,10 +103,10 @@ class Writer:
         """
         message = lease.message
         job = await self._store.load(message.job)
-        if job is None or not isinstance(job.phase, Ready) or message.id != run_id(job.id, job.version):
+        if job is None or not isinstance(job.phase, Ready) or message.id != run_id(job.id, job.run):
             await self._store.commit(Commit(now=self._clock.now(), ack=(lease,)))
         elif lease.delivery > job.policy.max_deliveries:
-            await self.apply(job.id, RunAbandoned(job.version, lease.delivery), ack=lease)
+            await self.apply(job.id, RunAbandoned(job.run, lease.delivery), ack=lease)
         else:
             gathered = job.phase.gathered
             branches = () if gathered is None else await self._store.branches(job.id, gathered)

@@ -1,9 +1,11 @@
 """Somebody takes a hand in a running job."""
 
+from msgspec import Raw
+
 from avtomatika.commands.apply import Writer
 from avtomatika.commands.queries import Queries
-from avtomatika.errors import AlreadyOver
-from avtomatika.kernel.events import CancelRequested
+from avtomatika.errors import AlreadyOver, Conflict
+from avtomatika.kernel.events import CancelRequested, SignalReceived
 from avtomatika.kernel.progress import Ignored
 
 
@@ -21,5 +23,20 @@ class Control:
         job = await self._queries.job(job_id, client)
         outcome = await self._writer.apply(job.id, CancelRequested())
         if isinstance(outcome, Ignored):
-            over = await self._queries.job(job_id, client)
-            raise AlreadyOver(f"The job is already over: {over.status}.")
+            await self._refuse(job_id, client, outcome)
+
+    async def signal(self, job_id: str, client: str, name: str, payload: Raw) -> None:
+        """The job has moved on by the signal, or keeps it until it waits for one of that name.
+
+        Raises AlreadyOver, Conflict when the job keeps as many as it may, NotFound.
+        """
+        job = await self._queries.job(job_id, client)
+        outcome = await self._writer.apply(job.id, SignalReceived(name, payload))
+        if isinstance(outcome, Ignored):
+            await self._refuse(job_id, client, outcome)
+
+    async def _refuse(self, job_id: str, client: str, ignored: Ignored) -> None:
+        job = await self._queries.job(job_id, client)
+        if job.over:
+            raise AlreadyOver(f"The job is already over: {job.status}.")
+        raise Conflict(f"The job cannot take this now: {ignored.reason}.")

@@ -36,7 +36,7 @@ class Decider:
         blueprint = self._blueprints.get((job.blueprint, job.edition))
         if blueprint is None:
             message = f"Blueprint '{job.blueprint}' edition '{job.edition}' is not loaded."
-            return HandlerCrashed(job.version, Failure(code=BLUEPRINT, message=message))
+            return HandlerCrashed(job.run, Failure(code=BLUEPRINT, message=message))
         return await run_handler(blueprint, job, branches, self._client(job.client))
 
 

@@ -10,7 +10,9 @@ from avtomatika.kernel.effects import (
     Effect,
     OfferTask,
     RunHandler,
+    StartAlarm,
     StartTimer,
+    StopAlarm,
     StopRun,
     StopTimer,
     WithdrawTask,
@@ -18,7 +20,7 @@ from avtomatika.kernel.effects import (
 from avtomatika.kernel.events import Deadline
 from avtomatika.kernel.ids import JobId, TaskId
 from avtomatika.matching.placement import queue_of
-from avtomatika.ports.store import Message, MessageId
+from avtomatika.ports.store import Body, Message, MessageId
 
 TIMERS: Final = "timer"
 RUNS: Final = "run"
@@ -60,7 +62,7 @@ def plan(effects: Iterable[Effect]) -> Outgoing:
     close: list[int] = []
     for effect in effects:
         match effect:
-            case RunHandler() | OfferTask() | StartTimer():
+            case RunHandler() | OfferTask() | StartTimer() | StartAlarm():
                 message = message_of(effect)
                 send[message.id] = message
             case StopRun(job=job, version=version):
@@ -69,6 +71,8 @@ def plan(effects: Iterable[Effect]) -> Outgoing:
                 _remove(send, drop, task_message_id(task))
                 for deadline in Deadline:
                     _remove(send, drop, _timer_id(task, deadline))
+            case StopAlarm(job=job, since=since):
+                _remove(send, drop, _alarm_id(job, since))
             case StopTimer(task=task, deadline=deadline):
                 _remove(send, drop, _timer_id(task, deadline))
             case CloseBranches(opened=opened):
@@ -78,7 +82,7 @@ def plan(effects: Iterable[Effect]) -> Outgoing:
     return Outgoing(tuple(send.values()), tuple(drop), tuple(close))
 
 
-def message_of(effect: RunHandler | OfferTask | StartTimer) -> Message:
+def message_of(effect: Body) -> Message:
     """The message that the effect is carried by."""
     match effect:
         case RunHandler(job=job, version=version, at=at):
@@ -95,6 +99,8 @@ def message_of(effect: RunHandler | OfferTask | StartTimer) -> Message:
             )
         case StartTimer():
             return timer_message(effect)
+        case StartAlarm(job=job, since=since, due=due):
+            return Message(id=_alarm_id(job, since), queue=TIMERS, job=job, visible_at=due, body=effect)
 
 
 def _remove(send: dict[MessageId, Message], drop: dict[MessageId, None], name: MessageId) -> None:
@@ -104,3 +110,7 @@ def _remove(send: dict[MessageId, Message], drop: dict[MessageId, None], name: M
 
 def _timer_id(task: TaskId, deadline: Deadline) -> MessageId:
     return MessageId(f"timer:{task}:{deadline}")
+
+
+def _alarm_id(job: JobId, since: int) -> MessageId:
+    return MessageId(f"alarm:{job}:{since}")

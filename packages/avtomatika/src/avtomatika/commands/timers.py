@@ -2,10 +2,10 @@
 
 from avtomatika.commands.apply import Writer
 from avtomatika.errors import NotFound
-from avtomatika.kernel.effects import StartTimer
-from avtomatika.kernel.events import DeadlinePassed
+from avtomatika.kernel.effects import StartAlarm, StartTimer
+from avtomatika.kernel.events import AlarmRang, DeadlinePassed, Event
 from avtomatika.ports.node import NodeContext
-from avtomatika.ports.store import Commit, Lease
+from avtomatika.ports.store import Body, Commit, Lease
 
 
 class Timers:
@@ -16,10 +16,21 @@ class Timers:
 
     async def fire(self, lease: Lease) -> None:
         """The job knows, and the timer is gone. Raises LeaseLost."""
-        body = lease.message.body
-        if isinstance(body, StartTimer):
-            event = DeadlinePassed(body.task, body.attempt, body.deadline)
-            try:
-                await self._writer.apply(body.job, event, ack=lease)
-            except NotFound:
-                await self._store.commit(Commit(now=self._clock.now(), ack=(lease,)))
+        event = _event(lease.message.body)
+        try:
+            if event is not None:
+                await self._writer.apply(lease.message.job, event, ack=lease)
+                return
+        except NotFound:
+            pass
+        await self._store.commit(Commit(now=self._clock.now(), ack=(lease,)))
+
+
+def _event(body: Body) -> Event | None:
+    match body:
+        case StartTimer(task=task, attempt=attempt, deadline=deadline):
+            return DeadlinePassed(task, attempt, deadline)
+        case StartAlarm(since=since):
+            return AlarmRang(since)
+        case _:
+            return None

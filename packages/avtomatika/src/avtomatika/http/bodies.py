@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from avtomatika.commands.submit import Request
 from avtomatika.errors import InvalidInput, InvalidJson, TooLarge
-from avtomatika.kernel.model import Data
+from avtomatika.kernel.model import NULL, Data
 from avtomatika.kernel.time import Span, seconds
 
 MAX_DEPTH: Final = 64
@@ -44,6 +44,15 @@ async def read_request(request: web.Request) -> Request:
         tracing=_tracing(request),
         key=request.headers.get(KEY_HEADER),
     )
+
+
+async def read_payload(request: web.Request) -> Raw:
+    """The JSON object that the body is, as it came; null for an empty body. Raises as `read_request`."""
+    body = (await read_body(request)).strip(_SPACE)
+    if not body:
+        return NULL
+    _decoded(body)
+    return Raw(body)
 
 
 async def read_body(request: web.Request) -> bytes:

@@ -12,7 +12,7 @@ from avtomatika.commands.control import Control
 from avtomatika.commands.queries import Queries
 from avtomatika.commands.submit import Submit
 from avtomatika.errors import InvalidInput
-from avtomatika.http.bodies import read_request
+from avtomatika.http.bodies import read_payload, read_request
 from avtomatika.http.views import job_list, job_view, some_fields
 from avtomatika.kernel.model import Status
 from avtomatika.kernel.time import after, seconds
@@ -21,6 +21,7 @@ from avtomatika.ports.store import JobQuery
 
 MAX_WAIT: Final = 60.0
 MAX_PAGE: Final = 1_000
+MAX_NAME: Final = 255
 TOKEN_HEADERS: Final = ("X-Client-Token", "X-Avtomatika-Token")
 
 
@@ -77,6 +78,16 @@ class ClientApi:
         client = self._client(request)
         await self._control.cancel(request.match_info["job_id"], client.id)
         return answer({"status": "cancellation_request_accepted"})
+
+    async def send_event(self, request: web.Request) -> web.Response:
+        """202 when the job has the event; 409 when it is over, or keeps as many as it may."""
+        client = self._client(request)
+        name = request.match_info["name"]
+        if not 0 < len(name) <= MAX_NAME:
+            raise InvalidInput(f"The name of an event has 1 to {MAX_NAME} characters.", field="name")
+        payload = await read_payload(request)
+        await self._control.signal(request.match_info["job_id"], client.id, name, payload)
+        return answer({"status": "event_accepted"}, 202)
 
     def _client(self, request: web.Request) -> ClientConfig:
         for header in TOKEN_HEADERS:

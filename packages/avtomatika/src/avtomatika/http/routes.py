@@ -41,6 +41,7 @@ def _add_client_routes(
         app.router.add_get(f"{base}/jobs", client.list)
         app.router.add_get(f"{base}/jobs/{{job_id}}", client.read)
         app.router.add_post(f"{base}/jobs/{{job_id}}/cancel", client.cancel)
+        app.router.add_post(f"{base}/jobs/{{job_id}}/events/{{name}}", client.send_event)
         for blueprint in blueprints:
             if blueprint.api_version == version and blueprint.api_endpoint is not None:
                 create = partial(_create, client, blueprint)

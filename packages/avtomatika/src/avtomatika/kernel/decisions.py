@@ -2,7 +2,8 @@
 
 from msgspec import Raw
 
-from avtomatika.kernel.model import NULL, OnFailure, Order, Value, Verdict
+from avtomatika.kernel.model import NULL, Failure, OnFailure, Order, Value, Verdict
+from avtomatika.kernel.time import Instant, Span
 
 
 class GoTo(Value, frozen=True):
@@ -27,11 +28,31 @@ class FanOut(Value, frozen=True):
     transitions: dict[str, str] = {}
 
 
+class Sleep(Value, frozen=True):
+    """Rest for `span`, or until `until`, then enter `then`, or the same state again when it is None."""
+
+    span: Span = Span(0)
+    until: Instant | None = None
+    then: str | None = None
+
+
+class Listen(Value, frozen=True):
+    """Wait for the signal `name`, for as long as `timeout` if that is given, and follow the transition.
+
+    The transition is `success` when the signal comes, `timeout` (else `failure`) when it does not.
+    """
+
+    name: str
+    transitions: dict[str, str]
+    timeout: Span | None = None
+
+
 class Finish(Value, frozen=True):
     """End the job. Without a result of its own the rules choose one (feature A14)."""
 
     verdict: Verdict = Verdict.FINISHED
     result: Raw = NULL
+    failure: Failure | None = None
 
 
-Decision = GoTo | Dispatch | FanOut | Finish
+Decision = GoTo | Dispatch | FanOut | Sleep | Listen | Finish

@@ -57,6 +57,21 @@ class StopTimer(Value, frozen=True):
     deadline: Deadline
 
 
+class StartAlarm(Value, frozen=True):
+    """Tell the job when the time that it set at version `since` has come."""
+
+    job: JobId
+    since: int
+    due: Instant
+
+
+class StopAlarm(Value, frozen=True):
+    """The time that the job set at version `since` no longer matters."""
+
+    job: JobId
+    since: int
+
+
 class CloseBranches(Value, frozen=True):
     """The records of the fan-out that version `opened` began are no longer needed."""
 
@@ -64,4 +79,14 @@ class CloseBranches(Value, frozen=True):
     opened: int
 
 
-Effect = RunHandler | StopRun | OfferTask | WithdrawTask | StartTimer | StopTimer | CloseBranches
+Effect = (
+    RunHandler
+    | StopRun
+    | OfferTask
+    | WithdrawTask
+    | StartTimer
+    | StopTimer
+    | StartAlarm
+    | StopAlarm
+    | CloseBranches
+)

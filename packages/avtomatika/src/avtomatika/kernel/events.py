@@ -80,6 +80,19 @@ class DeadlinePassed(Value, frozen=True):
     deadline: Deadline
 
 
+class AlarmRang(Value, frozen=True):
+    """The time that the job set at version `since` has come."""
+
+    since: int
+
+
+class SignalReceived(Value, frozen=True):
+    """Somebody sent the job a signal, with data of its own."""
+
+    name: str
+    payload: Raw = NULL
+
+
 class CancelRequested(Value, frozen=True):
     """Somebody who may do so asked to end the job."""
 
@@ -95,6 +108,8 @@ Event = (
     | TaskReported
     | TaskAbandoned
     | DeadlinePassed
+    | AlarmRang
+    | SignalReceived
     | CancelRequested
 )
 

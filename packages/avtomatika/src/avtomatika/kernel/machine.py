@@ -5,6 +5,7 @@ from typing import assert_never
 
 from avtomatika.kernel.effects import Effect
 from avtomatika.kernel.events import (
+    AlarmRang,
     CancelRequested,
     Deadline,
     DeadlinePassed,
@@ -12,6 +13,7 @@ from avtomatika.kernel.events import (
     Event,
     HandlerCrashed,
     RunAbandoned,
+    SignalReceived,
     Submitted,
     TaskAbandoned,
     TaskAccepted,
@@ -21,13 +23,15 @@ from avtomatika.kernel.events import (
 from avtomatika.kernel.ids import TaskId, is_of
 from avtomatika.kernel.model import Branch, Done, Gathering, Job, Report, Task, Waiting
 from avtomatika.kernel.progress import Ignored, Moved, Outcome
-from avtomatika.kernel.rules import cancellation, fanout, handler, submission, task
+from avtomatika.kernel.rules import cancellation, fanout, handler, pause, submission, task
 from avtomatika.kernel.time import Instant
 
 OVER = Ignored("job_over")
 
 
-def transition(job: Job, event: Event, now: Instant, branch: Branch | None = None) -> Outcome:
+def transition(  # noqa: PLR0911 - one answer a kind of event
+    job: Job, event: Event, now: Instant, branch: Branch | None = None
+) -> Outcome:
     """What *event* does to *job*: the move, or the reason why it changes nothing. Never raises.
 
     `branch` is the record that a task event speaks of when a fan-out is out, else None.
@@ -45,6 +49,10 @@ def transition(job: Job, event: Event, now: Instant, branch: Branch | None = Non
             return handler.abandoned(job, event, now)
         case TaskAccepted() | TaskReported() | TaskAbandoned() | DeadlinePassed():
             return _of_task(job, event, now, branch)
+        case AlarmRang():
+            return pause.rang(job, event, now)
+        case SignalReceived():
+            return pause.received(job, event, now)
         case CancelRequested():
             return cancellation.cancelled(job, event, now)
         case _:

@@ -37,6 +37,8 @@ class Status(StrEnum):
     RUNNING = "running"
     WAITING_FOR_WORKER = "waiting_for_worker"
     WAITING_FOR_PARALLEL_TASKS = "waiting_for_parallel_tasks"
+    SLEEPING = "sleeping"
+    WAITING_FOR_EVENT = "waiting_for_event"
     FINISHED = "finished"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -66,6 +68,7 @@ class Policy(Value, frozen=True):
     task_retries: int = 3
     max_deliveries: int = 5
     max_steps: int = 100
+    max_signals: int = 100
     execution_timeout: Span = Span(300_000)
     dispatch_timeout: Span | None = None
     result_timeout: Span | None = None
@@ -118,10 +121,14 @@ class Branch(Value, frozen=True):
 
 
 class Ready(Value, frozen=True):
-    """A handler must run for the current state. `gathered` names the fan-out that it aggregates."""
+    """A handler must run for the current state. `gathered` names the fan-out that it aggregates.
+
+    `later` counts the moves that the job made since, without making the run stale.
+    """
 
     attempt: int = 1
     gathered: int | None = None
+    later: int = 0
 
 
 class Waiting(Value, frozen=True):
@@ -142,6 +149,23 @@ class Gathering(Value, frozen=True):
     transitions: dict[str, str] = {}
 
 
+class Sleeping(Value, frozen=True):
+    """The job rests until a moment. `since` is the version that began it, and names its alarm."""
+
+    since: int
+    until: Instant
+    then: str
+
+
+class Listening(Value, frozen=True):
+    """The job waits for a signal from outside, until `due` if that is given."""
+
+    since: int
+    name: str
+    transitions: dict[str, str]
+    due: Instant | None = None
+
+
 class Done(Value, frozen=True):
     """The job is over, for ever."""
 
@@ -149,7 +173,14 @@ class Done(Value, frozen=True):
     result: Raw = NULL
 
 
-Phase = Ready | Waiting | Gathering | Done
+Phase = Ready | Waiting | Gathering | Sleeping | Listening | Done
+
+
+class Signal(Value, frozen=True):
+    """Something that was sent to the job from outside and that it has not listened for yet."""
+
+    name: str
+    payload: Raw = NULL
 
 
 class Job(Value, frozen=True):
@@ -172,6 +203,7 @@ class Job(Value, frozen=True):
     history: Data = {}
     last: Raw = NULL
     failure: Failure | None = None
+    signals: tuple[Signal, ...] = ()
 
     @property
     def over(self) -> bool:
@@ -179,14 +211,23 @@ class Job(Value, frozen=True):
         return isinstance(self.phase, Done)
 
     @property
+    def run(self) -> int:
+        """The version that made the due run due: what its message and its decision are named by."""
+        return self.version - (self.phase.later if isinstance(self.phase, Ready) else 0)
+
+    @property
     def status(self) -> Status:
         """Where the job stands."""
         match self.phase:
             case Ready():
-                return Status.PENDING if self.version == 1 else Status.RUNNING
+                return Status.PENDING if self.run == 1 else Status.RUNNING
             case Waiting():
                 return Status.WAITING_FOR_WORKER
             case Gathering():
                 return Status.WAITING_FOR_PARALLEL_TASKS
+            case Sleeping():
+                return Status.SLEEPING
+            case Listening():
+                return Status.WAITING_FOR_EVENT
             case Done(verdict=verdict):
                 return Status(verdict.value)

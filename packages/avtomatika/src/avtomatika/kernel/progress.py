@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Raw
 
-from avtomatika.kernel.effects import CloseBranches, Effect, RunHandler, StopRun, WithdrawTask
+from avtomatika.kernel.effects import CloseBranches, Effect, RunHandler, StopAlarm, StopRun, WithdrawTask
 from avtomatika.kernel.ids import task_id
 from avtomatika.kernel.model import (
     NULL,
@@ -12,8 +12,10 @@ from avtomatika.kernel.model import (
     Failure,
     Gathering,
     Job,
+    Listening,
     Phase,
     Ready,
+    Sleeping,
     Verdict,
     Waiting,
 )
@@ -82,11 +84,13 @@ def withdrawal(job: Job) -> tuple[Effect, ...]:
     match job.phase:
         case Ready(gathered=gathered):
             closed = () if gathered is None else (CloseBranches(job.id, gathered),)
-            return (StopRun(job.id, job.version), *closed)
+            return (StopRun(job.id, job.run), *closed)
         case Waiting(task=task):
             return (WithdrawTask(job.id, task.id),)
         case Gathering() as gathering:
             return withdraw_branches(job, gathering)
+        case Sleeping(since=since) | Listening(since=since):
+            return (StopAlarm(job.id, since),)
         case Done():
             return ()
 

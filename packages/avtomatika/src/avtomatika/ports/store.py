@@ -15,7 +15,7 @@ from typing import NewType, Protocol
 import msgspec
 
 from avtomatika.errors import AvtomatikaError, StorageFull, Unavailable
-from avtomatika.kernel.effects import OfferTask, RunHandler, StartTimer
+from avtomatika.kernel.effects import OfferTask, RunHandler, StartAlarm, StartTimer
 from avtomatika.kernel.events import Event
 from avtomatika.kernel.ids import JobId, TaskId
 from avtomatika.kernel.model import Branch, Job, Status, Value
@@ -24,7 +24,7 @@ from avtomatika.kernel.time import Instant, Span
 MessageId = NewType("MessageId", str)
 Token = NewType("Token", str)
 
-Body = RunHandler | OfferTask | StartTimer
+Body = RunHandler | OfferTask | StartTimer | StartAlarm
 
 
 class Message(Value, frozen=True):

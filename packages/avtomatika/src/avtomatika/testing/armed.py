@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from avtomatika.commands.outbox import run_id, task_message_id
 from avtomatika.kernel.effects import OfferTask, StartTimer
 from avtomatika.kernel.events import Deadline
-from avtomatika.kernel.model import Branch, Done, Gathering, Job, Ready, Task, Waiting
+from avtomatika.kernel.model import Branch, Done, Gathering, Job, Listening, Ready, Sleeping, Task, Waiting
 from avtomatika.ports.store import MessageId
 from avtomatika.testing.message_ledger import Held
 from avtomatika.testing.violations import Violated
@@ -27,8 +27,12 @@ def check_armed(
             if present:
                 violated("nothing is left of a job that is over", f"{job.id}: {list(present)}")
         case Ready():
-            if list(present) != [run_id(job.id, job.version)]:
+            if list(present) != [run_id(job.id, job.run)]:
                 violated("a job that is ready has its run", f"{job.id} {job.version}: {list(present)}")
+        case Sleeping(since=since) | Listening(since=since):
+            waits_for_ever = isinstance(job.phase, Listening) and job.phase.due is None
+            if list(present) != ([] if waits_for_ever else [f"alarm:{job.id}:{since}"]):
+                violated("a job that rests has its alarm", f"{job.id} {since}: {list(present)}")
         case Waiting(task=task):
             expected = 1 + _check_task(task, present, violated)
             if len(present) > expected:

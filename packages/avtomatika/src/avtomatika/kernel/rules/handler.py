@@ -5,12 +5,13 @@ from typing import assert_never
 import msgspec
 from msgspec import Raw
 
-from avtomatika.kernel.decisions import Decision, Dispatch, FanOut, Finish, GoTo
+from avtomatika.kernel.decisions import Decision, Dispatch, FanOut, Finish, GoTo, Listen, Sleep
 from avtomatika.kernel.effects import CloseBranches, Effect, StopRun
 from avtomatika.kernel.events import Decided, HandlerCrashed, RunAbandoned
 from avtomatika.kernel.model import NULL, Failure, Job, Ready, Verdict
 from avtomatika.kernel.progress import Ignored, Outcome, enter, finish, run
 from avtomatika.kernel.retry import Remedy, backoff, remedy
+from avtomatika.kernel.rules import pause
 from avtomatika.kernel.rules.fanout import fan_out
 from avtomatika.kernel.rules.task import dispatch
 from avtomatika.kernel.time import Instant, after
@@ -20,7 +21,7 @@ STALE = Ignored("stale_decision")
 
 def decided(job: Job, event: Decided, now: Instant) -> Outcome:
     """The decision carried out, and the data that the handler changed kept."""
-    if not isinstance(job.phase, Ready) or event.version != job.version:
+    if not isinstance(job.phase, Ready) or event.version != job.run:
         return STALE
     settled = msgspec.structs.replace(
         job,
@@ -39,28 +40,32 @@ def _carry_out(job: Job, decision: Decision, now: Instant, over: tuple[Effect, .
             return dispatch(job, decision, now, over)
         case FanOut():
             return fan_out(job, decision, now, over)
-        case Finish(verdict=verdict, result=result):
-            return finish(job, now, verdict, result=_result(job, result))
+        case Sleep():
+            return pause.sleep(job, decision, now, over)
+        case Listen():
+            return pause.listen(job, decision, now, over)
+        case Finish(verdict=verdict, result=result, failure=failure):
+            return finish(job, now, verdict, result=_result(job, result), failure=failure)
         case _:
             assert_never(decision)
 
 
 def crashed(job: Job, event: HandlerCrashed, now: Instant) -> Outcome:
     """The handler due again after a pause, or the job in quarantine when it crashed too often."""
-    if not isinstance(job.phase, Ready) or event.version != job.version:
+    if not isinstance(job.phase, Ready) or event.version != job.run:
         return STALE
     attempt = job.phase.attempt
     noted = msgspec.structs.replace(job, failure=event.failure)
     if attempt > job.policy.handler_retries or remedy(event.failure.code) is not Remedy.RETRY:
         return finish(noted, now, Verdict.QUARANTINED)
-    at = after(now, backoff(job.policy, attempt, f"{job.id}/{job.version}"))
-    again = msgspec.structs.replace(job.phase, attempt=attempt + 1)
-    return run(noted, now, again, at, StopRun(job.id, job.version))
+    at = after(now, backoff(job.policy, attempt, f"{job.id}/{job.run}"))
+    again = msgspec.structs.replace(job.phase, attempt=attempt + 1, later=0)
+    return run(noted, now, again, at, StopRun(job.id, job.run))
 
 
 def abandoned(job: Job, event: RunAbandoned, now: Instant) -> Outcome:
     """The job in quarantine: its handler ends the process that runs it."""
-    if not isinstance(job.phase, Ready) or event.version != job.version:
+    if not isinstance(job.phase, Ready) or event.version != job.run:
         return STALE
     if event.deliveries <= job.policy.max_deliveries:
         return Ignored("deliveries_left")
@@ -69,7 +74,7 @@ def abandoned(job: Job, event: RunAbandoned, now: Instant) -> Outcome:
 
 
 def _run_over(job: Job, phase: Ready) -> tuple[Effect, ...]:
-    stop = StopRun(job.id, job.version)
+    stop = StopRun(job.id, job.run)
     return (stop,) if phase.gathered is None else (stop, CloseBranches(job.id, phase.gathered))
 
 

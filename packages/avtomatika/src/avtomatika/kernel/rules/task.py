@@ -14,6 +14,7 @@ from avtomatika.kernel.progress import Ignored, Moved, Outcome, enter, finish, m
 from avtomatika.kernel.retry import TIMEOUT, TRANSIENT, Remedy, backoff, remedy
 from avtomatika.kernel.time import Instant, after
 
+SUCCESS: Final = "success"
 FAILURE: Final = "failure"
 CANCELLED: Final = "cancelled"
 TIMEOUT_STATUS: Final = "timeout"
