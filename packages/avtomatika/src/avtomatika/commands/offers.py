@@ -58,6 +58,7 @@ class Offers:
 
     def __init__(self, node: NodeContext, writer: Writer, lease_ttl: Span) -> None:
         self._store, self._clock, self._writer = node.store, node.clock, writer
+        self._owner = node.owner
         self.lease_ttl = lease_ttl
         self._parked: dict[int, _Parked] = {}
         self._places = 0
@@ -74,7 +75,7 @@ class Offers:
                 if not leases:
                     return ()
             try:
-                begun = [lease for lease in leases if await self._begin(lease, wanted)]
+                begun = [held for lease in leases if (held := await self._begin(lease, wanted)) is not None]
             except asyncio.CancelledError:
                 await self.release(leases)
                 raise
@@ -117,7 +118,7 @@ class Offers:
             if due > now:
                 look_again = min(look_again, due)
             else:
-                await self._hand_out(name, sample, now)
+                await self._hand_out(name, sample)
         return look_again
 
     def close(self) -> None:
@@ -127,13 +128,14 @@ class Offers:
             if not parked.answer.done():
                 parked.answer.set_result(())
 
-    async def _hand_out(self, queue: str, sample: Message, now: Instant) -> None:
+    async def _hand_out(self, queue: str, sample: Message) -> None:
         for place, parked in list(self._parked.items()):
             if parked.answer.done() or not self._may_have(parked.wanted, queue, sample):
                 continue
             wanted = parked.wanted
+            now = self._clock.now()
             leases = await self._store.lease(
-                (queue,), owner=wanted.owner, now=now, ttl=self.lease_ttl, limit=wanted.limit
+                (queue,), owner=self._owner, now=now, ttl=self.lease_ttl, limit=wanted.limit
             )
             if not leases:
                 return
@@ -151,7 +153,7 @@ class Offers:
         turn = self._places % len(names)  # no class waits behind another for ever
         return await self._store.lease(
             (*names[turn:], *names[:turn]),
-            owner=wanted.owner,
+            owner=self._owner,
             now=self._clock.now(),
             ttl=self.lease_ttl,
             limit=wanted.limit,
@@ -175,27 +177,31 @@ class Offers:
             alarm.cancel()
             self._parked.pop(place, None)
 
-    async def _begin(self, lease: Lease, wanted: Wanted) -> bool:
-        """The task's clock runs. False when the task is no longer to be done."""
+    async def _begin(self, lease: Lease, wanted: Wanted) -> Lease | None:
+        """The worker's lease of the task, whose clock runs. None when the task is no longer to be done.
+
+        Until then the node holds it, so that no worker is left with a task that has no limit.
+        """
         body = lease.message.body
         if not isinstance(body, OfferTask):
-            return False
+            return None
         task = body.task
         if lease.delivery > 1:
             given_up = TaskAbandoned(task.id, task.attempt, lease.delivery)
             if await self._applied(lease, given_up):
-                return False
+                return None
         if task.dispatch_due is not None:
             await self._applied(lease, TaskAccepted(task.id, task.attempt, wanted.worker.id))
         now = self._clock.now()
+        held = msgspec.structs.replace(lease, owner=wanted.owner)
         timer = timer_message(execution_timer(body.job, task, now))
-        # Given back and taken again: a task that is gone by now must not leave a timer behind.
-        begun = Commit(now=now, ack=(lease,), take=(lease,), send=(timer,), durable=False)
         try:
-            await self._store.commit(begun)
+            await self._store.commit(
+                Commit(now=now, ack=(lease,), take=(held,), send=(timer,), durable=False)
+            )
         except LeaseLost:
-            return False
-        return True
+            return None
+        return held
 
     async def _applied(self, lease: Lease, event: Event) -> bool:
         try:

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 from avtomatika.errors import StorageBroken, Unavailable
 from avtomatika.kernel.time import Instant
-from avtomatika.ports.store import Commit
+from avtomatika.ports.store import Commit, KeyTaken
 from avtomatika.stores.sql.file import meta, set_meta, translate
 from avtomatika.stores.sql.journal import Batch, Prepared
 from avtomatika.stores.sql.staging import Noted, Staging
@@ -175,6 +175,11 @@ class GroupCommit:
                 self._staging.stage(batch, commit)
             except sqlite3.Error as error:
                 _refuse(future, translate(error))
+            except KeyTaken as refusal:
+                if batch.claim(refusal.claim.key) is None:
+                    _refuse(future, refusal)
+                else:  # the job that has the key is not on disk yet: nobody may be told of it
+                    self._waiting.append((commit, future))
             except Exception as refusal:  # noqa: BLE001 - whoever asked for the commit hears of it
                 _refuse(future, refusal)
             else:
