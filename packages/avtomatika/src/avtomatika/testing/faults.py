@@ -73,8 +73,9 @@ class Process:
 class NodeStore:
     """The store as one node sees it: calls are late, fail, succeed without an answer, or kill the node."""
 
-    def __init__(self, inner: Store, process: Process) -> None:
-        self._inner, self._process = inner, process
+    def __init__(self, inner: Store, process: Process, time: Callable[[], Instant]) -> None:
+        """*time* is that of the clock which *inner* waits by."""
+        self._inner, self._process, self._time = inner, process, time
         self._stage = process.stage
         options = self._options = process.stage.options
         self._rng = process.stage.rng
@@ -164,7 +165,7 @@ class NodeStore:
         if self._stage.chance(self._options.hints_lost):
             await asyncio.sleep(left / 1_000)
         else:
-            await self._inner.wait(topics, until=Instant(self._stage.now() + left))
+            await self._inner.wait(topics, until=Instant(self._time() + left))
         await self._process.awake()
 
     async def next_due(self, queue: str) -> Instant | None:

@@ -74,6 +74,7 @@ class Ledger:
             if job_id not in found or found[job_id].version < known.version:
                 self.violated("what was committed survives", f"{job_id} version {known.version}")
         self.messages.replace_all(messages)
+        self.promises.forget_deliveries()
         self._branches = {}
         for job_id, branch in branches:
             self._branches.setdefault(job_id, {})[branch.task.id] = branch
@@ -84,7 +85,9 @@ class Ledger:
     def _move(self, job: Job, commit: Commit) -> None:
         before = self.jobs.get(job.id)
         version = 0 if before is None else before.version
-        self._log("move", job.id, version, job.version, job.status, *(type(f.event).__name__ for f in commit.facts))
+        self._log(
+            "move", job.id, version, job.version, job.status, *(type(f.event).__name__ for f in commit.facts)
+        )
         if before is not None and before.over:
             self.violated("terminal is absorbing", f"{job.id}: {before.status}, then {job.status}")
         if commit.expected != version:

@@ -9,19 +9,26 @@ from avtomatika.testing.violations import Log, Violated
 
 
 class Held:
-    """A message: its lease if it was ever given, and how often it was."""
+    """A message: its lease if it was ever given, and how often it was. `before` is the lease before that."""
 
-    __slots__ = ("delivery", "lease", "message")
+    __slots__ = ("before", "delivery", "lease", "message")
 
     def __init__(self, message: Message, lease: Lease | None = None, delivery: int = 0) -> None:
         self.message, self.lease, self.delivery = message, lease, delivery
+        self.before: Lease | None = None
 
 
 class MessageLedger:
-    """Which messages there are, by the commits and leases that were heard of."""
+    """Which messages there are, by the commits and leases that were heard of.
+
+    A store that writes commits while it grants leases is not `exact`: a commit is judged when it is on its
+    way, and by the time it takes effect its lease may have run out and its message been given again.
+    """
 
     def __init__(self, violated: Violated, log: Log) -> None:
         self._violated, self._log = violated, log
+        self.exact = True
+        self._latest = Instant(0)
         self._messages: dict[MessageId, Held] = {}
         self._of_job: dict[JobId, dict[MessageId, Held]] = {}
 
@@ -63,23 +70,24 @@ class MessageLedger:
         for held in messages:
             self.put(held)
 
-    def granted(self, leases: Iterable[Lease], now: Instant, *, exact: bool = True) -> None:
-        """The store has leased these messages. Not *exact* when they may have gone since."""
+    def granted(self, leases: Iterable[Lease], now: Instant) -> None:
+        """The store has leased these messages."""
+        latest = self._latest = max(self._latest, now)
         for lease in leases:
             message = lease.message
             self._log("lease", message.id, lease.owner, lease.delivery)
             held = self._messages.get(message.id)
             if held is None or held.message != message:
-                if exact:
+                if self.exact:
                     self._violated("a lease is of a message that is there", lease)
                 continue
-            if held.lease is not None and held.lease.until > now:
+            if held.lease is not None and held.lease.until > latest:
                 self._violated("one lease holder at a time", f"{held.lease}, then {lease} at {now}")
             if lease.delivery != held.delivery + 1:
                 self._violated("deliveries count grants", f"after {held.delivery}: {lease}")
-            if message.visible_at > now:
+            if message.visible_at > latest:
                 self._violated("nothing comes before its time", f"{lease} at {now}")
-            held.lease, held.delivery = lease, lease.delivery
+            held.before, held.lease, held.delivery = held.lease, lease, lease.delivery
 
     def extended(self, lease: Lease, longer: Lease, now: Instant) -> None:
         """The store has extended a lease."""
@@ -89,8 +97,16 @@ class MessageLedger:
 
     def check(self, lease: Lease, now: Instant, verb: str) -> Held | None:
         """The message of a lease that stands; a violation and None for another lease."""
+        self._latest = max(self._latest, now)
         held = self._messages.get(lease.message.id)
         current = None if held is None else held.lease
+        if (
+            held is not None
+            and not self.exact
+            and held.before is not None
+            and held.before.token == lease.token
+        ):
+            current = held.before
         if current is None or current.token != lease.token or current.until <= now:
             self._violated(f"only a lease that stands is {verb}", f"{lease} at {now}, but {current}")
             return None

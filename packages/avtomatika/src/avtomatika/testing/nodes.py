@@ -66,9 +66,9 @@ class SimNode:
         options, process = self.stage.options, self.process
         supervisor = self.supervisor = Supervisor()
         self.store = self._home.open(self.clock, lambda error: self._failed(process, error))
-        node = NodeContext(
-            NodeStore(self.store, process), self.clock, self.stage.names, supervisor.spawn, self.name
-        )
+        time = self.stage.now if options.store == "memory" else self.clock.now
+        store = NodeStore(self.store, process, time)
+        node = NodeContext(store, self.clock, self.stage.names, supervisor.spawn, self.name)
         lease = Span(options.run_lease)
         decider = Decider(self._blueprints, Access(()).client_of)
         writer = Writer(node, decider, WriterPolicy(run_lease=lease))
@@ -136,4 +136,3 @@ class SimNode:
     def _failed(self, process: Process, error: BaseException) -> None:
         if not process.dead:
             self.stage.ledger.violated("a node runs until it is stopped", f"{process.owner}: {error!r}")
-

@@ -112,9 +112,7 @@ _COUNTS: Final[Mapping[str, Sequence[int]]] = {
 def draw(seed: int, store: str = "memory") -> Options:
     """The options that belong to the seed."""
     rng = random.Random(f"options {seed}")
-    chosen: dict[str, Any] = {
-        name: rng.choice(rates) for name, rates in _RATES.items() if rng.random() < 0.4
-    }
+    chosen: dict[str, Any] = {name: rng.choice(rates) for name, rates in _RATES.items() if rng.random() < 0.4}
     chosen |= {name: rng.choice(counts) for name, counts in _COUNTS.items() if rng.random() < 0.3}
     if store == "memory":
         chosen["nodes"] = rng.choice((1, 2, 2, 3))

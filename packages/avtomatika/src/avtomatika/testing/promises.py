@@ -105,6 +105,10 @@ class Promises:
             found = None if running is None else running.message
             self._violated("who works on a task has the whole time", f"{held.lease} since {since}: {found}")
 
+    def forget_deliveries(self) -> None:
+        """A process died: leases that were not on disk yet were never given, and are given again."""
+        self._tokens.clear()
+
     def accepted_result(self, handle: Handle, data: bytes) -> None:
         """A worker was told that this result counts."""
         if self._applied.get(handle) != data:

@@ -74,6 +74,7 @@ class WatchedSqliteStore(SqliteStore):
     ) -> None:
         super().__init__(path, now=now, tokens=tokens, broken=broken)
         self._ledger = ledger
+        ledger.messages.exact = False
         self._keep = self._staging.done
         setattr(self._staging, "done", self._done)  # noqa: B010 - the one moment when a commit takes effect
         self._tell(Instant(max(now(), self.clock_floor)))
@@ -105,7 +106,7 @@ class WatchedSqliteStore(SqliteStore):
         self, queues: Sequence[str], *, owner: str, now: Instant, ttl: Span, limit: int
     ) -> Sequence[Lease]:
         leases = await super().lease(queues, owner=owner, now=now, ttl=ttl, limit=limit)
-        self._ledger.messages.granted(leases, now, exact=False)
+        self._ledger.messages.granted(leases, now)
         return leases
 
     async def extend(self, lease: Lease, *, now: Instant, ttl: Span) -> Lease:

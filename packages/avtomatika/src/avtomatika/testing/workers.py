@@ -19,7 +19,13 @@ from rxon.messages.wire import TaskError
 from rxon.transport import Credentials, PollRequest
 from rxon.vocabulary import AnswerStatus
 
-CODES: Final = ("TRANSIENT_ERROR", "TRANSIENT_ERROR", "PERMANENT_ERROR", "INVALID_INPUT_ERROR", "NOBODY_KNOWS")
+CODES: Final = (
+    "TRANSIENT_ERROR",
+    "TRANSIENT_ERROR",
+    "PERMANENT_ERROR",
+    "INVALID_INPUT_ERROR",
+    "NOBODY_KNOWS",
+)
 REPORT_TRIES: Final = 12
 HUNG_S: Final = 10_000.0
 
@@ -78,7 +84,9 @@ class SimWorker:
             asked = msgspec.structs.replace(poll, limit=limit)
             node = self._network.choose()
             try:
-                offers = await self._network.request("poll", lambda n, a=asked: self._poll_at(n, a), node=node)
+                offers = await self._network.request(
+                    "poll", lambda n, a=asked: self._poll_at(n, a), node=node
+                )
             except WorkerUnknownError:
                 await self._register(node)
             except Lost:
@@ -217,7 +225,9 @@ class SimWorker:
             node = self._network.choose()
             try:
                 answer = await self._network.request(
-                    "heartbeat", lambda n, b=beat: n.gateway.heartbeat(self._credentials, self.name, b), node=node
+                    "heartbeat",
+                    lambda n, b=beat: n.gateway.heartbeat(self._credentials, self.name, b),
+                    node=node,
                 )
             except WorkerUnknownError:
                 await self._register(node)

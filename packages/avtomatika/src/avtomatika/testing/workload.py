@@ -80,7 +80,11 @@ async def _end() -> None:
 
 def _steps(name: str, mishaps: Mishaps) -> Blueprint:
     blueprint = Blueprint(name)
-    steps = (("cutting", "cut", "welding"), ("welding", "weld", "painting"), ("painting", "paint", "finished"))
+    steps = (
+        ("cutting", "cut", "welding"),
+        ("welding", "weld", "painting"),
+        ("painting", "paint", "finished"),
+    )
     for state, skill, following in steps:
 
         async def handler(actions: ActionFactory, _skill: str = skill, _next: str = following) -> None:
@@ -128,7 +132,13 @@ def _limits(name: str, mishaps: Mishaps) -> Blueprint:
         await mishaps.happen()
         after = {"success": "finished", "failure": "failed"}
         actions.dispatch_task(
-            "paint", {}, after, timeout_seconds=3, result_timeout_seconds=9, dispatch_timeout_seconds=20, retry=4
+            "paint",
+            {},
+            after,
+            timeout_seconds=3,
+            result_timeout_seconds=9,
+            dispatch_timeout_seconds=20,
+            retry=4,
         )
 
     return blueprint
@@ -141,7 +151,9 @@ def _fan(name: str, mishaps: Mishaps) -> Blueprint:
     @blueprint.handler(is_start=True)
     async def spread(actions: ActionFactory, width: int) -> None:
         await mishaps.happen()
-        tasks = [{"type": SKILLS[n % 3], "params": {"n": n}, "dispatch_timeout_seconds": 30} for n in range(width)]
+        tasks = [
+            {"type": SKILLS[n % 3], "params": {"n": n}, "dispatch_timeout_seconds": 30} for n in range(width)
+        ]
         transitions = {"failure": "salvage"} if width % 2 else {}
         actions.dispatch_parallel(tasks, "gather", on_failure, transitions)
 

@@ -54,9 +54,7 @@ class World:
         self._stage = stage
         options = stage.options
         self._blueprints = blueprints(stage, self._kill)
-        self._nodes = [
-            SimNode(stage, f"n{n}", home, self._blueprints, POLICY) for n in range(options.nodes)
-        ]
+        self._nodes = [SimNode(stage, f"n{n}", home, self._blueprints, POLICY) for n in range(options.nodes)]
         self._network = Network(stage, self._nodes)
         self._workers = [
             SimWorker(stage, self._network, f"w{n}", skills_of(stage, n)) for n in range(options.workers)
@@ -250,13 +248,13 @@ def _disk(stage: Stage) -> Iterator[None]:
     """The disk is fast, or slow enough that every COMMIT runs beside the loop."""
     before = group_commit.SLOW_COMMIT_S
     slow = stage.options.slow_disk
-    setattr(group_commit, "SLOW_COMMIT_S", 0.0 if slow else float("inf"))
+    group_commit.SLOW_COMMIT_S = 0.0 if slow else float("inf")
     if slow:
         stage.loop.disk = lambda: stage.rng.choice((0.002, 0.01, 0.01, 0.4))
     try:
         yield
     finally:
-        setattr(group_commit, "SLOW_COMMIT_S", before)
+        group_commit.SLOW_COMMIT_S = before
 
 
 def tidy() -> None:
