@@ -13,7 +13,7 @@ effects = os.open(os.environ["EFFECTS"], os.O_WRONLY | os.O_CREAT | os.O_APPEND,
 @worker.skill("step")
 async def step(params: dict[str, Any], task_id: str) -> dict[str, int]:
     os.write(effects, f"{params['job']} {params['step']} {task_id}\n".encode())
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.3)
     return {"value": params["value"] + 1}
 
 
