@@ -240,11 +240,6 @@ async def test_no_worker_is_no_failure(start: Start) -> None:
 def handler_that(run: Any) -> Blueprint:
     blueprint = Blueprint("handlers", api_version="v1", api_endpoint="/jobs/flow")
     blueprint.handler("start", is_start=True)(run)
-
-    @blueprint.handler(is_end=True)
-    async def done() -> None:
-        return None
-
     return blueprint
 
 
@@ -269,7 +264,7 @@ async def test_a_handler_that_recovers_lets_the_job_go_on(start: Start) -> None:
         runs.append(job_id)
         if len(runs) < 3:
             raise OSError("network")
-        actions.go_to("done")
+        actions.go_to("finished")
 
     node = await start(handler_that(run), RETRY_BACKOFF_SECONDS=0.01)
     job = await node.ended(await node.create())
@@ -282,12 +277,12 @@ async def no_action() -> None:
 
 
 async def two_actions(actions: ActionFactory) -> None:
-    actions.go_to("done")
+    actions.go_to("finished")
     actions.go_to("start")
 
 
-async def nowhere(actions: ActionFactory) -> None:
-    actions.go_to("nowhere")
+async def nowhere(initial_data: dict[str, Any], actions: ActionFactory) -> None:
+    actions.go_to(initial_data.get("to", "nowhere"))
 
 
 async def missing_argument(nobody_has_this: int) -> None:
@@ -296,7 +291,7 @@ async def missing_argument(nobody_has_this: int) -> None:
 
 async def no_json(state_history: dict[str, Any], actions: ActionFactory) -> None:
     state_history["object"] = object()
-    actions.go_to("done")
+    actions.go_to("finished")
 
 
 async def wrong_params(actions: ActionFactory) -> None:
@@ -338,7 +333,7 @@ async def test_one_slow_handler_holds_nobody_up(start: Start) -> None:
     async def run(slow: bool, actions: ActionFactory) -> None:
         if slow:
             await go_on.wait()
-        actions.go_to("done")
+        actions.go_to("finished")
 
     node = await start(handler_that(run), RUN_LEASE_SECONDS=0.3)
     slow = await node.create({"slow": True})
