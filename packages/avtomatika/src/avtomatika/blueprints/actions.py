@@ -8,10 +8,12 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from avtomatika.errors import HandlerError
+from avtomatika.blueprints.schema import check_schema
+from avtomatika.errors import HandlerError, InvalidInput
 from avtomatika.kernel.decisions import Decision, Dispatch, FanOut, Finish, GoTo, Listen, Sleep
-from avtomatika.kernel.model import Failure, OnFailure, Order, Verdict
+from avtomatika.kernel.model import NULL, Failure, OnFailure, Order, Verdict
 from avtomatika.kernel.time import Instant, Span, seconds
+from avtomatika.matching.requirements import parse
 
 MAX_BRANCHES: Final = 10_000
 
@@ -47,6 +49,8 @@ class ActionFactory:
         timeout_seconds: float | None = None,
         dispatch_timeout_seconds: float | None = None,
         result_timeout_seconds: float | None = None,
+        resource_requirements: Mapping[str, Any] | None = None,
+        output_schema: Mapping[str, Any] | None = None,
         max_cost: float | None = None,
         priority: float = 0.0,
         resource_hint: Any = None,
@@ -56,7 +60,7 @@ class ActionFactory:
 
         Time limits are in seconds: of execution, of waiting for a worker, and as a whole.
         `retry` is how often a transient failure is tried again. `resource_hint` goes to the worker
-        within `params`.
+        within `params`. Data of a success that breaks `output_schema` is a CONTRACT_VIOLATION_ERROR.
         """
         given = dict(params or {})
         if resource_hint is not None:
@@ -71,6 +75,8 @@ class ActionFactory:
                 "timeout_seconds": timeout_seconds,
                 "dispatch_timeout_seconds": dispatch_timeout_seconds,
                 "result_timeout_seconds": result_timeout_seconds,
+                "resource_requirements": resource_requirements,
+                "output_schema": output_schema,
                 "max_cost": max_cost,
                 "priority": priority,
                 "retry": retry,
@@ -157,6 +163,8 @@ _OPTIONS: Final = frozenset(
         "timeout_seconds",
         "dispatch_timeout_seconds",
         "result_timeout_seconds",
+        "resource_requirements",
+        "output_schema",
         "max_cost",
         "priority",
         "retry",
@@ -178,12 +186,35 @@ def _order(task: Mapping[str, Any]) -> Order:
         skill_type=task.get("skill_type"),
         strategy=task.get("dispatch_strategy") or "default",
         max_cost=_number(task, "max_cost"),
+        requirements=_requirements(task.get("resource_requirements")),
+        output_schema=_schema(task.get("output_schema")),
         priority=_number(task, "priority") or 0.0,
         execution_timeout=_span(task, "timeout_seconds"),
         dispatch_timeout=_span(task, "dispatch_timeout_seconds"),
         result_timeout=_span(task, "result_timeout_seconds"),
         retries=_retries(task.get("retry")),
     )
+
+
+def _requirements(given: Mapping[str, Any] | None) -> Raw:
+    if not given:
+        return NULL
+    try:
+        parse(given)
+    except InvalidInput as error:
+        raise HandlerError(error.message) from error
+    return _encoded("resource_requirements", dict(given))
+
+
+def _schema(given: Mapping[str, Any] | None) -> Raw:
+    if given is None:
+        return NULL
+    schema = _encoded("output_schema", dict(given))
+    try:
+        check_schema(bytes(schema))
+    except InvalidInput as error:
+        raise HandlerError(f"output_schema: {error.message}") from error
+    return schema
 
 
 def _encoded(what: str, value: Any) -> Raw:

@@ -2,13 +2,14 @@
 
 import asyncio
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 from msgspec import Raw
 
 from avtomatika.commands.access import Access
+from avtomatika.commands.introduction import introduction, skills_of
 from avtomatika.commands.offers import Offers, Wanted, owner_of
 from avtomatika.commands.presence import Presence, Worker
 from avtomatika.commands.results import Handle, Results
@@ -19,7 +20,6 @@ from avtomatika.kernel.model import NULL, Failure, Report
 from avtomatika.kernel.retry import TRANSIENT
 from avtomatika.kernel.rules.task import FAILURE
 from avtomatika.kernel.time import Span, after, seconds
-from avtomatika.matching.compliance import Skill
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Lease, LeaseLost
 from rxon.errors import AuthError, ForbiddenError, ProtocolError, UnavailableError, WorkerUnknownError
@@ -29,7 +29,6 @@ from rxon.messages import (
     Registered,
     Registration,
     ResultAnswer,
-    SkillInfo,
     TaskOffer,
     TaskResult,
 )
@@ -60,15 +59,7 @@ class Gateway:
     async def register(self, credentials: Credentials, registration: Registration) -> Registered:
         """The worker is present with the skills it declares. Raises AuthError, ForbiddenError."""
         self._authenticate(credentials, registration.worker_id)
-        capabilities = registration.capabilities
-        await self._presence.register(
-            registration.worker_id,
-            registration.worker_type,
-            _skills(registration.supported_skills or ()),
-            dict((capabilities and capabilities.cost_per_skill) or {}),
-            registration.skills_hash,
-            None if capabilities is None else capabilities.hostname,
-        )
+        await self._presence.register(registration.worker_id, introduction(registration))
         return Registered(status="registered", version=PROTOCOL_VERSION)
 
     async def poll(
@@ -96,7 +87,7 @@ class Gateway:
             return HeartbeatAnswer(status="ok")
         if beat.worker_id not in (None, worker_id):
             raise ForbiddenError("A worker can only speak for itself.")
-        skills = None if beat.supported_skills is None else _skills(beat.supported_skills)
+        skills = None if beat.supported_skills is None else skills_of(beat.supported_skills)
         await self._presence.heard(worker, status=beat.status, skills=skills)
         try:
             lost = [task for task in beat.current_tasks or () if not await self._keep(task, worker_id)]
@@ -178,10 +169,6 @@ class Gateway:
             lease_token=lease.token,
             lease_seconds=self._offers.lease_ttl / 1_000,
         )
-
-
-def _skills(declared: Iterable[SkillInfo]) -> list[Skill]:
-    return [Skill(skill.name, skill.type, skill.version) for skill in declared]
 
 
 def _report_of(result: TaskResult, worker_id: str, handle: Handle) -> Report:

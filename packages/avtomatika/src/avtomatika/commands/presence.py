@@ -8,6 +8,7 @@ import msgspec
 from avtomatika.errors import NotFound
 from avtomatika.kernel.time import Instant, Span, after
 from avtomatika.matching.compliance import Skill, WorkerProfile
+from avtomatika.matching.requirements import Machine
 from avtomatika.ports.clock import Clock
 from avtomatika.ports.registry import Doc, Registry
 
@@ -25,6 +26,17 @@ class Worker(msgspec.Struct, frozen=True):
     hostname: str | None = None
 
 
+class Introduction(msgspec.Struct, frozen=True, kw_only=True):
+    """How a worker presents itself."""
+
+    type: str
+    skills: Sequence[Skill]
+    costs: dict[str, float] = {}
+    machine: Machine = Machine()
+    skills_hash: str | None = None
+    hostname: str | None = None
+
+
 class Presence:
     """The workers that were heard of within the last *ttl*."""
 
@@ -33,22 +45,16 @@ class Presence:
         self._decoded: dict[str, tuple[int, Worker]] = {}
         self._revision = 0
 
-    async def register(
-        self,
-        worker_id: str,
-        worker_type: str,
-        skills: Sequence[Skill],
-        costs: dict[str, float],
-        skills_hash: str | None = None,
-        hostname: str | None = None,
-    ) -> Worker:
-        """The worker is present with these skills, in place of what it said before."""
+    async def register(self, worker_id: str, said: Introduction) -> Worker:
+        """The worker is present as it presents itself, in place of what it said before."""
+        self._revision += 1
+        skills = {skill.name: skill for skill in said.skills}
         worker = Worker(
-            profile=self._profile(worker_id, skills, costs),
-            type=worker_type,
+            profile=WorkerProfile(worker_id, self._revision, skills, said.costs, said.machine),
+            type=said.type,
             registered_at=self._clock.now(),
-            skills_hash=skills_hash,
-            hostname=hostname,
+            skills_hash=said.skills_hash,
+            hostname=said.hostname,
         )
         await self._keep(worker)
         return worker
@@ -67,7 +73,9 @@ class Presence:
         """The worker is present for another while, with what it now says of itself."""
         profile = worker.profile
         if skills is not None:
-            profile = self._profile(profile.id, skills, profile.costs)
+            self._revision += 1
+            known = {skill.name: skill for skill in skills}
+            profile = msgspec.structs.replace(profile, revision=self._revision, skills=known)
         heard = msgspec.structs.replace(worker, status=status or worker.status, profile=profile)
         await self._keep(heard)
         return heard
@@ -78,10 +86,6 @@ class Presence:
         present = {doc.key for doc in docs}
         self._decoded = {key: known for key, known in self._decoded.items() if key in present}
         return [self._decode(doc) for doc in docs]
-
-    def _profile(self, worker_id: str, skills: Sequence[Skill], costs: dict[str, float]) -> WorkerProfile:
-        self._revision += 1
-        return WorkerProfile(worker_id, self._revision, {skill.name: skill for skill in skills}, costs)
 
     async def _keep(self, worker: Worker) -> None:
         expires = after(self._clock.now(), self._ttl)

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from avtomatika.blueprints.schema import violation
 from avtomatika.commands.apply import Writer
 from avtomatika.commands.offers import owner_of
 from avtomatika.commands.outbox import task_message_id
@@ -15,11 +16,12 @@ from avtomatika.kernel.decisions import FanOut
 from avtomatika.kernel.effects import OfferTask
 from avtomatika.kernel.events import Decided, TaskReported
 from avtomatika.kernel.ids import JobId, TaskId, opened_by
-from avtomatika.kernel.model import Gathering, Report
+from avtomatika.kernel.model import NULL, Failure, Gathering, Report
 from avtomatika.kernel.progress import Ignored
+from avtomatika.kernel.retry import CONTRACT
 from avtomatika.kernel.rules.task import CANCELLED, FAILURE
 from avtomatika.ports.node import NodeContext
-from avtomatika.ports.store import Fact, Lease, LeaseLost
+from avtomatika.ports.store import Body, Fact, Lease, LeaseLost
 
 MAX_HANDLE: Final = 128
 
@@ -88,7 +90,8 @@ class Results:
         lease = await self.held(handle, report.worker, token)
         if lease is None or lease.message.job != job:
             return await self._seen_before(job, handle, report)
-        event = TaskReported(handle.task, handle.attempt, handle.delivery, report)
+        kept = _by_contract(report, lease.message.body)
+        event = TaskReported(handle.task, handle.attempt, handle.delivery, kept)
         before = await self._store.load(job)
         try:
             outcome = await self._writer.apply(job, event, ack=lease)
@@ -96,16 +99,36 @@ class Results:
             return await self._seen_before(job, handle, report)
         if isinstance(outcome, Ignored):
             return await self._seen_before(job, handle, report)
-        return Accepted(_transition(report, before is not None and isinstance(before.phase, Gathering)))
+        return Accepted(_transition(kept, before is not None and isinstance(before.phase, Gathering)))
 
     async def _seen_before(self, job: JobId, handle: Handle, report: Report) -> Accepted:
         """The answer to a repetition of a result that was accepted. Raises LeaseLost for any other."""
         facts = await self._store.facts(job)
         for fact in facts:
             event = fact.event
-            if isinstance(event, TaskReported) and _handle(event) == handle and event.report == report:
-                return Accepted(_transition(report, _in_fan_out(facts, handle.task)), duplicate=True)
+            if isinstance(event, TaskReported) and _handle(event) == handle and _same(event.report, report):
+                return Accepted(_transition(event.report, _in_fan_out(facts, handle.task)), duplicate=True)
         raise LeaseLost("The task is not leased to this worker any more: the result is not applied.")
+
+
+def _by_contract(report: Report, body: Body) -> Report:
+    """The report, or the failure that it amounts to when its data breaks the schema of the order."""
+    if report.failure is not None or not isinstance(body, OfferTask):
+        return report
+    order = body.task.order
+    if order.output_schema == NULL or report.status == CANCELLED:
+        return report
+    wrong = violation(bytes(order.output_schema), bytes(report.data))
+    if wrong is None:
+        return report
+    failure = Failure(code=CONTRACT, message=f"The data breaks output_schema: {wrong}", task=body.task.id)
+    return msgspec.structs.replace(report, status=FAILURE, failure=failure)
+
+
+def _same(kept: Report, report: Report) -> bool:
+    if kept.failure is not None and kept.failure.code == CONTRACT and report.failure is None:
+        return (kept.worker, kept.data) == (report.worker, report.data)
+    return kept == report
 
 
 def _handle(event: TaskReported) -> Handle:

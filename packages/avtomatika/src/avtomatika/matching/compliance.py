@@ -1,8 +1,11 @@
 """Whether a worker meets what an order demands, and if not, why."""
 
+from typing import Any
+
 import msgspec
 
-from avtomatika.kernel.model import Order
+from avtomatika.kernel.model import NULL, Order
+from avtomatika.matching.requirements import Machine, decode, lacks
 
 
 class Skill(msgspec.Struct, frozen=True):
@@ -11,6 +14,7 @@ class Skill(msgspec.Struct, frozen=True):
     name: str
     type: str | None = None
     version: str | None = None
+    properties: dict[str, Any] = {}
 
 
 class WorkerProfile(msgspec.Struct, frozen=True):
@@ -20,6 +24,7 @@ class WorkerProfile(msgspec.Struct, frozen=True):
     revision: int
     skills: dict[str, Skill]
     costs: dict[str, float] = {}
+    machine: Machine = Machine()
 
 
 def reasons(order: Order, worker: WorkerProfile) -> tuple[str, ...]:
@@ -34,4 +39,7 @@ def reasons(order: Order, worker: WorkerProfile) -> tuple[str, ...]:
         found.append("skill_type_mismatch")
     if order.max_cost is not None and worker.costs.get(order.skill, 0.0) > order.max_cost:
         found.append("too_expensive")
+    if order.requirements != NULL:
+        declared = {"name": skill.name, "type": skill.type, "version": skill.version, **skill.properties}
+        found += lacks(decode(bytes(order.requirements)), worker.machine, declared)
     return tuple(found)

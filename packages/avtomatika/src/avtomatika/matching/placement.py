@@ -5,15 +5,15 @@ from typing import Final
 
 import msgspec
 
-from avtomatika.kernel.model import Order
+from avtomatika.kernel.model import NULL, Order
 
 FAMILY: Final = "task"
 
 
 def queue_of(order: Order) -> str:
     """The queue of the class that *order* belongs to: its skill, and a digest of all else it demands."""
-    demands = (order.skill_version, order.skill_type, order.max_cost)
-    if demands == (None, None, None):
+    demands = (order.skill_version, order.skill_type, order.max_cost, order.requirements)
+    if demands == (None, None, None, NULL):
         return f"{FAMILY}:{order.skill}"
     digest = sha256(msgspec.json.encode(demands)).hexdigest()[:16]
     return f"{FAMILY}:{order.skill}#{digest}"

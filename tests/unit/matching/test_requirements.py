@@ -1,0 +1,113 @@
+"""Whether a machine has what an order demands (features A5 and D2, protocol facts 1.12 and 3.8)."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avtomatika.errors import InvalidInput
+from avtomatika.matching.requirements import Artifact, Device, Machine, lacks, parse
+
+MACHINE = Machine(
+    devices=(
+        Device("gpu", "NVIDIA RTX 4090", "0", {"memory_gb": 24}),
+        Device("gpu", "NVIDIA T4", "1", {"memory_gb": 16, "formats": ["fp16", "int8"]}),
+    ),
+    properties={"cpu_cores": 8, "ram_gb": 16.0, "zone": "eu", "tags": ["fast", "quiet"]},
+    artifacts=(Artifact("yolo", "8"), Artifact("sd", "1.5", {"quantised": True})),
+    software={"python": "3.12"},
+    extra={"websockets": False},
+)
+SKILL = {"name": "blur", "type": "vision", "version": "2", "languages": "en"}
+
+
+@pytest.mark.parametrize(
+    ("requirements", "missing"),
+    [
+        ({}, ()),
+        ({"gpu_info": {"model": "4090", "vram_gb": 24}}, ()),
+        ({"gpu_info": {"model": "rtx"}}, ()),
+        ({"gpu_info": {"model": "T4", "vram_gb": 24}}, ("resource_mismatch",)),
+        ({"gpu_info": {"model": "A100"}}, ("resource_mismatch",)),
+        ({"installed_models": ["yolo", "sd"]}, ()),
+        ({"installed_models": ["llama"]}, ("missing_artifact: llama",)),
+        ({"resources": {"cpu_cores": 8, "ram_gb": 16}}, ()),
+        ({"resources": {"cpu_cores": 9}}, ("resource_mismatch",)),
+        ({"resources": {"properties": {"zone": "eu"}}}, ()),
+        ({"resources": {"properties": {"zone": ["us", "eu"]}}}, ()),
+        ({"resources": {"properties": {"tags": "fast"}}}, ()),
+        ({"resources": {"properties": {"tags": ["loud", "quiet"]}}}, ()),
+        ({"resources": {"properties": {"tags": ["loud"]}}}, ("resource_mismatch",)),
+        ({"resources": {"properties": {"unheard": 1}}}, ("resource_mismatch",)),
+        ({"resources": {"devices": [{"type": "gpu"}, {"type": "gpu"}]}}, ()),
+        ({"resources": {"devices": [{"type": "gpu"}] * 3}}, ("resource_mismatch",)),
+        ({"resources": {"devices": [{"id": "1", "properties": {"formats": "int8"}}]}}, ()),
+        ({"installed_artifacts": ["yolo", {"name": "sd", "properties": {"quantised": True}}]}, ()),
+        ({"installed_artifacts": [{"name": "yolo", "version": "7"}]}, ("missing_artifact: yolo",)),
+        ({"installed_software": {"python": "any"}}, ()),
+        ({"installed_software": {"python": "3.11"}}, ("software_version_mismatch: python",)),
+        ({"installed_software": {"ffmpeg": "any"}}, ("missing_software: ffmpeg",)),
+        ({"skill": {"type": "vision", "languages": "en"}}, ()),
+        ({"skill": {"version": "3"}}, ("skill_param_mismatch: version",)),
+        ({"extra_requirements": {"websockets": False}}, ()),
+        ({"extra_requirements": {"websockets": True}}, ("extra_mismatch: websockets",)),
+    ],
+)
+def test_a_machine_lacks_what_it_does_not_have(
+    requirements: dict[str, Any], missing: tuple[str, ...]
+) -> None:
+    assert lacks(parse(requirements), MACHINE, SKILL) == missing
+
+
+@pytest.mark.parametrize(
+    "requirements",
+    [
+        {"gpus": 1},
+        {"gpu_info": {"model": 4}},
+        {"resources": {"devices": {"type": "gpu"}}},
+        {"resources": {"devices": [], "odd": 1}},
+        {"installed_models": "yolo"},
+        {"installed_software": ["python"]},
+    ],
+)
+def test_requirements_that_nobody_would_understand_are_refused(requirements: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        parse(requirements)
+
+
+def test_the_device_that_fits_all_is_left_to_the_demand_that_needs_it() -> None:
+    picky_last = {"resources": {"devices": [{"type": "gpu"}, {"type": "gpu", "model": "4090"}]}}
+    assert lacks(parse(picky_last), MACHINE, SKILL) == ()
+
+
+names = st.sampled_from(["a", "b", "c"])
+devices = st.builds(
+    Device,
+    st.just("gpu"),
+    st.none() | names,
+    st.none(),
+    st.dictionaries(names, st.integers(0, 2), max_size=2),
+)
+
+
+@given(st.lists(devices, max_size=4), st.lists(devices, max_size=4))
+def test_devices_are_assigned_whenever_some_assignment_exists(
+    demanded: list[Device], present: list[Device]
+) -> None:
+    def fits(device: Device, demand: Device) -> bool:
+        named = demand.model is None or demand.model in (device.model or "")
+        values = demand.properties.items()
+        return named and all(key in device.properties and device.properties[key] >= n for key, n in values)
+
+    possible = len(demanded) <= len(present) and any(
+        all(fits(device, demand) for device, demand in zip(order, demanded, strict=False))
+        for order in permutations(present, len(demanded))
+    )
+    given = {
+        "resources": {
+            "devices": [{"type": "gpu", "model": d.model, "properties": d.properties} for d in demanded]
+        }
+    }
+    assert (lacks(parse(given), Machine(devices=tuple(present)), {}) == ()) is possible
