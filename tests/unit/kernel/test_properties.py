@@ -224,6 +224,8 @@ def values_of_users(event: Event) -> list[Raw]:
             return [returned]
         case TaskReported(report=report):
             return [report.data]
+        case SignalReceived(payload=payload):
+            return [payload]
         case _:
             return []
 

@@ -2,15 +2,17 @@
 
 import json
 import math
+from typing import get_args
 
 import msgspec
 import pytest
 from msgspec import Raw
 
 from avtomatika.errors import InvalidInput
-from avtomatika.kernel.decisions import Dispatch, FanOut, Finish
-from avtomatika.kernel.effects import OfferTask, RunHandler, StartTimer
+from avtomatika.kernel.decisions import Decision, Dispatch, FanOut, Finish, GoTo, Listen, Sleep
+from avtomatika.kernel.effects import OfferTask, RunHandler, StartAlarm, StartTimer
 from avtomatika.kernel.events import (
+    AlarmRang,
     CancelRequested,
     Deadline,
     DeadlinePassed,
@@ -18,13 +20,30 @@ from avtomatika.kernel.events import (
     Event,
     HandlerCrashed,
     RunAbandoned,
+    SignalReceived,
     Submitted,
     TaskAbandoned,
     TaskAccepted,
     TaskReported,
 )
 from avtomatika.kernel.ids import JobId
-from avtomatika.kernel.model import Branch, Data, Done, Failure, Job, Order, Report, Verdict
+from avtomatika.kernel.model import (
+    Branch,
+    Data,
+    Done,
+    Failure,
+    Gathering,
+    Job,
+    Listening,
+    Order,
+    Phase,
+    Ready,
+    Report,
+    Signal,
+    Sleeping,
+    Verdict,
+    Waiting,
+)
 from avtomatika.kernel.time import Span
 from avtomatika.ports.store import Body, Commit, Fact, JobQuery, Message, MessageId, Store
 from avtomatika.testing.contract.values import (
@@ -99,13 +118,18 @@ def events() -> list[Event]:
         Submitted(odd_job(0)),
         Decided(1, Dispatch(order, {"a": "b"}), odd_data(), odd_data(), Raw(b"1.0")),
         Decided(2, FanOut((order, order), "then", transitions={"": "x"})),
-        Decided(3, Finish(Verdict.FAILED, Raw(b"[1.0]"))),
+        Decided(3, Finish(Verdict.FAILED, Raw(b"[1.0]"), failure)),
+        Decided(3, GoTo("é")),
+        Decided(3, Sleep(Span(1), at(9), "then")),
+        Decided(3, Listen("name", {"success": "a"}, Span(5))),
         HandlerCrashed(4, failure),
         RunAbandoned(5, 6),
         TaskAccepted(name, 1, "worker"),
         TaskReported(name, 1, 2, Report("failure", "worker", Raw(b"1e300"), failure)),
         TaskAbandoned(name, 1, 9),
         DeadlinePassed(name, 1, Deadline.EXECUTION),
+        AlarmRang(3),
+        SignalReceived("name", Raw(ODD["space"])),
         CancelRequested("because"),
     ]
 
@@ -117,6 +141,19 @@ def bodies() -> list[Body]:
         RunHandler(J, 3, "b", "1", at(3)),
         OfferTask(J, a_task(order=order), at(4)),
         StartTimer(J, branch_id("j", 1, 0), 1, Deadline.RESULT, at(5)),
+        StartAlarm(J, 3, at(6)),
+    ]
+
+
+def phases() -> list[Phase]:
+    """One of every kind of phase."""
+    return [
+        Ready(2, 1),
+        Waiting(a_task(), {"a": "b"}),
+        Gathering(opened=1, width=3, left=2, then="t", transitions={"a": "b"}),
+        Sleeping(1, at(7), "then"),
+        Listening(1, "name", {"success": "a"}, at(8)),
+        Done(Verdict.QUARANTINED, Raw(ODD["space"])),
     ]
 
 
@@ -157,6 +194,7 @@ class DataContract:
             webhook_url="https://example.org/?a=1&b=ü",
             tracing={"traceparent": "00-1-2-01", "": ""},
             steps=7,
+            signals=(Signal("name", Raw(ODD["space"])), Signal("other")),
             failure=Failure(code="C", message="m", details=Raw(b"1.0")),
             policy=msgspec.structs.replace(a_job().policy, dispatch_timeout=Span(1), max_steps=2),
         )
@@ -164,12 +202,24 @@ class DataContract:
         assert await store.load(J) == job
         assert (await store.find(JobQuery())).jobs == (job,)
 
+    async def test_every_kind_of_phase_is_kept(self, store: Store, durable: bool) -> None:
+        assert {type(phase) for phase in phases()} == set(get_args(Phase))
+        jobs = [a_job(f"j{n}", phase=phase) for n, phase in enumerate(phases())]
+        for job in jobs:
+            await store.commit(Commit(now=T0, job=job, durable=durable))
+        assert [await store.load(job.id) for job in jobs] == jobs
+        assert (await store.find(JobQuery())).jobs == tuple(reversed(jobs))
+
     async def test_every_kind_of_event_is_kept_as_a_fact(self, store: Store) -> None:
+        assert {type(event) for event in events()} == set(get_args(Event))
+        decisions = {type(event.decision) for event in events() if isinstance(event, Decided)}
+        assert decisions == set(get_args(Decision))
         facts = tuple(Fact(J, n, at(n), event) for n, event in enumerate(events(), 1))
         await store.commit(Commit(now=T0, job=a_job(version=len(facts)), facts=facts))
         assert tuple(await store.facts(J)) == facts
 
     async def test_every_kind_of_message_is_given_as_it_was_sent(self, store: Store) -> None:
+        assert {type(body) for body in bodies()} == set(get_args(Body))
         for body in bodies():
             message = Message(MessageId("m \x00 é"), "q: é", JobId("j/é"), at(1), body, 0.1)
             await send(store, message)

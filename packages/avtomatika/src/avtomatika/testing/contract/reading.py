@@ -6,10 +6,11 @@ import pytest
 
 from avtomatika.errors import InvalidInput
 from avtomatika.kernel.ids import JobId
-from avtomatika.kernel.model import Done, Gathering, Job, Phase, Ready, Status, Verdict, Waiting
+from avtomatika.kernel.model import Done, Job, Status, Verdict
 from avtomatika.kernel.time import Instant
 from avtomatika.ports.store import Commit, JobQuery, KeyTaken, Page, Store
-from avtomatika.testing.contract.values import T0, a_claim, a_fact, a_job, a_task, at, create, over
+from avtomatika.testing.contract.data import phases
+from avtomatika.testing.contract.values import T0, a_claim, a_fact, a_job, at, create, over
 
 J = JobId("j")
 
@@ -103,16 +104,13 @@ class FindContract:
         assert found(await store.find(JobQuery(client="x' OR 1=1 --"))) == []
 
     async def test_jobs_are_found_by_where_they_stand(self, store: Store) -> None:
-        phases: tuple[Phase, ...] = (
-            Ready(),
-            Waiting(a_task("1"), {}),
-            Gathering(opened=1, width=1, left=1, then="t"),
-            *map(Done, Verdict),
-        )
-        jobs = [a_job(f"{n}", phase=phase) for n, phase in enumerate(phases)]
+        jobs = [a_job(f"{n}", phase=phase) for n, phase in enumerate(phases())]
+        jobs += [a_job(verdict, phase=Done(verdict)) for verdict in Verdict]
         jobs.append(a_job("moved", 2))
         await create(store, *jobs)
-        by_status = {status: [job.id for job in jobs if job.status is status] for status in Status}
+        newest_first = sorted(jobs, key=lambda job: job.id, reverse=True)
+        by_status = {status: [job.id for job in newest_first if job.status is status] for status in Status}
+        assert all(by_status.values())
         assert {status: found(await store.find(JobQuery(status=status))) for status in Status} == by_status
         assert await store.tally() == {status: len(ids) for status, ids in by_status.items() if ids}
 

@@ -10,7 +10,7 @@ from avtomatika.kernel.model import Report, Status
 from avtomatika.kernel.time import Span
 from avtomatika.ports.store import Commit, JobQuery, KeyTaken, Lease, LeaseLost, MessageId, Store, Token
 from avtomatika.ports.store import VersionConflict as Moved
-from avtomatika.testing.contract.data import ODD, bodies, odd_data, odd_job, same
+from avtomatika.testing.contract.data import ODD, bodies, odd_data, odd_job, phases, same
 from avtomatika.testing.contract.values import (
     T0,
     TTL,
@@ -48,6 +48,12 @@ class SurvivalContract:
         assert tuple(await store.branches(J, 1)) == branches
         assert await store.tally() == {Status.RUNNING: 1, Status.FINISHED: 1}
         assert [job.id for job in (await store.find(JobQuery(client="c"))).jobs] == ["j"]
+
+    async def test_every_kind_of_phase_survives(self, store: Store, restart: Restart) -> None:
+        jobs = [a_job(f"j{n}", phase=phase) for n, phase in enumerate(phases())]
+        await create(store, *jobs)
+        store = await restart(store)
+        assert [await store.load(job.id) for job in jobs] == jobs
 
     async def test_versions_survive(self, store: Store, restart: Restart) -> None:
         await create(store, a_job(version=3), over("done", 4))
