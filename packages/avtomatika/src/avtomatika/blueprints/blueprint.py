@@ -1,27 +1,25 @@
 """A blueprint: named states, the handler of each, and what is known of them before any job runs."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, TypeVar, overload
 
 import msgspec
 
+from avtomatika import observe
+from avtomatika.blueprints.chart import ENDINGS, Chart, Charted, Node, chart_of
 from avtomatika.blueprints.conditions import Condition, condition_of
 from avtomatika.blueprints.context import JobContext
+from avtomatika.blueprints.graph import rendered
 from avtomatika.blueprints.injection import Handler, handler_of
+from avtomatika.blueprints.validation import Finding, Severity, findings
 from avtomatika.errors import BlueprintError
 from avtomatika.kernel.model import Verdict
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 UNVERSIONED: Final = "1"
-
-_VERDICT_OF_NAME: Final = {
-    "finished": Verdict.FINISHED,
-    "failed": Verdict.FAILED,
-    "error": Verdict.FAILED,
-    "quarantined": Verdict.QUARANTINED,
-}
 
 
 class Conditional(msgspec.Struct, frozen=True):
@@ -95,6 +93,7 @@ class Blueprint:
         self.states: dict[str, State] = {}
         self.aggregators: dict[str, Handler] = {}
         self.start_state: str | None = None
+        self._told: tuple[Finding, ...] = ()
 
     @property
     def end_states(self) -> frozenset[str]:
@@ -170,10 +169,42 @@ class Blueprint:
             raise BlueprintError(f"Data store with name '{name}' already exists.")
         setattr(self.data_stores, name, store)
 
+    def chart(self) -> Chart:
+        """The states and the ways between them that the sources of the handlers name."""
+        names = dict.fromkeys((*self.states, *self.aggregators))
+        return chart_of(self.name, self.version, [self._charted(name) for name in names])
+
+    def check(self) -> tuple[Finding, ...]:
+        """Everything that is wrong, or may be, as far as it can be known before a job runs."""
+        return findings(self.chart())
+
     def validate(self) -> None:
-        """The blueprint can start a job. Raises BlueprintError."""
-        if self.start_state is None:
-            raise BlueprintError(f"Blueprint '{self.name}' must have exactly one start state.")
+        """Nothing is wrong for certain; what may be wrong is on the log. Raises BlueprintError."""
+        found = self.check()
+        errors = [finding.message for finding in found if finding.severity is Severity.ERROR]
+        if errors:
+            raise BlueprintError(" ".join(errors))
+        for finding in found:
+            if finding not in self._told:
+                observe.warning("blueprint.suspect", message=finding.message)
+        self._told = found
+
+    def render_graph(self, output_filename: str | Path | None = None, output_format: str = "dot") -> str:
+        """The graph as dot, json, mermaid or svg, which is also in the file when one is named.
+
+        Raises InvalidInput for another format, OSError when the file cannot be written.
+        """
+        text = rendered(self.chart(), output_format)
+        if output_filename is not None:
+            Path(output_filename).write_text(text, "utf-8")
+        return text
+
+    def _charted(self, name: str) -> Charted:
+        state, aggregator = self.states.get(name, State(name)), self.aggregators.get(name)
+        handlers = [(each.text, each.handler) for each in state.conditional]
+        handlers += [("", handler) for handler in (state.default, aggregator) if handler is not None]
+        is_start, aggregates = name == self.start_state, aggregator is not None
+        return Charted(Node(name, state.ends, is_start, aggregates), handlers)
 
     def _add(self, name: str, handler: Handler | Conditional, ends: Verdict | None) -> None:
         known = self.states.get(name, State(name))
@@ -198,7 +229,7 @@ class StateMachineBlueprint(Blueprint):
 
 def verdict_of_name(state: str) -> Verdict | None:
     """How a job ends that enters a state of this name which has no handler, or None for other names."""
-    return _VERDICT_OF_NAME.get(state)
+    return ENDINGS.get(state)
 
 
 def _ending(state: str, is_end: bool, outcome: str | None) -> Verdict | None:
@@ -207,7 +238,7 @@ def _ending(state: str, is_end: bool, outcome: str | None) -> Verdict | None:
             raise BlueprintError(f"State '{state}' has an outcome but is no end state.")
         return None
     if not outcome:
-        return _VERDICT_OF_NAME.get(state, Verdict.FINISHED)
+        return ENDINGS.get(state, Verdict.FINISHED)
     if outcome not in tuple(Verdict):
         raise BlueprintError(f"The outcome of state '{state}' is none of {', '.join(Verdict)}.")
     return Verdict(outcome)
