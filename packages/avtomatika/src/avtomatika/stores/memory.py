@@ -1,9 +1,9 @@
 """The reference store: everything in this process, gone with it. Atomic because it never awaits."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from avtomatika.kernel.ids import JobId, TaskId
-from avtomatika.kernel.model import Branch, Job, Status
+from avtomatika.kernel.ids import JobId
+from avtomatika.kernel.model import Job, Status
 from avtomatika.kernel.time import Instant, Span
 from avtomatika.ports.store import (
     Claim,
@@ -13,17 +13,16 @@ from avtomatika.ports.store import (
     JobQuery,
     KeyTaken,
     Lease,
-    Message,
-    MessageId,
     Page,
     VersionConflict,
 )
 from avtomatika.stores.codec import page_cursor, place_of, refuse_unreadable
 from avtomatika.stores.hints import Hints
 from avtomatika.stores.image import Image
+from avtomatika.stores.live import LiveReads
 
 
-class MemoryStore:
+class MemoryStore(LiveReads):
     """A store for tests and demonstrations."""
 
     durability = Durability(backend="memory", fsync="none", accepted_loss_window_s=None)
@@ -72,24 +71,6 @@ class MemoryStore:
 
     async def extend(self, lease: Lease, *, now: Instant, ttl: Span) -> Lease:
         return self._image.messages.extend(lease, now, ttl)
-
-    async def held(self, message: MessageId, *, now: Instant) -> Lease | None:
-        return self._image.messages.held(message, now)
-
-    async def wait(self, topics: Collection[str], *, until: Instant) -> None:
-        await self._hints.wait(topics, until=until)
-
-    async def next_due(self, queue: str) -> Instant | None:
-        return self._image.messages.next_due(queue)
-
-    async def queues(self, family: str) -> Mapping[str, Message]:
-        return self._image.messages.queues(family)
-
-    async def branch(self, job: JobId, task: TaskId) -> Branch | None:
-        return self._image.branch(job, task)
-
-    async def branches(self, job: JobId, opened: int) -> Sequence[Branch]:
-        return self._image.branches(job, opened)
 
     async def facts(self, job: JobId, *, after: int = 0) -> Sequence[Fact]:
         return [fact for fact in self._facts.get(job, ()) if fact.version > after]

@@ -5,7 +5,7 @@ batch, for losing one only means that a message is delivered again.
 """
 
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -14,8 +14,8 @@ import msgspec
 
 from avtomatika.errors import StorageBroken, Unavailable
 from avtomatika.kernel.effects import RunHandler
-from avtomatika.kernel.ids import JobId, TaskId
-from avtomatika.kernel.model import Branch, Job, Status
+from avtomatika.kernel.ids import JobId
+from avtomatika.kernel.model import Job, Status
 from avtomatika.kernel.time import Instant, Span
 from avtomatika.ports.store import (
     Commit,
@@ -23,12 +23,11 @@ from avtomatika.ports.store import (
     Fact,
     JobQuery,
     Lease,
-    Message,
-    MessageId,
     Page,
 )
 from avtomatika.stores.hints import Hints
 from avtomatika.stores.image import Image
+from avtomatika.stores.live import LiveReads
 from avtomatika.stores.sql import file, reading
 from avtomatika.stores.sql.group_commit import GroupCommit
 from avtomatika.stores.sql.staging import Staging
@@ -37,7 +36,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class SqliteStore:
+class SqliteStore(LiveReads):
     """One process, one file. See guarantees: survives a kill at any moment, and a power cut."""
 
     durability = Durability(backend="sqlite", fsync="always", accepted_loss_window_s=0.0)
@@ -127,24 +126,6 @@ class SqliteStore:
         longer = self._image.messages.extend(lease, now, ttl)
         self._writer.note((longer, now))
         return longer
-
-    async def held(self, message: MessageId, *, now: Instant) -> Lease | None:
-        return self._image.messages.held(message, now)
-
-    async def wait(self, topics: Collection[str], *, until: Instant) -> None:
-        await self._hints.wait(topics, until=until)
-
-    async def next_due(self, queue: str) -> Instant | None:
-        return self._image.messages.next_due(queue)
-
-    async def queues(self, family: str) -> Mapping[str, Message]:
-        return self._image.messages.queues(family)
-
-    async def branch(self, job: JobId, task: TaskId) -> Branch | None:
-        return self._image.branch(job, task)
-
-    async def branches(self, job: JobId, opened: int) -> Sequence[Branch]:
-        return self._image.branches(job, opened)
 
     async def facts(self, job: JobId, *, after: int = 0) -> Sequence[Fact]:
         await self._writer.caught_up()
