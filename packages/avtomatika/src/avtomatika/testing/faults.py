@@ -117,8 +117,8 @@ class NodeStore:
             await self._delay()
             raise Unavailable("The store could not be reached.")
         if dice < lose:
-            stage.fault("lose_reply", verb)
             await work
+            stage.fault("lose_reply", verb)
             await self._delay()
             raise Unavailable("The store did not answer.")
         if dice < before:
@@ -130,8 +130,12 @@ class NodeStore:
 
     async def _delay(self) -> None:
         if self._options.store_delay:
-            most = 2_500 if self._options.slow_delay and self._rng.random() < 0.03 else 6
-            await asyncio.sleep(self._rng.randint(0, most) / 1_000)
+            if self._options.slow_delay and self._rng.random() < 0.03:
+                self._stage.fault("slow_store")
+                await self._stage.pass_time(0, 2_500)
+                self._stage.ledger.messages.unrest += 1  # also for what others did meanwhile
+            else:
+                await self._stage.pass_time(0, 6)
 
     async def load(self, job: JobId) -> Job | None:
         return await self._call("load", self._inner.load(job))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from avtomatika.kernel.effects import OfferTask
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.time import Instant
 from avtomatika.ports.store import Commit, Lease, Message, MessageId
@@ -9,13 +10,16 @@ from avtomatika.testing.violations import Log, Violated
 
 
 class Held:
-    """A message: its lease if it was ever given, and how often it was. `before` is the lease before that."""
+    """A message: its lease if it was ever given, and how often it was. `before` is the lease before that,
+    `unrest` how many disturbances there had been when it was given.
+    """
 
-    __slots__ = ("before", "delivery", "lease", "message")
+    __slots__ = ("before", "delivery", "lease", "message", "unrest")
 
     def __init__(self, message: Message, lease: Lease | None = None, delivery: int = 0) -> None:
         self.message, self.lease, self.delivery = message, lease, delivery
         self.before: Lease | None = None
+        self.unrest = 0
 
 
 class MessageLedger:
@@ -23,11 +27,13 @@ class MessageLedger:
 
     A store that writes commits while it grants leases is not `exact`: a commit is judged when it is on its
     way, and by the time it takes effect its lease may have run out and its message been given again.
+    `unrest` counts what may keep a node from doing its work in time.
     """
 
     def __init__(self, violated: Violated, log: Log) -> None:
         self._violated, self._log = violated, log
         self.exact = True
+        self.unrest = 0
         self._latest = Instant(0)
         self._messages: dict[MessageId, Held] = {}
         self._of_job: dict[JobId, dict[MessageId, Held]] = {}
@@ -87,7 +93,21 @@ class MessageLedger:
                 self._violated("deliveries count grants", f"after {held.delivery}: {lease}")
             if message.visible_at > latest:
                 self._violated("nothing comes before its time", f"{lease} at {now}")
+            self._check_given_back(held)
             held.before, held.lease, held.delivery = held.lease, lease, lease.delivery
+            held.unrest = self.unrest
+
+    def _check_given_back(self, held: Held) -> None:
+        """A node that leases a task for a worker hands it over or gives it back, if nothing disturbs it."""
+        last = held.lease
+        if (
+            last is not None
+            and last.token
+            and last.owner.startswith("node:")
+            and isinstance(held.message.body, OfferTask)
+            and held.unrest == self.unrest
+        ):
+            self._violated("a task that no worker got is given back", last)
 
     def extended(self, lease: Lease, longer: Lease, now: Instant) -> None:
         """The store has extended a lease."""

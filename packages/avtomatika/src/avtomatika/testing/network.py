@@ -63,7 +63,8 @@ class Network:
         hang_up = None
         if stage.chance(self._options.disconnect):
             stage.counts["disconnect"] += 1
-            hang_up = stage.loop.call_later(stage.rng.randint(0, 300) / 1_000, task.cancel)
+            longest = stage.rng.choice((2, 10, 300))
+            hang_up = stage.loop.call_later(stage.rng.randint(0, longest) / 1_000, task.cancel)
         try:
             return await task
         except asyncio.CancelledError:

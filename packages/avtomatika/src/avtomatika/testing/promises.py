@@ -48,7 +48,7 @@ class Promises:
                 if commit is not None:
                     self._was_held(event, acks)
             case Decided() | HandlerCrashed() | RunAbandoned():
-                if event.version != fact.version - 1:
+                if before is not None and event.version != before.run:
                     self._violated("a decision is for the version that the handler saw", fact)
                 if isinstance(event, Decided) and before is not None:
                     self._aggregated_once(before)

@@ -4,13 +4,17 @@ import asyncio
 import random
 from collections import Counter
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 from avtomatika.kernel.time import Instant
 from avtomatika.testing.clock import SeededNames, SimClock
 from avtomatika.testing.invariants import Ledger
 from avtomatika.testing.loop import SimLoop
 from avtomatika.testing.options import Options
+
+
+DISTURBING: Final = frozenset({"crash", "jump", "lose_reply", "pause", "restart", "slow_store", "store_fail"})
+"""Faults after which a node may not be able to give back what it holds before its lease runs out."""
 
 
 class Trace:
@@ -56,6 +60,8 @@ class Stage:
         """A fault was injected: it is counted and in the trace."""
         self.counts[kind] += 1
         self.log("fault", kind, *what)
+        if kind in DISTURBING:
+            self.ledger.messages.unrest += 1
 
     def chance(self, rate: float) -> bool:
         """True as often as *rate* says, while the world is faulty."""

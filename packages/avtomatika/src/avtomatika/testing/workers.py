@@ -64,7 +64,7 @@ class SimWorker:
         context = contextvars.copy_context()
         context.run(OWNER.set, f"{self.name}.{self._life}")
         self._works, self._silent = {}, set()
-        self._free = asyncio.Event()
+        self._free, self._busy = asyncio.Event(), asyncio.Event()
         for duty in (self._poll_for_ever(), self._beat_for_ever()):
             self._stage.loop.create_task(duty, context=context).add_done_callback(self._ended)
 
@@ -120,6 +120,7 @@ class SimWorker:
         self._stage.log("work", self.name, offer.task_id)
         task = self._stage.loop.create_task(self._work(offer))
         self._works[offer.task_id] = task
+        self._busy.set()
         task.add_done_callback(lambda _: self._done(offer.task_id, task))
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
@@ -217,6 +218,9 @@ class SimWorker:
 
     async def _beat_for_ever(self) -> None:
         while True:
+            if not self._works:
+                self._busy.clear()
+                await self._busy.wait()
             await asyncio.sleep(self._stage.options.task_lease / 3_000)
             held = tuple(task for task in self._works if task not in self._silent)
             if not held:

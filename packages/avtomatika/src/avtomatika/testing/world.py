@@ -1,9 +1,9 @@
 """One world from its beginning to its end: everybody appears, faults happen, the world heals, all jobs end."""
 
 import asyncio
-import gc
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,6 +40,7 @@ class Outcome(msgspec.Struct, frozen=True):
     digest: str
     trace: tuple[str, ...]
     counts: dict[str, int]
+    endings: dict[str, int]
     jobs: int
     commits: int
     moves: int
@@ -152,7 +153,16 @@ class World:
         for queue in queues:
             if await store.next_due(queue) is not None:
                 ledger.violated("nothing is left in the queues", queue)
+        if stage.options.store == "sqlite":
+            await self._reopen(self._nodes[0])
         stage.log("end", len(ledger.jobs))
+
+    async def _reopen(self, node: SimNode) -> None:
+        """The only node is killed once more: what its next process finds on the disk is held against the ledger."""
+        if node.up:
+            node.process.kill("at the end")
+        while not node.up:
+            await self._stage.pass_time(100, 100)
 
     async def _compare(self, store: Store) -> None:
         ledger = self._stage.ledger
@@ -176,8 +186,11 @@ class _Errors(logging.Handler):
             self._stage.ledger.violated("no error is unforeseen", f"{record.getMessage()}: {error!r}")
 
 
-def run_world(options: Options, folder: Path) -> Outcome:
-    """What becomes of the world that the options describe. *folder* is for its files."""
+def run_world(options: Options, folder: Path, *, traced: bool = False) -> Outcome:
+    """What becomes of the world that the options describe. *folder* is for its files.
+
+    The trace is kept when something was found, or when it is wanted.
+    """
     loop = SimLoop()
     asyncio.set_event_loop(loop)
     stage = Stage(loop, options)
@@ -195,8 +208,9 @@ def run_world(options: Options, folder: Path) -> Outcome:
         options=options,
         violations=tuple(ledger.violations),
         digest=stage.trace.digest(),
-        trace=tuple(stage.trace.told()) if ledger.violations else (),
+        trace=tuple(stage.trace.told()) if traced or ledger.violations else (),
         counts=dict(stage.counts),
+        endings=dict(Counter(str(job.status) for job in ledger.jobs.values())),
         jobs=len(ledger.jobs),
         commits=ledger.commits,
         moves=ledger.moves,
@@ -255,8 +269,3 @@ def _disk(stage: Stage) -> Iterator[None]:
         yield
     finally:
         group_commit.SLOW_COMMIT_S = before
-
-
-def tidy() -> None:
-    """Memory of worlds that are over is free."""
-    gc.collect()
