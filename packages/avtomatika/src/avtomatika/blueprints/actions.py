@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from math import isfinite
+from math import inf, isfinite, nan
 from typing import Any, Final
 
 import msgspec
@@ -220,7 +220,7 @@ def _schema(given: Mapping[str, Any] | None) -> Raw:
 def _encoded(what: str, value: Any) -> Raw:
     try:
         return Raw(msgspec.json.encode(value))
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise HandlerError(f"{what} must be JSON: {error}") from error
 
 
@@ -240,9 +240,13 @@ def _number(task: Mapping[str, Any], name: str) -> float | None:
     value = task.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise HandlerError(f"{name} must be a number, not {value!r}.")
-    return float(value)
+    try:
+        number = nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    except OverflowError:
+        number = inf
+    if not isfinite(number):
+        raise HandlerError(f"{name} must be a finite number, not {value!r}.")
+    return number
 
 
 def _span(task: Mapping[str, Any], name: str) -> Span | None:
@@ -251,7 +255,7 @@ def _span(task: Mapping[str, Any], name: str) -> Span | None:
         return None
     if not 0 < value < 10**10:
         raise HandlerError(f"{name} must be a positive number of seconds, not {value!r}.")
-    return seconds(value)
+    return max(Span(1), seconds(value))
 
 
 def _retries(value: object) -> int | None:

@@ -1,5 +1,6 @@
 """A blueprint: named states, the handler of each, and what is known of them before any job runs."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,8 @@ from avtomatika.kernel.model import Verdict
 F = TypeVar("F", bound=Callable[..., Any])
 
 UNVERSIONED: Final = "1"
+
+_PART: Final = re.compile(r"[A-Za-z0-9._~-]+")
 
 
 class Conditional(msgspec.Struct, frozen=True):
@@ -87,6 +90,10 @@ class Blueprint:
             raise BlueprintError("A blueprint needs a name.")
         self.name = name
         self.api_endpoint = api_endpoint if api_endpoint is None else "/" + api_endpoint.lstrip("/")
+        if self.api_endpoint is not None and not _is_endpoint(self.api_endpoint):
+            raise BlueprintError(f"The endpoint of blueprint '{name}' is no plain path: {api_endpoint!r}.")
+        if api_version is not None and not _is_endpoint("/" + api_version, 1):
+            raise BlueprintError(f"The API version of blueprint '{name}' is no name: {api_version!r}.")
         self.api_version = api_version
         self.version = version
         self.data_stores = SimpleNamespace(**(data_stores or {}))
@@ -129,9 +136,12 @@ class Blueprint:
 
         def register(function: Callable[..., Any], conditional: Conditional | None) -> None:
             state = name if isinstance(name, str) else function.__name__
+            if is_start and self.start_state not in (None, state):
+                raise BlueprintError(
+                    f"Blueprint '{self.name}' already has a start state: '{self.start_state}'."
+                )
             self._add(state, conditional or handler_of(function), _ending(state, is_end, outcome))
-            if is_start:
-                self._begin_in(state)
+            self.start_state = state if is_start else self.start_state
 
         registration = Registration(register)
         return registration(name) if callable(name) else registration
@@ -217,14 +227,14 @@ class Blueprint:
             raise BlueprintError(f"Default handler for state '{name}' is already registered.")
         self.states[name] = added
 
-    def _begin_in(self, state: str) -> None:
-        if self.start_state not in (None, state):
-            raise BlueprintError(f"Blueprint '{self.name}' already has a start state: '{self.start_state}'.")
-        self.start_state = state
-
 
 class StateMachineBlueprint(Blueprint):
     """The name of 1.0b4 for `Blueprint`."""
+
+
+def _is_endpoint(path: str, most: int = 32) -> bool:
+    parts = path.split("/")[1:]
+    return len(parts) <= most and all(_PART.fullmatch(part) and part.strip(".") for part in parts)
 
 
 def verdict_of_name(state: str) -> Verdict | None:

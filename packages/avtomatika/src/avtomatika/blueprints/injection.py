@@ -33,7 +33,8 @@ def handler_of(function: Callable[..., Any]) -> Handler:
         function=function,
         names=tuple(p.name for p in parameters),
         optional=frozenset(p.name for p in parameters if p.default is not p.empty),
-        is_async=inspect.iscoroutinefunction(function),
+        is_async=inspect.iscoroutinefunction(function)
+        or inspect.iscoroutinefunction(getattr(function, "__call__", None)),  # noqa: B004 - an object
     )
 
 

@@ -1,6 +1,7 @@
 """One run of a handler: from a job and the branches it aggregates to the event that came of it."""
 
 import asyncio
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,9 +32,18 @@ async def run_handler(
         return await _run(blueprint, job, branches, client)
     except HandlerError as error:
         return HandlerCrashed(job.run, Failure(code=BLUEPRINT, message=error.message))
-    except Exception as error:  # noqa: BLE001 - whatever the user's code raises is an event
-        message = f"{type(error).__name__} in state '{job.state}': {error}"
-        return HandlerCrashed(job.run, Failure(code=RAISED, message=message))
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        return _raised(job, error)  # what the handler awaited was cancelled, not the handler
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's code raises is an event
+        return _raised(job, error)
+
+
+def _raised(job: Job, error: BaseException) -> HandlerCrashed:
+    message = f"{type(error).__name__} in state '{job.state}': {error}"
+    return HandlerCrashed(job.run, Failure(code=RAISED, message=message))
 
 
 async def _run(
@@ -90,8 +100,17 @@ def _handler(blueprint: Blueprint, job: Job, context: JobContext) -> tuple[Handl
 
 async def _call(handler: Handler, given: Mapping[str, Any]) -> Any:
     if handler.is_async:
-        return await handler.function(**given)
-    return await asyncio.to_thread(handler.function, **given)
+        returned = handler.function(**given)
+    else:
+        returned = await asyncio.to_thread(_in_thread, handler, given)
+    return await returned if inspect.isawaitable(returned) else returned
+
+
+def _in_thread(handler: Handler, given: Mapping[str, Any]) -> Any:
+    try:
+        return handler.function(**given)
+    except StopIteration as error:
+        raise RuntimeError("the handler raised StopIteration") from error  # no future can carry that one
 
 
 def _decision(actions: ActionFactory, job: Job, ends: Verdict | None, value: Raw) -> Decision:
@@ -114,7 +133,7 @@ def _changed(name: str, after: Mapping[str, Any], before: Data) -> Data | None:
 def _encoded(what: str, value: Any) -> Raw:
     try:
         return Raw(msgspec.json.encode(value))
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise HandlerError(f"{what} must be JSON: {error}") from error
 
 

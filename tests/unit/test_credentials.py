@@ -1,0 +1,101 @@
+"""The tokens of a first run: made once, for the owner's eyes only."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from avtomatika.credentials import FILE, KINDS, load_or_make
+from avtomatika.errors import ConfigError
+
+
+def counted() -> Iterator[str]:
+    n = 0
+    while True:
+        n += 1
+        yield f"random-{n:024}"
+
+
+def make(folder: Path) -> tuple[dict[str, str], bool]:
+    tokens = counted()
+    made, fresh = load_or_make(folder, lambda: next(tokens))
+    return dict(made), fresh
+
+
+def test_the_first_start_makes_a_token_of_each_kind(tmp_path: Path) -> None:
+    tokens, fresh = make(tmp_path / "data")
+    assert fresh
+    assert set(tokens) == set(KINDS)
+    assert len(set(tokens.values())) == len(KINDS)
+    for kind, token in tokens.items():
+        assert token.startswith(f"avt_{kind}_")
+        assert token in (tmp_path / "data" / FILE).read_text()
+
+
+def test_the_second_start_finds_the_same(tmp_path: Path) -> None:
+    first, _ = make(tmp_path)
+    second, fresh = make(tmp_path)
+    assert (second, fresh) == (first, False)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_only_the_owner_can_read_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        make(tmp_path / "data")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "data" / FILE).stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660, 0o666])
+def test_a_file_that_others_can_touch_is_refused(tmp_path: Path, mode: int) -> None:
+    make(tmp_path)
+    (tmp_path / FILE).chmod(mode)
+    with pytest.raises(ConfigError, match="can be read by others"):
+        make(tmp_path)
+
+
+def test_a_link_that_was_laid_there_is_not_written_through(tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    (tmp_path / FILE).symlink_to(trap)
+    with pytest.raises((ConfigError, OSError)):
+        make(tmp_path)
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("not toml at all", "not TOML"),
+        ("", "no token for: client, worker"),
+        ('client = "c"', "no token for: worker"),
+        ('client = ""\nworker = "w"', "no token for: client"),
+        ('client = 3\nworker = "w"', "no token for: client"),
+    ],
+)
+def test_a_file_that_is_not_ours_is_refused_by_what_is_wrong(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / FILE).write_text(text)
+    (tmp_path / FILE).chmod(0o600)
+    with pytest.raises(ConfigError, match=says) as caught:
+        make(tmp_path)
+    assert FILE in caught.value.message
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"\xff\xfe")
+    (tmp_path / FILE).chmod(0o600)
+    with pytest.raises(ConfigError, match="not TOML"):
+        make(tmp_path)
+
+
+def test_a_token_is_not_in_the_message_of_an_error(tmp_path: Path) -> None:
+    secret = "avt_client_secret"
+    (tmp_path / FILE).write_text(f'client = "{secret}"\nworker = {secret}')
+    (tmp_path / FILE).chmod(0o600)
+    with pytest.raises(ConfigError) as caught:
+        make(tmp_path)
+    assert secret not in caught.value.message
