@@ -23,7 +23,7 @@ from avtomatika.kernel import machine
 from avtomatika.kernel.effects import RunHandler, StartTimer, WithdrawTask
 from avtomatika.kernel.events import Decided, TaskReported
 from avtomatika.kernel.ids import JobId
-from avtomatika.kernel.model import Done, Ready, Report, Verdict
+from avtomatika.kernel.model import Done, Report, Verdict
 from avtomatika.kernel.progress import Ignored, enter
 from avtomatika.kernel.rules import cancellation, handler
 from avtomatika.kernel.time import Instant, Span

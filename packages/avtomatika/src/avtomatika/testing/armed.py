@@ -29,10 +29,8 @@ def check_armed(
         case Ready():
             if list(present) != [run_id(job.id, job.run)]:
                 violated("a job that is ready has its run", f"{job.id} {job.version}: {list(present)}")
-        case Sleeping(since=since) | Listening(since=since):
-            waits_for_ever = isinstance(job.phase, Listening) and job.phase.due is None
-            if list(present) != ([] if waits_for_ever else [f"alarm:{job.id}:{since}"]):
-                violated("a job that rests has its alarm", f"{job.id} {since}: {list(present)}")
+        case Sleeping() | Listening() as rest:
+            _check_rest(job, rest, present, violated)
         case Waiting(task=task):
             expected = 1 + _check_task(task, present, violated)
             if len(present) > expected:
@@ -42,6 +40,12 @@ def check_armed(
             _check_branches(branches, present, violated)
             if whole and sum(branch.report is None for branch in branches) != gathering.left:
                 violated("the count of open branches is right", f"{job.id}: {gathering}")
+
+
+def _check_rest(job: Job, rest: Sleeping | Listening, present: Present, violated: Violated) -> None:
+    waits_for_ever = isinstance(rest, Listening) and rest.due is None
+    if list(present) != ([] if waits_for_ever else [f"alarm:{job.id}:{rest.since}"]):
+        violated("a job that rests has its alarm", f"{job.id} {rest.since}: {list(present)}")
 
 
 def _check_fan_out(job: Job, gathering: Gathering, present: Present, violated: Violated) -> None:

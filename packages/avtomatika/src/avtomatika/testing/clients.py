@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from msgspec import Raw
 
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.commands.submit import Request
-from avtomatika.errors import AlreadyOver, NotFound, Unavailable
+from avtomatika.errors import AlreadyOver, Conflict, NotFound, Unavailable
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.time import Span, after
 from avtomatika.testing.network import ConnectionLost, Network
 from avtomatika.testing.nodes import SimNode
 from avtomatika.testing.stage import Stage
+from avtomatika.testing.workload import SIGNAL
 
 TRIES: Final = 15
 WAIT: Final = Span(10_000)
@@ -43,6 +45,7 @@ class SimClient:
             return
         if self._key is not None and self._stage.rng.random() < 0.2:
             await self._submit()
+        await self._signal(job)
         if self._cancels:
             await self._stage.pass_time(0, 6_000)
             await self._cancel(job)
@@ -66,6 +69,26 @@ class SimClient:
 
     async def _submit_at(self, node: SimNode) -> JobId:
         return await node.submit(self._blueprint, self._request, CLIENT)
+
+    async def _signal(self, job: JobId) -> None:
+        """Now and then something is sent to the job, whether it waits for it or not."""
+        stage = self._stage
+        for number in range(3):
+            if not stage.chance(stage.options.signal):
+                return
+            await stage.pass_time(0, 2_000)
+            payload = b'{"signal":%d}' % number
+            try:
+                await self._network.request("signal", partial(self._signal_at, job=job, payload=payload))
+            except (AlreadyOver, *Lost):
+                continue
+            except Conflict:
+                stage.log("too many signals", job)
+            else:
+                stage.ledger.promises.heard(job, payload)
+
+    async def _signal_at(self, node: SimNode, job: JobId, payload: bytes) -> None:
+        await node.control.signal(job, CLIENT, SIGNAL, Raw(payload))
 
     async def _cancel(self, job: JobId) -> None:
         ledger = self._stage.ledger

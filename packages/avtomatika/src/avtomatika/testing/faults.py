@@ -105,13 +105,18 @@ class NodeStore:
 
     async def _troubled(self, verb: str, work: Coroutine[Any, Any, T], dice: float) -> T:
         process, stage = self._process, self._stage
+        stood = process.stands_still
         await process.awake()
         fail, lose, before, after, _ = self._thresholds
         faulty = stage.faulty
         if not faulty or dice >= after:
             await self._delay()
+            stood = stood or process.stands_still
             await process.awake()
-            return await work
+            try:
+                return await work
+            finally:
+                stage.ledger.messages.unrest += stood  # the time that the call names may be long ago
         if dice < fail:
             stage.fault("store_fail", verb)
             await self._delay()

@@ -1,4 +1,4 @@
-"""An event loop with virtual time: waiting costs nothing, and the same seed gives the same order of events."""
+"""An event loop with virtual time: waiting costs nothing, and the same seed gives the same order."""
 
 import asyncio
 import selectors

@@ -1,4 +1,4 @@
-"""A node of the orchestrator in a simulated world: the real parts, put together as `app` does without HTTP."""
+"""A node of the orchestrator in a simulated world: the real parts, put together as in `app`, without HTTP."""
 
 import asyncio
 import contextvars

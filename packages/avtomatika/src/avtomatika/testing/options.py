@@ -1,4 +1,4 @@
-"""Which faults a seed brings, and how often. Every seed turns on another few: a swarm finds more than a mix."""
+"""Which faults a seed brings, and how often. Each turns on another few: a swarm finds more than a mix."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-BLUEPRINTS: Final = (
+BLUEPRINTS: Final[tuple[str, ...]] = (
     "chain",
     "steps",
     "statuses",
@@ -14,6 +14,7 @@ BLUEPRINTS: Final = (
     "fan_fail",
     "fan_collect",
     "nested",
+    "resting",
     "raising",
     "slow",
     "loop",
@@ -66,14 +67,16 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
     raising: float = 0.0
     slow: float = 0.0
     cancel: float = 0.0
+    signal: float = 0.0
     keys: float = 0.5
 
     def told(self) -> str:
         """The options that differ from a quiet world, in one line."""
-        given: Mapping[str, Any] = msgspec.to_builtins(self)
+        given: Mapping[str, object] = msgspec.to_builtins(self)
+        plain = {name: value for name, value in given.items() if value}
         return " ".join(
-            f"{name}={','.join(value) if isinstance(value, Sequence) and not isinstance(value, str) else value}"
-            for name, value in given.items()
+            f"{name}={','.join(self.blueprints) if name == 'blueprints' else value}"
+            for name, value in plain.items()
         )
 
 
@@ -100,6 +103,7 @@ _RATES: Final[Mapping[str, Sequence[float]]] = {
     "raising": (0.03, 0.1),
     "slow": (0.05, 0.2),
     "cancel": (0.1, 0.3),
+    "signal": (0.2, 0.6),
 }
 _COUNTS: Final[Mapping[str, Sequence[int]]] = {
     "crashes": (1, 2, 4),
@@ -140,7 +144,7 @@ def draw(seed: int, store: str = "memory") -> Options:
 
 
 def _blueprints(rng: random.Random) -> tuple[str, ...]:
-    some = rng.sample(BLUEPRINTS[:-1], rng.randint(2, 6))
+    some: list[str] = rng.sample(BLUEPRINTS[:-1], rng.randint(2, 6))
     if rng.random() < 0.15:
         some.append("poison")
     return tuple(some)

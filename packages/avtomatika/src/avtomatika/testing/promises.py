@@ -6,11 +6,13 @@ from avtomatika.commands.offers import owner_of
 from avtomatika.commands.outbox import task_message_id, timer_message
 from avtomatika.kernel.effects import OfferTask, StartTimer
 from avtomatika.kernel.events import (
+    AlarmRang,
     Deadline,
     DeadlinePassed,
     Decided,
     HandlerCrashed,
     RunAbandoned,
+    SignalReceived,
     TaskReported,
 )
 from avtomatika.kernel.ids import JobId, TaskId
@@ -34,6 +36,7 @@ class Promises:
         self._aggregated: set[tuple[JobId, int]] = set()
         self._refused: set[tuple[Handle, bytes]] = set()
         self._tokens: dict[Handle, str] = {}
+        self._signals: set[tuple[JobId, bytes]] = set()
         self._keys: dict[str, JobId] = {}
 
     # ------------------------------------------------------------ facts
@@ -53,12 +56,17 @@ class Promises:
                 if isinstance(event, Decided) and before is not None:
                     self._aggregated_once(before)
             case DeadlinePassed() if commit is not None:
-                name = MessageId(f"timer:{event.task}:{event.deadline}")
-                timer = acks.get(name)
-                if timer is None or timer.message.visible_at > commit.now:
-                    self._violated("a deadline passes when its timer is due", f"{fact}: {timer}")
+                self._was_due(fact, acks.get(MessageId(f"timer:{event.task}:{event.deadline}")), commit.now)
+            case AlarmRang() if commit is not None:
+                self._was_due(fact, acks.get(MessageId(f"alarm:{fact.job}:{event.since}")), commit.now)
+            case SignalReceived():
+                self._signals.add((fact.job, bytes(event.payload)))
             case _:
                 pass
+
+    def _was_due(self, fact: Fact, timer: Lease | None, now: Instant) -> None:
+        if timer is None or timer.message.visible_at > now:
+            self._violated("a limit has passed when its timer is due", f"{fact}: {timer}")
 
     def _reported_once(self, event: TaskReported) -> None:
         if (event.task, event.attempt) in self._reported:
@@ -129,6 +137,11 @@ class Promises:
             self._violated("an accepted job is there", job)
         if key is not None and self._keys.setdefault(key, job) != job:
             self._violated("one key makes one job", f"{key}: {self._keys[key]} and {job}")
+
+    def heard(self, job: JobId, payload: bytes) -> None:
+        """A client was told that its signal is part of the job."""
+        if (job, payload) not in self._signals:
+            self._violated("a signal that was taken is in the facts", f"{job} {payload!r}")
 
     def cancelled(self, job: Job) -> None:
         """A client was told that the job is cancelled."""

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -26,7 +26,7 @@ CHUNK: Final = 10
 COLLECT_EVERY: Final = 20
 SHOWN: Final = 40
 WIDTH: Final = 220
-IN_MEMORY: Final = Path("/dev/shm")
+IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
 
 
 class Tally:
@@ -97,7 +97,7 @@ def told(outcome: Outcome) -> str:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def _folder() -> Generator[Path]:
     place = IN_MEMORY if IN_MEMORY.is_dir() and os.access(IN_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="avtomatika-sim-", dir=place, ignore_cleanup_errors=True) as name:
         yield Path(name)

@@ -1,4 +1,4 @@
-"""What everybody in one simulated world shares: the loop, chance, the trace, and the ledger of what happened."""
+"""What everybody in one simulated world shares: the loop, chance, the trace, and the ledger."""
 
 import asyncio
 import random
@@ -11,7 +11,6 @@ from avtomatika.testing.clock import SeededNames, SimClock
 from avtomatika.testing.invariants import Ledger
 from avtomatika.testing.loop import SimLoop
 from avtomatika.testing.options import Options
-
 
 DISTURBING: Final = frozenset({"crash", "jump", "lose_reply", "pause", "restart", "slow_store", "store_fail"})
 """Faults after which a node may not be able to give back what it holds before its lease runs out."""

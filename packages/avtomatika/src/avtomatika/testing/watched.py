@@ -20,7 +20,7 @@ from avtomatika.testing.message_ledger import Held
 
 
 class WatchedMemoryStore(MemoryStore):
-    """The store that all nodes of a world share. It has one clock, as a server has: the latest it heard of."""
+    """The store that all nodes of a world share. It has one clock, as a server has: the latest of all."""
 
     def __init__(self, ledger: Ledger, *, now: Callable[[], Instant], tokens: Callable[[], str]) -> None:
         super().__init__(now=now, tokens=tokens)

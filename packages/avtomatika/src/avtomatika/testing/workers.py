@@ -1,8 +1,9 @@
-"""Simulated workers: they poll, work, hold their tasks, report — and die, stall, forget and repeat themselves."""
+"""Simulated workers: they poll, work, hold their tasks, report — and die, stall and repeat themselves."""
 
 import asyncio
 import contextvars
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -14,7 +15,15 @@ from avtomatika.testing.nodes import WORKER_TOKEN, SimNode
 from avtomatika.testing.stage import Stage
 from avtomatika.testing.workload import SKILLS, STATUSES
 from rxon.errors import UnavailableError, WorkerUnknownError
-from rxon.messages import Heartbeat, Registration, ResultAnswer, SkillInfo, TaskOffer, TaskResult
+from rxon.messages import (
+    Heartbeat,
+    HeartbeatAnswer,
+    Registration,
+    ResultAnswer,
+    SkillInfo,
+    TaskOffer,
+    TaskResult,
+)
 from rxon.messages.wire import TaskError
 from rxon.transport import Credentials, PollRequest
 from rxon.vocabulary import AnswerStatus
@@ -84,9 +93,7 @@ class SimWorker:
             asked = msgspec.structs.replace(poll, limit=limit)
             node = self._network.choose()
             try:
-                offers = await self._network.request(
-                    "poll", lambda n, a=asked: self._poll_at(n, a), node=node
-                )
+                offers = await self._network.request("poll", partial(self._poll_at, asked=asked), node=node)
             except WorkerUnknownError:
                 await self._register(node)
             except Lost:
@@ -216,6 +223,9 @@ class SimWorker:
         else:
             promises.refused_result(result.handle, data, last=result.copies == 0)
 
+    async def _beat_at(self, node: SimNode, beat: Heartbeat) -> HeartbeatAnswer:
+        return await node.gateway.heartbeat(self._credentials, self.name, beat)
+
     async def _beat_for_ever(self) -> None:
         while True:
             if not self._works:
@@ -230,7 +240,7 @@ class SimWorker:
             try:
                 answer = await self._network.request(
                     "heartbeat",
-                    lambda n, b=beat: n.gateway.heartbeat(self._credentials, self.name, b),
+                    partial(self._beat_at, beat=beat),
                     node=node,
                 )
             except WorkerUnknownError:

@@ -12,6 +12,7 @@ from avtomatika.testing.loop import OWNER
 from avtomatika.testing.stage import Stage
 
 SKILLS: Final = ("cut", "weld", "paint", "rare")
+SIGNAL: Final = "go"
 STATUSES: Final = ("approved", "rejected", "strange")
 
 POLICY: Final = Policy(
@@ -195,6 +196,28 @@ def _nested(name: str, mishaps: Mishaps) -> Blueprint:
     return blueprint
 
 
+def _resting(name: str, mishaps: Mishaps) -> Blueprint:
+    blueprint = Blueprint(name)
+
+    @blueprint.handler(is_start=True)
+    async def asleep(actions: ActionFactory, width: int) -> None:
+        await mishaps.happen()
+        actions.sleep(0.7 * (width % 4), "attentive")
+
+    @blueprint.handler
+    async def attentive(actions: ActionFactory, width: int) -> None:
+        await mishaps.happen()
+        after = {"success": "again", "timeout": "again"} if width % 2 else {"success": "again"}
+        actions.wait_for_event(SIGNAL, after, timeout_seconds=4)
+
+    @blueprint.handler
+    async def again(actions: ActionFactory) -> None:
+        await mishaps.happen()
+        actions.wait_for_event(SIGNAL, {"success": "finished", "timeout": "finished"}, timeout_seconds=2)
+
+    return blueprint
+
+
 def _raising(name: str, mishaps: Mishaps) -> Blueprint:
     blueprint = Blueprint(name)
 
@@ -272,6 +295,7 @@ _MAKERS: Final[dict[str, Callable[[str, Mishaps], Blueprint]]] = {
     "fan_fail": _fan,
     "fan_collect": _fan,
     "nested": _nested,
+    "resting": _resting,
     "raising": _raising,
     "slow": _slow,
     "loop": _loop,

@@ -1,10 +1,10 @@
-"""One world from its beginning to its end: everybody appears, faults happen, the world heals, all jobs end."""
+"""One world from beginning to end: everybody appears, faults happen, the world heals, all jobs end."""
 
 import asyncio
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -138,7 +138,7 @@ class World:
         self._stage.stirred.set()
 
     async def _take_stock(self) -> None:
-        """The world is at rest: every job is over, nothing is left in any queue, every caller was answered."""
+        """At rest every job is over, nothing is left in any queue, and every caller was answered."""
         stage, ledger = self._stage, self._stage.ledger
         for job in ledger.open:
             ledger.violated("every job ends", f"{ledger.jobs[job]}: {list(ledger.messages.of_job(job))}")
@@ -158,7 +158,7 @@ class World:
         stage.log("end", len(ledger.jobs))
 
     async def _reopen(self, node: SimNode) -> None:
-        """The only node is killed once more: what its next process finds on the disk is held against the ledger."""
+        """The only node is killed once more: what the next finds on the disk is held against the ledger."""
         if node.up:
             node.process.kill("at the end")
         while not node.up:
@@ -236,7 +236,7 @@ def _end(loop: SimLoop) -> None:
 
 
 @contextmanager
-def _listening(stage: Stage) -> Iterator[None]:
+def _listening(stage: Stage) -> Generator[None]:
     logger = logging.getLogger("avtomatika")
     level, propagate, handler = logger.level, logger.propagate, _Errors(stage)
     logger.setLevel(logging.ERROR)
@@ -258,14 +258,14 @@ def _unforeseen(stage: Stage, context: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _disk(stage: Stage) -> Iterator[None]:
+def _disk(stage: Stage) -> Generator[None]:
     """The disk is fast, or slow enough that every COMMIT runs beside the loop."""
     before = group_commit.SLOW_COMMIT_S
     slow = stage.options.slow_disk
-    group_commit.SLOW_COMMIT_S = 0.0 if slow else float("inf")
+    setattr(group_commit, "SLOW_COMMIT_S", 0.0 if slow else float("inf"))  # noqa: B010 - it is Final
     if slow:
         stage.loop.disk = lambda: stage.rng.choice((0.002, 0.01, 0.01, 0.4))
     try:
         yield
     finally:
-        group_commit.SLOW_COMMIT_S = before
+        setattr(group_commit, "SLOW_COMMIT_S", before)  # noqa: B010
