@@ -97,6 +97,18 @@ WRONG: list[tuple[str, Ask, str]] = [
     ("no skill", lambda a: a.dispatch_task(""), "type"),
     ("a skill that is none", lambda a: a.dispatch_task(None), "type"),  # type: ignore[arg-type]
     ("a number as skill", lambda a: a.dispatch_task(5), "type"),  # type: ignore[arg-type]
+    ("a skill beyond UTF-8", lambda a: a.dispatch_task("\ud800"), "type"),
+    ("a state beyond UTF-8", lambda a: a.go_to("\udfff"), "state"),
+    ("params that are no mapping", lambda a: a.dispatch_task("s", [1]), "params"),  # type: ignore[arg-type]
+    (
+        "params of a branch that are none",
+        lambda a: a.dispatch_parallel([{"type": "s", "params": 3}], "g"),
+        "params",
+    ),
+    ("transitions that are no mapping", lambda a: a.dispatch_task("s", {}, "x"), "transitions"),  # type: ignore[arg-type]
+    ("a version that is no text", lambda a: a.dispatch_task("s", skill_version=2), "skill_version"),  # type: ignore[arg-type]
+    ("a type that is no text", lambda a: a.dispatch_task("s", skill_type=2), "skill_type"),  # type: ignore[arg-type]
+    ("a strategy that is no text", lambda a: a.dispatch_task("s", dispatch_strategy=2), "dispatch_strategy"),  # type: ignore[arg-type]
     ("params that are no JSON", lambda a: a.dispatch_task("s", {"a": object()}), "params"),
     ("params with a set of objects", lambda a: a.dispatch_task("s", {"a": {object()}}), "params"),
     ("a status that is no text", lambda a: a.dispatch_task("s", {}, {1: "x"}), "transitions"),  # type: ignore[dict-item]

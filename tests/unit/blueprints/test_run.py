@@ -169,6 +169,21 @@ async def test_whatever_a_handler_raises_is_a_crash(error: BaseException, is_asy
         assert (await crashed(start if is_async else start_in_thread)).code == "HANDLER_ERROR"
 
 
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("error", [ValueError("\ud800" * 10), ValueError("x" * 10**6), Unspeakable()])
+async def test_whatever_an_error_says_can_be_stored(error: Exception) -> None:
+    async def start() -> None:
+        raise error
+
+    failure = await crashed(start)
+    assert failure.code == "HANDLER_ERROR"
+    assert len(msgspec.json.encode(failure)) < 5_000
+
+
 async def test_something_cancelled_within_a_handler_does_not_cancel_the_handler() -> None:
     async def start() -> None:
         inner = asyncio.ensure_future(asyncio.sleep(60))
@@ -245,9 +260,21 @@ async def lone_surrogate(state_history: Any, actions: Any) -> None:
     actions.go_to("a")
 
 
+async def number_as_key(state_history: Any, actions: Any) -> None:
+    state_history[1] = 1
+    actions.go_to("a")
+
+
+async def surrogate_as_key(initial_data: Any, actions: Any) -> None:
+    initial_data["\ud800"] = 1
+    actions.go_to("a")
+
+
 @pytest.mark.parametrize(
     ("handler", "says"),
     [
+        (number_as_key, "keys of state_history must be texts, not 1"),
+        (surrogate_as_key, "of initial_data must be JSON"),
         (no_action, "asked for no action"),
         (two_actions, "multiple actions"),
         (swallowed, "asked for no action"),

@@ -62,7 +62,7 @@ class ActionFactory:
         `retry` is how often a transient failure is tried again. `resource_hint` goes to the worker
         within `params`. Data of a success that breaks `output_schema` is a CONTRACT_VIOLATION_ERROR.
         """
-        given = dict(params or {})
+        given = dict(_mapping("params", params))
         if resource_hint is not None:
             given["resource_hint"] = resource_hint
         order = _order(
@@ -181,10 +181,10 @@ def _order(task: Mapping[str, Any]) -> Order:
         raise HandlerError("A task needs a 'type' (or 'task_type').")
     return Order(
         skill=_text("type", skill),
-        params=_encoded("The params of a task", dict(task.get("params") or {})),
-        skill_version=task.get("skill_version"),
-        skill_type=task.get("skill_type"),
-        strategy=task.get("dispatch_strategy") or "default",
+        params=_encoded("The params of a task", dict(_mapping("params", task.get("params")))),
+        skill_version=_text_or_none(task, "skill_version"),
+        skill_type=_text_or_none(task, "skill_type"),
+        strategy=_text_or_none(task, "dispatch_strategy") or "default",
         max_cost=_number(task, "max_cost"),
         requirements=_requirements(task.get("resource_requirements")),
         output_schema=_schema(task.get("output_schema")),
@@ -226,14 +226,32 @@ def _encoded(what: str, value: Any) -> Raw:
 
 def _transitions(given: Mapping[str, str] | None) -> dict[str, str]:
     return {
-        _text("transitions", status): _text("transitions", state) for status, state in (given or {}).items()
+        _text("transitions", status): _text("transitions", state)
+        for status, state in _mapping("transitions", given).items()
     }
+
+
+def _mapping(name: str, value: object) -> Mapping[Any, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise HandlerError(f"{name} must be a mapping, not {value!r}.")
+    return value
 
 
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str) or not value:
         raise HandlerError(f"{name} must be a text that is not empty, not {value!r}.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise HandlerError(f"{name} must be a text that UTF-8 can carry, not {value!r}.") from None
     return value
+
+
+def _text_or_none(task: Mapping[str, Any], name: str) -> str | None:
+    value = task.get(name)
+    return None if value is None else _text(name, value)
 
 
 def _number(task: Mapping[str, Any], name: str) -> float | None:

@@ -22,6 +22,7 @@ from avtomatika.kernel.retry import BLUEPRINT
 HandlerEvent = Decided | HandlerCrashed
 
 RAISED = "HANDLER_ERROR"
+MAX_MESSAGE = 4_000
 
 
 async def run_handler(
@@ -42,8 +43,16 @@ async def run_handler(
 
 
 def _raised(job: Job, error: BaseException) -> HandlerCrashed:
-    message = f"{type(error).__name__} in state '{job.state}': {error}"
+    message = f"{type(error).__name__} in state '{job.state}': {_said(error)}"
     return HandlerCrashed(job.run, Failure(code=RAISED, message=message))
+
+
+def _said(error: BaseException) -> str:
+    """What the error says, as text that can be stored."""
+    try:
+        return str(error).encode(errors="replace").decode()[:MAX_MESSAGE]
+    except Exception:  # noqa: BLE001 - the user's own __str__
+        return "it cannot say why"
 
 
 async def _run(
@@ -126,6 +135,10 @@ def _decoded(data: Data) -> dict[str, Any]:
 
 
 def _changed(name: str, after: Mapping[str, Any], before: Data) -> Data | None:
+    for key in after:
+        if not isinstance(key, str):
+            raise HandlerError(f"The keys of {name} must be texts, not {key!r}.")
+        _encoded(f"The key {key!r} of {name}", key)
     encoded = {key: _encoded(f"{name}[{key!r}]", value) for key, value in after.items()}
     return None if encoded == before else encoded
 
