@@ -7,6 +7,7 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "API_PORT": "The port to listen on; 0 for any free one.",
     "AVTOMATIKA_DATA_DIR": "The folder of the database and of `secrets.toml`.",
     "AVTOMATIKA_INSECURE_HTTP": "Confirms that the address may be reached without TLS: a proxy speaks it.",
+    "BLUEPRINTS_DIR": "A folder whose blueprints are served: those of its `*.py`, but for `_*.py`.",
     "CLIENT_API_PREFIX": "The first part of the paths of the client API.",
     "CLIENT_TOKEN": "The token of the client; 16 characters or more.",
     "DETAILED_API_RESPONSES": "Whether reads of a job include its data when `detailed` is not given.",

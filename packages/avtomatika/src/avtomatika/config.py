@@ -14,6 +14,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "API_PORT": "8080",
     "AVTOMATIKA_DATA_DIR": ".avtomatika",
     "AVTOMATIKA_INSECURE_HTTP": "false",
+    "BLUEPRINTS_DIR": "",
     "CLIENT_API_PREFIX": "api",
     "CLIENT_TOKEN": "",
     "DETAILED_API_RESPONSES": "false",

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from avtomatika.app import Node, application
 from avtomatika.blueprints.blueprint import Blueprint
+from avtomatika.blueprints.loader import load_folder
 from avtomatika.clock import SystemNames
 from avtomatika.config import Config
 from avtomatika.credentials import FILE, load_or_make
@@ -62,13 +63,25 @@ class OrchestratorEngine:
     async def start(self) -> None:
         """The API listens and jobs run, beside whatever else the event loop does. Once per engine.
 
-        Raises ConfigError, StorageBroken, and OSError when the port is taken.
+        Raises ConfigError, BlueprintError, StorageBroken, and OSError when the port is taken.
         """
+        settings = self.config.settings()
+        self._load(settings)
         self._started = True
-        settings = _with_tokens(self.config.settings())
+        settings = _with_tokens(settings)
         node = Node(settings, list(self.blueprints.values()), self.app)
         await node.start()
         self._node = node
+
+    def _load(self, settings: Settings) -> None:
+        """The blueprints of the folder that the settings name are registered."""
+        folder = settings.blueprints_dir
+        for file, blueprint in [] if folder is None else load_folder(folder):
+            if self.blueprints.get(blueprint.name) is not blueprint:
+                try:
+                    self.register_blueprint(blueprint)
+                except BlueprintError as error:
+                    raise BlueprintError(f"{file}: {error.message}") from error
 
     async def stop(self) -> None:
         """The engine has drained and let go of its port and its storage."""

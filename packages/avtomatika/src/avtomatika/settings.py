@@ -45,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True):
     http: HttpSettings = HttpSettings()
     client_token: str | None = None
     worker_token: str | None = None
+    blueprints_dir: Path | None = None
     policy: Policy = Policy()
     longest_poll: Span = Span(30_000)
     task_lease: Span = Span(30_000)
@@ -171,6 +172,7 @@ def read(values: Mapping[str, str]) -> Settings:
         http=http,
         client_token=reader.optional("CLIENT_TOKEN"),
         worker_token=reader.optional("GLOBAL_WORKER_TOKEN"),
+        blueprints_dir=_folder(reader, "BLUEPRINTS_DIR"),
         policy=_policy(reader),
         longest_poll=reader.span("WORKER_POLL_TIMEOUT_SECONDS", 30),
         task_lease=reader.span("TASK_LEASE_SECONDS", 30),
@@ -185,6 +187,15 @@ def read(values: Mapping[str, str]) -> Settings:
     check_tokens(reader, tokens)
     reader.finish()
     return settings
+
+
+def _folder(reader: Reader, name: str) -> Path | None:
+    given = reader.optional(name)
+    if given is None:
+        return None
+    if not Path(given).is_dir():
+        reader.problem(name, f"there is no folder {given}")
+    return Path(given)
 
 
 def _policy(reader: Reader) -> Policy:

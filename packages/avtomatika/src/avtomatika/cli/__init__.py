@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from avtomatika import __version__
+from avtomatika.cli.blueprints import check, graph
 from avtomatika.cli.demo import demo
 from avtomatika.cli.jobs import jobs
 from avtomatika.cli.refusal import refusal_of
@@ -31,7 +32,7 @@ def avtomatika() -> None:
     """Run an orchestrator of durable state machines, and talk to one that runs."""
 
 
-for command in (demo, dev, jobs, serve):
+for command in (check, demo, dev, graph, jobs, serve):
     avtomatika.add_command(command)
 
 

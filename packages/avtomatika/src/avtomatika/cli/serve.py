@@ -50,14 +50,17 @@ def place_options(command: F) -> F:
 
 
 @click.command()
-@click.argument("targets", metavar="FILE_OR_MODULE[:ATTRIBUTE]...", nargs=-1, required=True)
+@click.argument("targets", metavar="FILE_OR_MODULE[:ATTRIBUTE]...", nargs=-1)
 @place_options
 def serve(targets: tuple[str, ...], **place: Any) -> None:
     """Run an orchestrator with every Blueprint at the top level of the files or modules.
 
+    Those of the files in the folder BLUEPRINTS_DIR are served too; with that folder no file is needed.
     An OrchestratorEngine there is run as it is. All settings are environment variables; options
     overrule them. It ends on SIGINT and SIGTERM, with exit code 70 when the storage is broken.
     """
+    if not targets and not has_folder():
+        raise click.UsageError("Name a file or a module with blueprints, or set BLUEPRINTS_DIR.")
     engine = engine_of(targets, chosen(place))
     run(engine, lambda settings: announce(engine, settings))
 
@@ -75,9 +78,10 @@ def serve(targets: tuple[str, ...], **place: Any) -> None:
 def dev(targets: tuple[str, ...], workers: tuple[str, ...], **place: Any) -> None:
     """Run an orchestrator for work on blueprints; without a file, the document pipeline of the demo.
 
+    Those of the files in the folder BLUEPRINTS_DIR are served too, and then in place of the pipeline.
     Jobs are in SQLite under .avtomatika, tokens are made on the first run and kept there.
     """
-    if not targets:
+    if not targets and not has_folder():
         targets = (f"{PIPELINE / 'blueprint.py'}:documents",)
         workers = workers or ((str(PIPELINE / "worker.py"),) if find_spec("avtomatika_worker") else ())
     engine = engine_of(targets, chosen(place))
@@ -91,6 +95,13 @@ def dev(targets: tuple[str, ...], workers: tuple[str, ...], **place: Any) -> Non
                 children.start(f"worker {number}", command, worker_variables(engine, settings, number))
 
         run(engine, started)
+
+
+def has_folder() -> bool:
+    """True when the settings name a folder of blueprints."""
+    from avtomatika.config import Config
+
+    return bool(Config().BLUEPRINTS_DIR)
 
 
 def chosen(place: Mapping[str, Any]) -> dict[str, str]:

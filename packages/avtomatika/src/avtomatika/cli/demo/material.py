@@ -6,7 +6,6 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from avtomatika.cli.serve import PIPELINE
-from avtomatika.cli.target import load
 
 PACKAGE: Final = Path(__file__).resolve().parents[2]
 WORK: Final = 4.0
@@ -37,6 +36,8 @@ class Material(NamedTuple):
 
 def program(name: str) -> ModuleType:
     """A module of the pipeline, loaded as the file that it is."""
+    from avtomatika.blueprints.loader import load
+
     return load(str(PIPELINE / f"{name}.py"))
 
 
