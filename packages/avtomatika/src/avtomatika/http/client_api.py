@@ -44,14 +44,14 @@ class ClientApi:
 
     async def create(self, request: web.Request, blueprint: Blueprint) -> web.Response:
         """202 with the id of the job, which is durable."""
-        client = self._client(request)
+        client = self.client_of(request)
         wanted = await read_request(request)
         job_id = await self._submit(blueprint, wanted, client.id)
         return answer({"status": "accepted", "job_id": job_id}, 202)
 
     async def read(self, request: web.Request) -> web.Response:
         """200 with the job; with `wait`, once it is over or that many seconds have passed."""
-        client = self._client(request)
+        client = self.client_of(request)
         wait = _number(request, "wait", 0.0, MAX_WAIT)
         detailed = _flag(request, "detailed", self._detailed)
         until = after(self._clock.now(), seconds(wait))
@@ -63,7 +63,7 @@ class ClientApi:
 
     async def list(self, request: web.Request) -> web.Response:
         """200 with a page of the client's jobs."""
-        client = self._client(request)
+        client = self.client_of(request)
         query = JobQuery(
             client=client.id,
             blueprint=request.query.get("blueprint"),
@@ -75,13 +75,13 @@ class ClientApi:
 
     async def cancel(self, request: web.Request) -> web.Response:
         """200 when nothing of the job will be committed any more; 409 when it was over."""
-        client = self._client(request)
+        client = self.client_of(request)
         await self._control.cancel(request.match_info["job_id"], client.id)
         return answer({"status": "cancellation_request_accepted"})
 
     async def send_event(self, request: web.Request) -> web.Response:
         """202 when the job has the event; 409 when it is over, or keeps as many as it may."""
-        client = self._client(request)
+        client = self.client_of(request)
         name = request.match_info["name"]
         if not 0 < len(name) <= MAX_NAME:
             raise InvalidInput(f"The name of an event has 1 to {MAX_NAME} characters.", field="name")
@@ -89,7 +89,8 @@ class ClientApi:
         await self._control.signal(request.match_info["job_id"], client.id, name, payload)
         return answer({"status": "event_accepted"}, 202)
 
-    def _client(self, request: web.Request) -> ClientConfig:
+    def client_of(self, request: web.Request) -> ClientConfig:
+        """Whose token the request carries. Raises Unauthorized."""
         for header in TOKEN_HEADERS:
             token = request.headers.get(header)
             if token is not None:
