@@ -1,7 +1,8 @@
 """All settings as one frozen tree, parsed once. Only the composition root reads it."""
 
 import ipaddress
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -22,6 +23,11 @@ WEAK_TOKENS: Final = frozenset(
     }
 )
 SHORTEST_TOKEN: Final = 16
+SHORTEST: Final = 0.001
+MOST_SECONDS: Final = 10**9
+LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+_PATH: Final = re.compile(r"|[A-Za-z0-9.~-][A-Za-z0-9._~-]*(/[A-Za-z0-9._~-]+)*")
 
 
 class HttpSettings(msgspec.Struct, frozen=True):
@@ -89,11 +95,18 @@ class Reader:
             name, default, lambda text: _at_least(int(text), least), f"a whole number from {least}"
         )
 
-    def span(self, name: str, default: float) -> Span:
+    def span(self, name: str, default: float, least: float = 0.0) -> Span:
         """The variable, in seconds, as a span."""
-        return seconds(
-            self._parsed(name, default, lambda text: _at_least(float(text), 0), "seconds, 0 or more")
-        )
+        what = f"seconds, from {least:g} to {MOST_SECONDS}"
+        return seconds(self._parsed(name, default, lambda text: _within(float(text), least), what))
+
+    def choice(self, name: str, default: str, choices: Collection[str]) -> str:
+        """The variable, in upper case, as one of the choices."""
+        return self._parsed(name, default, lambda text: _one_of(text.upper(), choices), ", ".join(choices))
+
+    def path(self, name: str, default: str) -> str:
+        """The variable as a path of URLs, without the slashes around it; ours begin with `_`."""
+        return self._parsed(name, default, lambda text: _plain_path(text.strip("/")), "a plain path")
 
     def flag(self, name: str, default: bool) -> bool:
         """The variable as a truth value: `true` in any case, or `1`."""
@@ -128,6 +141,24 @@ def _at_least(value: T, least: int) -> T:
     return value
 
 
+def _within(value: float, least: float) -> float:
+    if not least <= value <= MOST_SECONDS:
+        raise ValueError
+    return value
+
+
+def _one_of(text: str, choices: Collection[str]) -> str:
+    if text not in choices:
+        raise ValueError
+    return text
+
+
+def _plain_path(text: str) -> str:
+    if not _PATH.fullmatch(text):
+        raise ValueError
+    return text
+
+
 def check_tokens(reader: Reader, tokens: Mapping[str, str | None]) -> None:
     """A problem is noted for every token that others could know or guess."""
     for name, token in tokens.items():
@@ -150,7 +181,7 @@ def read(values: Mapping[str, str]) -> Settings:
     http = HttpSettings(
         host=reader.text("API_HOST", "127.0.0.1"),
         port=reader.whole("API_PORT", 8080),
-        prefix=reader.text("CLIENT_API_PREFIX", "api").strip("/"),
+        prefix=reader.path("CLIENT_API_PREFIX", "api"),
         client_api=reader.flag("ENABLE_CLIENT_API", True),
         detailed=reader.flag("DETAILED_API_RESPONSES", False),
         max_body=reader.whole("MAX_BODY_BYTES", 1_048_576, 1_024),
@@ -175,13 +206,13 @@ def read(values: Mapping[str, str]) -> Settings:
         blueprints_dir=_folder(reader, "BLUEPRINTS_DIR"),
         policy=_policy(reader),
         longest_poll=reader.span("WORKER_POLL_TIMEOUT_SECONDS", 30),
-        task_lease=reader.span("TASK_LEASE_SECONDS", 30),
-        run_lease=reader.span("RUN_LEASE_SECONDS", 30),
-        worker_ttl=Span(2 * reader.span("WORKER_HEALTH_CHECK_INTERVAL_SECONDS", 60)),
+        task_lease=reader.span("TASK_LEASE_SECONDS", 30, SHORTEST),
+        run_lease=reader.span("RUN_LEASE_SECONDS", 30, SHORTEST),
+        worker_ttl=Span(2 * reader.span("WORKER_HEALTH_CHECK_INTERVAL_SECONDS", 60, SHORTEST)),
         keep_finished=Span(keep_days * 86_400_000) if keep_days else None,
         width=reader.whole("EXECUTOR_MAX_CONCURRENT_JOBS", 1_000, 1),
         drain=reader.span("DRAIN_TIMEOUT_SECONDS", 25),
-        log_level=reader.text("LOG_LEVEL", "INFO").upper(),
+        log_level=reader.choice("LOG_LEVEL", "INFO", LOG_LEVELS),
     )
     tokens = {"CLIENT_TOKEN": settings.client_token, "GLOBAL_WORKER_TOKEN": settings.worker_token}
     check_tokens(reader, tokens)
@@ -205,7 +236,7 @@ def _policy(reader: Reader) -> Policy:
         task_retries=retries,
         max_deliveries=reader.whole("MAX_DELIVERIES", 5, 1),
         max_steps=reader.whole("MAX_TRANSITIONS_PER_JOB", 100, 1),
-        execution_timeout=reader.span("WORKER_TIMEOUT_SECONDS", 300),
+        execution_timeout=reader.span("WORKER_TIMEOUT_SECONDS", 300, SHORTEST),
         backoff_first=reader.span("RETRY_BACKOFF_SECONDS", 1),
         backoff_most=reader.span("RETRY_BACKOFF_MAX_SECONDS", 300),
     )

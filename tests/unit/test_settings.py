@@ -1,0 +1,191 @@
+"""Every variable is read, and everything that is wrong with them is said at once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from avtomatika.config import VARIABLES, Config
+from avtomatika.errors import ConfigError
+from avtomatika.settings import Settings, is_loopback, read, redacted
+
+TOKEN = "a-token-that-is-long-enough"
+
+# A value for each variable, and where it is found.
+READ: dict[str, tuple[str, Any, Any]] = {
+    "API_HOST": ("127.0.0.2", lambda s: s.http.host, "127.0.0.2"),
+    "API_PORT": ("0", lambda s: s.http.port, 0),
+    "AVTOMATIKA_DATA_DIR": ("/data", lambda s: s.data_dir, Path("/data")),
+    "AVTOMATIKA_INSECURE_HTTP": ("true", lambda s: s.http.insecure, True),
+    "BLUEPRINTS_DIR": (str(Path(__file__).parent), lambda s: s.blueprints_dir, Path(__file__).parent),
+    "CLIENT_API_PREFIX": ("/x/", lambda s: s.http.prefix, "x"),
+    "CLIENT_TOKEN": (TOKEN, lambda s: s.client_token, TOKEN),
+    "DETAILED_API_RESPONSES": ("1", lambda s: s.http.detailed, True),
+    "DRAIN_TIMEOUT_SECONDS": ("1.5", lambda s: s.drain, 1_500),
+    "ENABLE_CLIENT_API": ("False", lambda s: s.http.client_api, False),
+    "EXECUTOR_MAX_CONCURRENT_JOBS": ("7", lambda s: s.width, 7),
+    "GLOBAL_WORKER_TOKEN": (TOKEN, lambda s: s.worker_token, TOKEN),
+    "INSTANCE_ID": ("n1", lambda s: s.instance, "n1"),
+    "JOB_MAX_RETRIES": ("9", lambda s: (s.policy.task_retries, s.policy.handler_retries), (9, 9)),
+    "JOB_RETENTION_DAYS": ("2", lambda s: s.keep_finished, 2 * 86_400_000),
+    "LOG_LEVEL": ("debug", lambda s: s.log_level, "DEBUG"),
+    "MAX_BODY_BYTES": ("2048", lambda s: s.http.max_body, 2_048),
+    "MAX_DELIVERIES": ("8", lambda s: s.policy.max_deliveries, 8),
+    "MAX_TRANSITIONS_PER_JOB": ("11", lambda s: s.policy.max_steps, 11),
+    "RETRY_BACKOFF_MAX_SECONDS": ("60", lambda s: s.policy.backoff_most, 60_000),
+    "RETRY_BACKOFF_SECONDS": ("0.5", lambda s: s.policy.backoff_first, 500),
+    "RUN_LEASE_SECONDS": ("12", lambda s: s.run_lease, 12_000),
+    "STORAGE_URL": ("memory://", lambda s: s.storage_url, "memory://"),
+    "TASK_LEASE_SECONDS": ("13", lambda s: s.task_lease, 13_000),
+    "WORKER_HEALTH_CHECK_INTERVAL_SECONDS": ("14", lambda s: s.worker_ttl, 28_000),
+    "WORKER_POLL_TIMEOUT_SECONDS": ("15", lambda s: s.longest_poll, 15_000),
+    "WORKER_TIMEOUT_SECONDS": ("16", lambda s: s.policy.execution_timeout, 16_000),
+}
+
+
+def settings(**variables: str) -> Settings:
+    return Config(variables).settings()
+
+
+def refused(**variables: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        settings(**variables)
+    return caught.value.message
+
+
+@pytest.mark.parametrize("name", READ)
+def test_the_variable_is_read(name: str) -> None:
+    text, where, value = READ[name]
+    assert where(settings(**{name: text})) == value
+    assert where(settings()) != value
+
+
+def test_no_variable_is_forgotten_here() -> None:
+    assert set(READ) == set(VARIABLES)
+
+
+def test_the_defaults_that_are_told_are_the_ones_that_hold() -> None:
+    assert Config({}).settings() == read({})
+    told = {name: text for name, text in VARIABLES.items() if text}
+    assert read(told) == read({})
+
+
+def test_the_published_defaults_hold() -> None:
+    found = settings()
+    assert (found.http.host, found.http.port, found.http.prefix) == ("127.0.0.1", 8080, "api")
+    assert (found.policy.max_steps, found.policy.task_retries, found.width) == (100, 3, 1_000)
+    assert found.storage_url == "sqlite:///.avtomatika/avtomatika.db"
+    assert (found.client_token, found.worker_token, found.keep_finished) == (None, None, None)
+
+
+def test_an_empty_variable_is_none() -> None:
+    assert settings(**dict.fromkeys(VARIABLES, "")) == settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("API_PORT", ["x", "-1", "65536", "1.5", "8080x"]),
+        ("API_HOST", ["0.0.0.0", "::", "192.0.2.7", "example.org"]),
+        ("EXECUTOR_MAX_CONCURRENT_JOBS", ["0", "-5", "many"]),
+        ("MAX_BODY_BYTES", ["0", "1023", "1MB"]),
+        ("MAX_DELIVERIES", ["0"]),
+        ("MAX_TRANSITIONS_PER_JOB", ["0", "1e3"]),
+        ("JOB_MAX_RETRIES", ["-1"]),
+        ("TASK_LEASE_SECONDS", ["0", "-1", "x", "nan", "inf", "1e300", "30s"]),
+        ("RUN_LEASE_SECONDS", ["0", "inf"]),
+        ("WORKER_HEALTH_CHECK_INTERVAL_SECONDS", ["0", "nan"]),
+        ("WORKER_TIMEOUT_SECONDS", ["0", "inf"]),
+        ("WORKER_POLL_TIMEOUT_SECONDS", ["-0.1", "inf"]),
+        ("DRAIN_TIMEOUT_SECONDS", ["-1", "inf"]),
+        ("ENABLE_CLIENT_API", ["maybe", "2", "on "]),
+        ("DETAILED_API_RESPONSES", ["ja"]),
+        ("BLUEPRINTS_DIR", ["/there/is/no/such/folder"]),
+        ("LOG_LEVEL", ["LOUD", "7"]),
+        ("CLIENT_API_PREFIX", ["a b", "{x}", "a?b", "_worker", "_public/x"]),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_name(name: str, texts: list[str]) -> None:
+    for text in texts:
+        assert name in refused(**{name: text}), text
+
+
+@pytest.mark.parametrize(("text", "prefix"), [("/", ""), ("api/v9", "api/v9"), ("/a/b/", "a/b")])
+def test_the_prefix_may_be_any_plain_path(text: str, prefix: str) -> None:
+    assert settings(CLIENT_API_PREFIX=text).http.prefix == prefix
+
+
+def test_all_problems_are_said_at_once() -> None:
+    said = refused(
+        API_PORT="x", TASK_LEASE_SECONDS="y", API_HOST="0.0.0.0", CLIENT_TOKEN="short", LOG_LEVEL="z"
+    )
+    for name in ("API_PORT", "TASK_LEASE_SECONDS", "API_HOST", "CLIENT_TOKEN", "LOG_LEVEL"):
+        assert name in said
+    assert "'x'" in said
+
+
+@pytest.mark.parametrize("name", ["CLIENT_TOKEN", "GLOBAL_WORKER_TOKEN"])
+@pytest.mark.parametrize("token", ["secure-worker-token", "secure-orchestrator-token", "changeme", "x" * 15])
+def test_a_token_that_others_know_or_guess_is_refused_without_being_said(name: str, token: str) -> None:
+    said = refused(**{name: token})
+    assert name in said
+    assert token not in said
+
+
+def test_a_proxy_may_be_in_front() -> None:
+    assert settings(API_HOST="0.0.0.0", AVTOMATIKA_INSECURE_HTTP="true").http.host == "0.0.0.0"
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        *((host, True) for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost")),
+        *((host, False) for host in ("0.0.0.0", "::", "10.0.0.1", "localhost.example.org", "")),
+    ],
+)
+def test_only_this_machine_is_loopback(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+def test_assignments_overrule_the_environment() -> None:
+    config = Config({"API_PORT": "1", "JOB_MAX_RETRIES": "5"})
+    config.API_PORT = 2
+    config.DETAILED_API_RESPONSES = True
+    config.JOB_MAX_RETRIES = None
+    found = config.settings()
+    assert (found.http.port, found.http.detailed, found.policy.task_retries) == (2, True, 3)
+    assert config.API_PORT == "2"
+
+
+def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_PORT", "1234")
+    config = Config()
+    monkeypatch.setenv("API_PORT", "4321")
+    assert config.settings().http.port == 1234
+
+
+def test_a_setting_that_there_is_not_is_refused() -> None:
+    config = Config({})
+    with pytest.raises(ConfigError, match="API_PROT"):
+        config.API_PROT = 1
+    with pytest.raises(AttributeError, match="API_PROT"):
+        _ = config.API_PROT
+
+
+def test_no_secret_is_shown() -> None:
+    config = Config({"CLIENT_TOKEN": TOKEN, "GLOBAL_WORKER_TOKEN": TOKEN, "STORAGE_URL": "redis://u:pass@h"})
+    assert TOKEN not in repr(config)
+    assert "pass" not in repr(config)
+    assert TOKEN not in repr(settings(CLIENT_TOKEN=TOKEN))
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://user:pass@host/0", "redis://***@host/0"),
+        ("redis://user:p@ss@host/0", "redis://***@host/0"),
+        ("sqlite:///a.db", "sqlite:///a.db"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert redacted(url) == shown
