@@ -37,6 +37,8 @@ AS_WORKER: Headers = (("X-Worker-Token", WORKER_TOKEN),)
 ANYBODY: Headers = ()
 
 CREATE = "POST /api/v1/jobs/flow"
+EVENT = "POST /api/v1/jobs/<queued>/events/paid"
+GRAPH = "GET /api/v1/blueprints/flow/graph"
 READ = "GET /api/v1/jobs/"
 LIST = "GET /api/v1/jobs"
 REGISTER = "POST /_worker/workers/register"
@@ -114,6 +116,7 @@ def broken_bodies() -> Iterator[Case]:
         code = "invalid_json"
         yield Case(f"create-{name}", CREATE, 400, code, field, body)
         yield Case(f"create-envelope-{name}", CREATE, 400, code, field, b'{"initial_data":' + body + b"}")
+        yield Case(f"event-{name}", EVENT, 400, code, field, body)
         for call, endpoint in WORKER_BODIES.items():
             if not (call == HEARTBEAT and name in DECODED_LATE):  # fields that nobody reads are not decoded
                 yield Case(f"{endpoint}-{name}", call, 400, "invalid_message", None, body)
@@ -122,6 +125,7 @@ def broken_bodies() -> Iterator[Case]:
         yield Case(f"result-data-{name}", RESULT, 400, "invalid_message", field, result + body + b"}")
     for name, body in NO_OBJECT.items():
         yield Case(f"create-{name}", CREATE, 400, "invalid_input", "body", body)
+        yield Case(f"event-{name}", EVENT, 400, "invalid_input", "body", body)
         yield Case(
             f"create-envelope-{name}",
             CREATE,
@@ -143,15 +147,15 @@ WORKER_BODIES = {REGISTER: "register", HEARTBEAT: "heartbeat", RESULT: "result",
 def large_bodies() -> Iterator[Case]:
     large = js({"a": "x" * LIMIT})
     bomb = gzip.compress(b'{"a":"' + b"x" * 20 * LIMIT + b'"}')
-    for call, endpoint in {CREATE: "create", **WORKER_BODIES}.items():
-        credentials = AS_CLIENT if call == CREATE else AS_WORKER
+    for call, endpoint in {CREATE: "create", EVENT: "event", **WORKER_BODIES}.items():
+        credentials = AS_WORKER if "/_worker" in call else AS_CLIENT
         packed = (*credentials, ("Content-Encoding", "gzip"))
         code = "payload_too_large"
         yield Case(f"{endpoint}-large", call, 413, code, None, large)
         yield Case(f"{endpoint}-large-chunked", call, 413, code, None, large, chunked=True)
         yield Case(f"{endpoint}-ten-times-chunked", call, 413, code, None, large * 10, chunked=True)
         yield Case(f"{endpoint}-large-inflated", call, 413, code, None, bomb, packed)
-        invalid = "invalid_json" if call == CREATE else "invalid_message"
+        invalid = "invalid_message" if "/_worker" in call else "invalid_json"
         yield Case(f"{endpoint}-not-gzip", call, 400, invalid, None, b"no gzip at all", packed)
         yield Case(f"{endpoint}-cut-gzip", call, 400, invalid, None, bomb[:40], packed)
 
@@ -234,7 +238,17 @@ def job_ids() -> Iterator[Case]:
         yield Case(f"read-{name}", READ + job, 404, "not_found")
         yield Case(f"read-and-wait-{name}", f"{READ}{job}?wait=30", 404, "not_found")
         yield Case(f"cancel-{name}", f"POST /api/v1/jobs/{job}/cancel", 404, "not_found")
+        yield Case(f"event-{name}-job", f"POST /api/v1/jobs/{job}/events/paid", 404, "not_found", None, b"{}")
         yield Case(f"unversioned-{name}", f"GET /api/jobs/{job}", 404, "not_found")
+    for name in ("x" * 256, "%F0%9F%92%A9" * 257):
+        yield Case(f"event-named-{name[:9]}", EVENT.replace("paid", name), 400, "invalid_input", "name")
+    yield Case("event-over", EVENT.replace("<queued>", "<over>"), 409, "already_over", None, b"{}")
+    yield Case("event-without-name", EVENT.replace("paid", ""), 404, "not_found", None, b"{}")
+    for blueprint in ("nobody", "%2e%2e", "a%2Fb", "%FF", "x" * 7_000):
+        call = GRAPH.replace("flow", blueprint)
+        yield Case(f"graph-of-{blueprint[:9]}", call, 404, "not_found")
+    for kind in ("", "png", "%FF", "svg%00"):
+        yield Case(f"graph-as-{kind}", f"{GRAPH}?format={kind}", 400, "invalid_input", "format")
     yield Case("cancel-over", "POST /api/v1/jobs/<over>/cancel", 409, "already_over")
     yield Case("read-10-kB", READ + "x" * 10_000, 400, "invalid_request")
     yield Case("read-bytes", READ + "\xe9", 400, "invalid_request")
@@ -278,7 +292,15 @@ def queries() -> Iterator[Case]:
 
 
 def strangers() -> Iterator[Case]:
-    calls = [CREATE, READ + "<queued>", LIST, "POST /api/v1/jobs/<queued>/cancel", "GET /api/jobs"]
+    calls = [
+        CREATE,
+        READ + "<queued>",
+        LIST,
+        "POST /api/v1/jobs/<queued>/cancel",
+        "GET /api/jobs",
+        EVENT,
+        GRAPH,
+    ]
     tokens: dict[str, Headers] = {
         "no-token": ANYBODY,
         "empty": (("X-Client-Token", ""),),
@@ -510,6 +532,8 @@ def wrong_ways() -> Iterator[Case]:
         "/api/v1/jobs/flow": ("PUT", "PATCH", "DELETE"),
         "/api/v1/jobs/<queued>": ("PUT", "PATCH", "DELETE", "POST"),
         "/api/v1/jobs/<queued>/cancel": ("GET", "PUT", "DELETE"),
+        "/api/v1/jobs/<queued>/events/paid": ("GET", "PUT", "DELETE"),
+        "/api/v1/blueprints/flow/graph": ("POST", "PUT", "DELETE"),
         "/_public/status": ("POST", "PUT", "DELETE"),
         "/_public/ready": ("POST", "DELETE"),
         "/_worker/workers/w1": ("GET", "POST", "PUT", "DELETE"),
