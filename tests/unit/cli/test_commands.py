@@ -12,7 +12,7 @@ from avtomatika.cli import avtomatika
 def test_help_names_every_command() -> None:
     shown = CliRunner().invoke(avtomatika, ["--help"])
     assert shown.exit_code == 0
-    assert all(name in shown.output for name in ("demo", "dev", "jobs", "serve"))
+    assert all(name in shown.output for name in ("check", "demo", "dev", "graph", "jobs", "serve"))
 
 
 def test_version_is_that_of_the_package() -> None:
