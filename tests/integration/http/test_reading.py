@@ -89,6 +89,17 @@ async def test_waiting_ends_with_its_time(start: Start) -> None:
     assert 0.25 < asyncio.get_running_loop().time() - before < 2
 
 
+async def test_waiting_ends_when_the_node_drains(start: Start) -> None:
+    node = await start(flow())
+    job_id = await node.create()
+    waiting = [asyncio.ensure_future(node.job(job_id, wait=30)) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(4):
+        await node.engine.stop()
+        jobs = await asyncio.gather(*waiting)
+    assert {job["status"] for job in jobs} == {"waiting_for_worker"}
+
+
 async def test_an_open_fan_out_shows_how_far_it_is(start: Start) -> None:
     node = await start(fan())
     worker = await node.worker()

@@ -63,6 +63,7 @@ class Node:
         self._runner: web.AppRunner | None = None
         self._store: Store | None = None
         self._offers: Offers | None = None
+        self._queries: Queries | None = None
         self.address: tuple[str, int] | None = None
 
     async def start(self) -> None:
@@ -86,7 +87,7 @@ class Node:
         writer = Writer(node, decider, WriterPolicy(run_lease=settings.run_lease))
         offers = self._offers = Offers(node, writer, settings.task_lease)
         presence = Presence(MemoryRegistry(), clock, settings.worker_ttl)
-        queries = Queries(node)
+        queries = self._queries = Queries(node)
         gateway = Gateway(
             node,
             access=access,
@@ -126,10 +127,12 @@ class Node:
         self.address = (host, port)
 
     async def stop(self) -> None:
-        """Drained: parked polls are answered, running work is finished, the store is closed."""
+        """Drained: whoever waits is answered, running work is finished, the store is closed."""
         self._ready = False
         if self._offers is not None:
             self._offers.close()
+        if self._queries is not None:
+            self._queries.close()
         await self.supervisor.stop_duties()
         if self._runner is not None:
             await self._runner.cleanup()

@@ -1,13 +1,16 @@
 """Reading jobs. Whatever belongs to another client is answered like what does not exist."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from avtomatika.errors import NotFound
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Job, Status
-from avtomatika.kernel.time import Instant
+from avtomatika.kernel.time import SECOND, Instant, after
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Fact, JobQuery, Page
+
+LOOK_AGAIN: Final = SECOND
 
 
 class Queries:
@@ -15,6 +18,11 @@ class Queries:
 
     def __init__(self, node: NodeContext) -> None:
         self._store, self._clock = node.store, node.clock
+        self._closed = False
+
+    def close(self) -> None:
+        """Whoever waits for a job hears soon how it stands, and nobody waits from now on."""
+        self._closed = True
 
     async def job(self, job_id: str, client: str) -> Job:
         """The client's job as last committed. Raises NotFound."""
@@ -24,10 +32,10 @@ class Queries:
         return job
 
     async def ended(self, job_id: str, client: str, until: Instant) -> Job:
-        """The client's job, once it is over or as it stands at *until*. Raises NotFound."""
+        """The client's job, once it is over or as it stands at *until* or on `close`. Raises NotFound."""
         job = await self.job(job_id, client)
-        while not job.over and self._clock.now() < until:
-            await self._store.wait((f"job:{job.id}",), until=until)
+        while not (job.over or self._closed) and (now := self._clock.now()) < until:
+            await self._store.wait((f"job:{job.id}",), until=min(until, after(now, LOOK_AGAIN)))
             job = await self.job(job_id, client)
         return job
 
