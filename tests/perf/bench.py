@@ -53,8 +53,9 @@ class Servers:
         self.token = secrets.token_hex(16)
         worker_token = secrets.token_hex(16)
         shared = {**os.environ, "LOG_LEVEL": "WARNING"}
+        options = ("--profile", str(profile)) if profile else ()
         self._orchestrator = subprocess.Popen(
-            [sys.executable, HERE / "bench_orchestrator.py", *(("--profile", str(profile)) if profile else ())],
+            [sys.executable, HERE / "bench_orchestrator.py", *options],
             env={
                 **shared,
                 "API_PORT": str(self.port),

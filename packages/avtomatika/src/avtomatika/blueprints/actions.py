@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import inf, isfinite, nan
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
-import msgspec
 from msgspec import Raw
 
+from avtomatika.blueprints.encoding import encoded
 from avtomatika.blueprints.schema import check_schema
 from avtomatika.errors import HandlerError, InvalidInput
 from avtomatika.kernel.decisions import Decision, Dispatch, FanOut, Finish, GoTo, Listen, Sleep
@@ -136,7 +136,7 @@ class ActionFactory:
 
     def finish(self, result: Any = None) -> None:
         """The job is finished, with *result*."""
-        self._set(Finish(Verdict.FINISHED, _encoded("The result of a job", result)))
+        self._set(Finish(Verdict.FINISHED, encoded("The result of a job", result)))
 
     def fail(self, message: str, code: str = "JOB_FAILED") -> None:
         """The job has failed, for the reason that *message* gives."""
@@ -181,7 +181,7 @@ def _order(task: Mapping[str, Any]) -> Order:
         raise HandlerError("A task needs a 'type' (or 'task_type').")
     return Order(
         skill=_text("type", skill),
-        params=_encoded("The params of a task", dict(_mapping("params", task.get("params")))),
+        params=encoded("The params of a task", dict(_mapping("params", task.get("params")))),
         skill_version=_text_or_none(task, "skill_version"),
         skill_type=_text_or_none(task, "skill_type"),
         strategy=_text_or_none(task, "dispatch_strategy") or "default",
@@ -203,25 +203,18 @@ def _requirements(given: Mapping[str, Any] | None) -> Raw:
         parse(given)
     except InvalidInput as error:
         raise HandlerError(error.message) from error
-    return _encoded("resource_requirements", dict(given))
+    return encoded("resource_requirements", dict(given))
 
 
 def _schema(given: Mapping[str, Any] | None) -> Raw:
     if given is None:
         return NULL
-    schema = _encoded("output_schema", dict(given))
+    schema = encoded("output_schema", dict(given))
     try:
         check_schema(bytes(schema))
     except InvalidInput as error:
         raise HandlerError(f"output_schema: {error.message}") from error
     return schema
-
-
-def _encoded(what: str, value: Any) -> Raw:
-    try:
-        return Raw(msgspec.json.encode(value))
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise HandlerError(f"{what} must be JSON: {error}") from error
 
 
 def _transitions(given: Mapping[str, str] | None) -> dict[str, str]:
@@ -231,12 +224,16 @@ def _transitions(given: Mapping[str, str] | None) -> dict[str, str]:
     }
 
 
-def _mapping(name: str, value: object) -> Mapping[Any, Any]:
+def _mapping(name: str, value: Any) -> Mapping[Any, Any]:
     if value is None:
         return {}
-    if not isinstance(value, Mapping):
+    if not _is_mapping(value):
         raise HandlerError(f"{name} must be a mapping, not {value!r}.")
     return value
+
+
+def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    return isinstance(value, Mapping)
 
 
 def _text(name: str, value: object) -> str:

@@ -12,6 +12,7 @@ from avtomatika.blueprints.actions import ActionFactory
 from avtomatika.blueprints.blueprint import Blueprint, verdict_of_name
 from avtomatika.blueprints.client import ClientConfig
 from avtomatika.blueprints.context import JobContext
+from avtomatika.blueprints.encoding import encoded
 from avtomatika.blueprints.injection import Handler, arguments
 from avtomatika.errors import HandlerError
 from avtomatika.kernel.decisions import Decision, Finish
@@ -64,7 +65,7 @@ async def _run(
     context = _context(blueprint, job, branches, client)
     handler, ends = _handler(blueprint, job, context)
     returned = await _call(handler, arguments(handler, context))
-    value = _encoded("The value that a handler returns", returned)
+    value = encoded("The value that a handler returns", returned)
     decision = _decision(context.actions, job, ends, value)
     return Decided(
         version=job.run,
@@ -134,20 +135,17 @@ def _decoded(data: Data) -> dict[str, Any]:
     return {key: msgspec.json.decode(value) for key, value in data.items()}
 
 
+def _as_it_is(key: object) -> object:
+    return key  # a handler can put anything into a dict, whatever its type says
+
+
 def _changed(name: str, after: Mapping[str, Any], before: Data) -> Data | None:
-    for key in after:
+    for key in map(_as_it_is, after):
         if not isinstance(key, str):
             raise HandlerError(f"The keys of {name} must be texts, not {key!r}.")
-        _encoded(f"The key {key!r} of {name}", key)
-    encoded = {key: _encoded(f"{name}[{key!r}]", value) for key, value in after.items()}
-    return None if encoded == before else encoded
-
-
-def _encoded(what: str, value: Any) -> Raw:
-    try:
-        return Raw(msgspec.json.encode(value))
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise HandlerError(f"{what} must be JSON: {error}") from error
+        encoded(f"The key {key!r} of {name}", key)
+    data = {key: encoded(f"{name}[{key!r}]", value) for key, value in after.items()}
+    return None if data == before else data
 
 
 def _result(job: Job, branch: Branch) -> dict[str, Any]:

@@ -1,0 +1,16 @@
+"""User values on their way to be kept: as JSON, or refused in words that name them."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from avtomatika.errors import HandlerError
+
+
+def encoded(what: str, value: Any) -> Raw:
+    """The value as JSON. Raises HandlerError that says *what* is none."""
+    try:
+        return Raw(msgspec.json.encode(value))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise HandlerError(f"{what} must be JSON: {error}") from error
