@@ -80,7 +80,7 @@ class SqliteStore(LiveReads):
         for message, delivery, lease, ttl in file.live_messages(self._database):
             if lease is not None and lease.owner.startswith("node:"):
                 lease = None  # nodes live in the process that had the file; it is gone
-            if lease is not None:
+            if lease is not None and lease.until > self.clock_floor:
                 kept = Instant(max(lease.until, now + ttl))  # the holder could not renew while we were down
                 lease = msgspec.structs.replace(lease, until=kept)
             self._image.messages.put(message, lease, delivery)
