@@ -13,26 +13,33 @@ from unittest.mock import patch
 
 import msgspec
 
-from avtomatika.commands import draft, offers
+from avtomatika.commands import apply, draft, offers
 from avtomatika.commands.apply import Writer
 from avtomatika.commands.draft import Draft
+from avtomatika.commands.gateway import Gateway
 from avtomatika.commands.offers import Offers, Wanted
-from avtomatika.commands.results import Accepted, Handle, Results
+from avtomatika.commands.outbox import timer_message
+from avtomatika.commands.results import Accepted, Handle, Results, Transition
 from avtomatika.commands.timers import Timers
+from avtomatika.errors import NotFound, Unavailable
 from avtomatika.kernel import machine
-from avtomatika.kernel.effects import RunHandler, StartTimer, WithdrawTask
-from avtomatika.kernel.events import Decided, TaskReported
+from avtomatika.kernel.effects import OfferTask, RunHandler, StartTimer, WithdrawTask
+from avtomatika.kernel.events import Decided, TaskAccepted, TaskReported
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Done, Report, Verdict
 from avtomatika.kernel.progress import Ignored, enter
 from avtomatika.kernel.rules import cancellation, handler
+from avtomatika.kernel.rules.task import execution_timer
 from avtomatika.kernel.time import Instant, Span
 from avtomatika.ports.store import Commit, Lease, LeaseLost, Message
 from avtomatika.stores.memory import MemoryStore
 from avtomatika.stores.queue import MessageTable
-from avtomatika.stores.sql import file
+from avtomatika.stores.sql import file, group_commit
+from avtomatika.stores.sql.group_commit import GroupCommit
+from avtomatika.stores.sql.sqlite import SqliteStore
 from avtomatika.testing.simulate import simulate_all
 from avtomatika.testing.world import Outcome
+from rxon.errors import UnavailableError
 
 without: Any = msgspec.structs.replace
 Plant = Callable[[], AbstractContextManager[Any]]
@@ -91,7 +98,7 @@ def acknowledged_when_taken() -> AbstractContextManager[Any]:
     return patch.object(MessageTable, "lease", lease)
 
 
-@mutant(0)
+@mutant(7)
 def lease_without_token() -> AbstractContextManager[Any]:
     """Whoever once held a message may acknowledge it, also when another holds it now."""
 
@@ -113,7 +120,7 @@ def expired_lease_accepted() -> AbstractContextManager[Any]:
     return patch.object(MessageTable, "held", held)
 
 
-@mutant(0)
+@mutant(26)
 def unguarded_commit() -> AbstractContextManager[Any]:
     """The last writer wins: the version of the job is not compared."""
     real = MemoryStore._check
@@ -177,8 +184,6 @@ def deliveries_lost_when_reopened() -> AbstractContextManager[Any]:
 @mutant(0, "sqlite")
 def answered_before_the_disk() -> AbstractContextManager[Any]:
     """A commit is answered when it is in memory, and goes to disk some time later."""
-    from avtomatika.stores.sql.sqlite import SqliteStore
-
     real = SqliteStore.commit
 
     async def commit(self: SqliteStore, whole: Commit) -> None:
@@ -190,7 +195,7 @@ def answered_before_the_disk() -> AbstractContextManager[Any]:
 # ---------------------------------------------------------------- the rules
 
 
-@mutant(0)
+@mutant(146)
 def cancelled_jobs_rise() -> AbstractContextManager[Any]:
     """A job that was cancelled goes on when its task reports."""
     real = machine.transition
@@ -204,7 +209,7 @@ def cancelled_jobs_rise() -> AbstractContextManager[Any]:
     return patch.object(machine, "transition", transition)
 
 
-@mutant(0)
+@mutant(6)
 def cancel_leaves_the_task() -> AbstractContextManager[Any]:
     """The task of a cancelled job stays in its queue."""
     real = cancellation.finish
@@ -230,11 +235,10 @@ def retry_of_a_handler_lost() -> AbstractContextManager[Any]:
     return patch.object(handler, "crashed", crashed)
 
 
-@mutant(0)
+@mutant(189)
 def stale_decisions_accepted() -> AbstractContextManager[Any]:
     """A decision counts for whatever state the job is in by now, and needs no lease."""
     real = handler.decided
-    finish = Writer._finish
 
     def decided(job: Any, event: Decided, now: Instant) -> Any:
         return real(job, without(event, version=job.run), now)
@@ -243,9 +247,7 @@ def stale_decisions_accepted() -> AbstractContextManager[Any]:
         await asyncio.wait((running,))
         await self.apply(lease.message.job, running.result())
 
-    return _both(
-        patch.object(handler, "decided", decided), patch.object(Writer, "_finish", without_lease), finish
-    )
+    return _both(patch.object(handler, "decided", decided), patch.object(Writer, "_finish", without_lease))
 
 
 @mutant(0)
@@ -263,7 +265,7 @@ def withdrawn_timers_stay() -> AbstractContextManager[Any]:
 # ---------------------------------------------------------------- the commands
 
 
-@mutant(0)
+@mutant(2)
 def timer_gone_before_its_effect() -> AbstractContextManager[Any]:
     """A timer is acknowledged first and applied then."""
 
@@ -285,12 +287,12 @@ def results_without_lease() -> AbstractContextManager[Any]:
         outcome = await self._writer.apply(job, event)
         if isinstance(outcome, Ignored):
             return await self._seen_before(job, handle, report)
-        return Accepted("success_transition")  # type: ignore[arg-type]
+        return Accepted(Transition.SUCCESS)
 
     return patch.object(Results, "take", take)
 
 
-@mutant(0)
+@mutant(60)
 def branches_counted_twice_when_folded() -> AbstractContextManager[Any]:
     """Two reports of one branch that meet in one commit both count: the second does not see the first."""
     real = Draft.add
@@ -304,7 +306,7 @@ def branches_counted_twice_when_folded() -> AbstractContextManager[Any]:
     return patch.object(Draft, "add", add)
 
 
-@mutant(0)
+@mutant(16)
 def folded_events_lose_an_ack() -> AbstractContextManager[Any]:
     """Of the events that meet in one commit only the first is acknowledged."""
     real = Draft.commit
@@ -343,23 +345,96 @@ def time_of_the_first_worker_for_all() -> AbstractContextManager[Any]:
     return patch.object(Offers, "_begin", begin)
 
 
-@mutant(0)
+@mutant(35)
 def timer_without_lease() -> AbstractContextManager[Any]:
     """The clock of an execution begins whether or not the task is still there."""
-    real = MemoryStore.commit
 
-    async def commit(self: MemoryStore, whole: Commit) -> None:
+    async def begin(self: Offers, lease: Lease, wanted: Wanted) -> Lease | None:
+        body = lease.message.body
+        if not isinstance(body, OfferTask):
+            return None
+        now = self._clock.now()
+        if body.task.dispatch_due is not None:
+            await self._applied(lease, TaskAccepted(body.task.id, body.task.attempt, wanted.worker.id))
+        timer = timer_message(execution_timer(body.job, body.task, now))
+        await self._store.commit(Commit(now=now, send=(timer,)))
+        held = without(lease, owner=wanted.owner)
         try:
-            await real(self, whole)
+            await self._store.commit(Commit(now=now, ack=(lease,), take=(held,)))
         except LeaseLost:
-            if whole.durable:
-                raise
-            await real(self, without(whole, ack=(), take=()))
+            return None
+        return held  # type: ignore[no-any-return]
 
-    return patch.object(MemoryStore, "commit", commit)
+    return patch.object(Offers, "_begin", begin)
+
+
+@mutant(5)
+def repeats_refused_when_folded() -> AbstractContextManager[Any]:
+    """A result that comes twice at the same time is refused the second time."""
+
+    async def take(self: Results, job: JobId, handle: Handle, report: Report, token: str | None) -> Accepted:
+        lease = await self.held(handle, report.worker, token)
+        if lease is None or lease.message.job != job:
+            return await self._seen_before(job, handle, report)
+        event = TaskReported(handle.task, handle.attempt, handle.delivery, report)
+        try:
+            outcome = await self._writer.apply(job, event, ack=lease)
+        except (LeaseLost, NotFound):
+            return await self._seen_before(job, handle, report)
+        if isinstance(outcome, Ignored):
+            raise LeaseLost
+        return Accepted(Transition.SUCCESS)
+
+    return patch.object(Results, "take", take)
 
 
 @mutant(0)
+def heartbeats_break_with_the_store() -> AbstractContextManager[Any]:
+    """A heartbeat is answered with an error of the store that no worker knows."""
+    real = Gateway.heartbeat
+
+    async def heartbeat(self: Gateway, *args: Any) -> Any:
+        try:
+            return await real(self, *args)
+        except UnavailableError as error:
+            raise Unavailable from error
+
+    return patch.object(Gateway, "heartbeat", heartbeat)
+
+
+@mutant(42, "sqlite")
+def key_answered_before_the_disk() -> AbstractContextManager[Any]:
+    """An equal request learns of the job of an earlier one before that job is on disk."""
+
+    def gather(self: GroupCommit, batch: Any, waiting: Any, noted: Any) -> Any:
+        for work in noted:
+            self._staging.restage(batch, work)
+        staged = []
+        for commit, future in waiting:
+            try:
+                self._staging.stage(batch, commit)
+            except Exception as refusal:
+                group_commit._refuse(future, refusal)
+            else:
+                staged.append((commit, future))
+        return staged
+
+    return patch.object(GroupCommit, "_gather", gather)
+
+
+@mutant(0, "sqlite")
+def workers_hold_tasks_without_limit() -> AbstractContextManager[Any]:
+    """A task is the worker's before its clock runs: a crash in between leaves a task that never times out."""
+    real = Offers._may_have
+
+    def may_have(self: Offers, wanted: Wanted, *place: Any) -> bool:
+        self._owner = wanted.owner  # asked just before the lease is
+        return real(self, wanted, *place)
+
+    return patch.object(Offers, "_may_have", may_have)
+
+
+@mutant(69)
 def tasks_of_vanished_pollers_stay() -> AbstractContextManager[Any]:
     """What a worker was about to get when its connection broke waits until the lease runs out."""
 
@@ -369,7 +444,7 @@ def tasks_of_vanished_pollers_stay() -> AbstractContextManager[Any]:
     return patch.object(Offers, "release", release)
 
 
-@mutant(0)
+@mutant(101)
 def released_tasks_count_anew() -> AbstractContextManager[Any]:
     """A task that is given back forgets how often it was given."""
     real = offers._unspent
@@ -391,20 +466,17 @@ def duties_die_with_the_store() -> AbstractContextManager[Any]:
     return patch.object(Offers, "serve_for_ever", serve_for_ever)
 
 
-@mutant(0)
+@mutant(13)
 def poison_is_folded() -> AbstractContextManager[Any]:
     """A handler that becomes due by a repeated delivery runs at once, before anything counts it."""
-    from avtomatika.commands import apply
-
     return patch.object(apply, "_is_suspect", lambda requests: False)
 
 
 @contextmanager
-def _both(*patches: Any) -> Iterator[None]:
+def _both(*patches: AbstractContextManager[Any]) -> Iterator[None]:
     with ExitStack() as stack:
         for one in patches:
-            if hasattr(one, "__enter__"):
-                stack.enter_context(one)
+            stack.enter_context(one)
         yield
 
 

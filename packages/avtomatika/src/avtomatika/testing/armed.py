@@ -72,6 +72,9 @@ def _check_task(task: Task, present: Present, violated: Violated) -> int:
     waiting = task.dispatch_due is not None and not task.accepted
     if waiting != (Deadline.DISPATCH in timers) or (task.result_due is None) == (Deadline.RESULT in timers):
         violated("a task has the timers of its limits", f"{task}: {list(timers)}")
+    lease = None if held is None else held.lease
+    if lease is not None and lease.owner.startswith("worker:") and Deadline.EXECUTION not in timers:
+        violated("a task that a worker holds has a limit", f"{task.id} attempt {task.attempt}: {lease}")
     for timer in timers.values():
         if timer.attempt != task.attempt:
             violated("a timer is of the present attempt", f"{task.id} attempt {task.attempt}: {timer}")

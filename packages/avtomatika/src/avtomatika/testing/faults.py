@@ -110,8 +110,8 @@ class NodeStore:
         fail, lose, before, after, _ = self._thresholds
         faulty = stage.faulty
         if not faulty or dice >= after:
-            await self._delay()
-            stood = stood or process.stands_still
+            slow = await self._delay()
+            stood = stood or slow or process.stands_still
             await process.awake()
             try:
                 return await work
@@ -133,14 +133,16 @@ class NodeStore:
         process.kill(f"after {verb}")
         raise Died
 
-    async def _delay(self) -> None:
+    async def _delay(self) -> bool:
+        """True when it took long."""
         if self._options.store_delay:
             if self._options.slow_delay and self._rng.random() < 0.03:
                 self._stage.fault("slow_store")
                 await self._stage.pass_time(0, 2_500)
                 self._stage.ledger.messages.unrest += 1  # also for what others did meanwhile
-            else:
-                await self._stage.pass_time(0, 6)
+                return True
+            await self._stage.pass_time(0, 6)
+        return False
 
     async def load(self, job: JobId) -> Job | None:
         return await self._call("load", self._inner.load(job))

@@ -74,7 +74,7 @@ class Ledger:
             if job_id not in found or found[job_id].version < known.version:
                 self.violated("what was committed survives", f"{job_id} version {known.version}")
         self.messages.replace_all(messages)
-        self.promises.forget_deliveries()
+        self.promises.reopened()
         self._branches = {}
         for job_id, branch in branches:
             self._branches.setdefault(job_id, {})[branch.task.id] = branch

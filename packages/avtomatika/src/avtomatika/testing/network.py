@@ -48,7 +48,11 @@ class Network:
             raise ConnectionLost
         if stage.chance(options.duplicate):
             stage.fault("duplicate", verb)
-            stage.soon(stage.rng.randint(0, 50), self._again, where, call)
+            delay = stage.rng.choice((0, 1, 10, 50))
+            if delay:
+                stage.soon(delay, self._again, where, call)
+            else:
+                self._again(where, call)
         answer = await self._served(verb, where, call)
         if stage.chance(options.lose_response):
             stage.fault("lose_response", verb)

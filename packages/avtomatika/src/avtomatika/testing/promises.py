@@ -113,9 +113,14 @@ class Promises:
             found = None if running is None else running.message
             self._violated("who works on a task has the whole time", f"{held.lease} since {since}: {found}")
 
-    def forget_deliveries(self) -> None:
-        """A process died: leases that were not on disk yet were never given, and are given again."""
+    def reopened(self) -> None:
+        """Another process found the file of one that ended.
+
+        Leases that were not on disk were never given and are given again; one that had just run out holds
+        again, because its holder could not renew it meanwhile, and a result refused before may count now.
+        """
         self._tokens.clear()
+        self._refused.clear()
 
     def accepted_result(self, handle: Handle, data: bytes) -> None:
         """A worker was told that this result counts."""

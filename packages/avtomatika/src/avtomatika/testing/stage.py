@@ -70,6 +70,12 @@ class Stage:
         """Between *least* and *most* milliseconds have passed."""
         await asyncio.sleep(self.rng.randint(least, most) / 1_000)
 
+    def commit_time(self) -> float:
+        """How many seconds a slow disk takes for the next COMMIT."""
+        seconds = self.rng.choice((0.002, 0.01, 0.01, 0.4))
+        self.ledger.messages.unrest += seconds > 0.1
+        return seconds
+
     def soon(self, span: int, call: Any, *arguments: Any) -> None:
         """*call* happens after *span* milliseconds."""
         self.loop.call_later(span / 1_000, call, *arguments)

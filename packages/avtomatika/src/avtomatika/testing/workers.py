@@ -221,7 +221,9 @@ class SimWorker:
         if answer.status is AnswerStatus.ACCEPTED:
             promises.accepted_result(result.handle, data)
         else:
-            promises.refused_result(result.handle, data, last=result.copies == 0)
+            # Deliveries are counted anew after a crash over a file: only a token tells one from another.
+            told = result.message.lease_token is not None or self._stage.options.store == "memory"
+            promises.refused_result(result.handle, data, last=told and result.copies == 0)
 
     async def _beat_at(self, node: SimNode, beat: Heartbeat) -> HeartbeatAnswer:
         return await node.gateway.heartbeat(self._credentials, self.name, beat)

@@ -264,7 +264,7 @@ def _disk(stage: Stage) -> Generator[None]:
     slow = stage.options.slow_disk
     setattr(group_commit, "SLOW_COMMIT_S", 0.0 if slow else float("inf"))  # noqa: B010 - it is Final
     if slow:
-        stage.loop.disk = lambda: stage.rng.choice((0.002, 0.01, 0.01, 0.4))
+        stage.loop.disk = stage.commit_time
     try:
         yield
     finally:
