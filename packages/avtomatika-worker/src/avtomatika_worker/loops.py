@@ -183,7 +183,7 @@ class Connection:
             return error
         except Exception as error:  # noqa: BLE001 - as above
             _log.exception("The transport to %s failed", self.name)
-            return UnavailableError(f"{type(error).__name__}: {error}")
+            return UnavailableError(f"{type(error).__name__}: {error}", retry_after=0.0)
         self._troubles.clear()
         return answer
 
