@@ -10,7 +10,7 @@ from avtomatika.testing.violations import Log, Violated
 
 
 class Held:
-    """A message: its lease if it was ever given, and how often it was. `before` is the lease before that,
+    """A message: its lease if it was ever given, and how often it was. `before` are those before that,
     `unrest` how many disturbances there had been when it was given.
     """
 
@@ -18,7 +18,7 @@ class Held:
 
     def __init__(self, message: Message, lease: Lease | None = None, delivery: int = 0) -> None:
         self.message, self.lease, self.delivery = message, lease, delivery
-        self.before: Lease | None = None
+        self.before: dict[str, Lease] = {}
         self.unrest = 0
 
 
@@ -94,7 +94,9 @@ class MessageLedger:
             if message.visible_at > latest:
                 self._violated("nothing comes before its time", f"{lease} at {now}")
             self._check_given_back(held)
-            held.before, held.lease, held.delivery = held.lease, lease, lease.delivery
+            if held.lease is not None:
+                held.before[held.lease.token] = held.lease
+            held.lease, held.delivery = lease, lease.delivery
             held.unrest = self.unrest
 
     def _check_given_back(self, held: Held) -> None:
@@ -120,13 +122,8 @@ class MessageLedger:
         self._latest = max(self._latest, now)
         held = self._messages.get(lease.message.id)
         current = None if held is None else held.lease
-        if (
-            held is not None
-            and not self.exact
-            and held.before is not None
-            and held.before.token == lease.token
-        ):
-            current = held.before
+        if held is not None and not self.exact:
+            current = held.before.get(lease.token, current)
         if current is None or current.token != lease.token or current.until <= now:
             self._violated(f"only a lease that stands is {verb}", f"{lease} at {now}, but {current}")
             return None

@@ -8,7 +8,7 @@ from avtomatika.blueprints.actions import ActionFactory
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.kernel.model import Policy
 from avtomatika.kernel.time import Span
-from avtomatika.testing.loop import OWNER
+from avtomatika.testing.mishaps import Kill, Mishaps
 from avtomatika.testing.stage import Stage
 
 SKILLS: Final = ("cut", "weld", "paint", "rare")
@@ -24,32 +24,6 @@ POLICY: Final = Policy(
     backoff_first=Span(200),
     backoff_most=Span(2_000),
 )
-
-Kill = Callable[[str, str], None]
-"""Called with the owner of the process that is to die, and why."""
-
-
-class Mishaps:
-    """What goes wrong inside handlers."""
-
-    def __init__(self, stage: Stage, kill: Kill) -> None:
-        self._stage, self._kill = stage, kill
-
-    async def happen(self) -> None:
-        """The handler took its time, or raised."""
-        stage, options = self._stage, self._stage.options
-        if stage.chance(options.slow):
-            stage.counts["slow_handler"] += 1
-            longest = options.run_lease * 2 if stage.rng.random() < 0.2 else 60
-            await stage.pass_time(1, longest)
-        if stage.chance(options.raising):
-            stage.fault("handler_raises")
-            raise RuntimeError("a handler raised")
-
-    async def die(self) -> None:
-        """The process that runs the handler is dead."""
-        self._kill(OWNER.get(), "poison")
-        await asyncio.sleep(3_600)
 
 
 def blueprints(stage: Stage, kill: Kill) -> Sequence[Blueprint]:
