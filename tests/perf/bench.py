@@ -23,6 +23,7 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
+import uvloop
 
 HERE = Path(__file__).parent
 OVER = {"finished", "failed", "cancelled", "quarantined"}
@@ -213,7 +214,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=HERE) as folder:
         profile = Path(folder) / "profile" if arguments.profile else None
-        asyncio.run(measure(arguments, Path(folder), profile))
+        uvloop.run(measure(arguments, Path(folder), profile))
         if profile is not None:
             pstats.Stats(str(profile)).sort_stats("tottime").print_stats(40)
 

@@ -25,6 +25,7 @@ SLOW_COMMIT_S: Final = 0.002
 CHECKPOINT_BYTES: Final = 4 * 1024 * 1024
 FLOOR_EVERY_MS: Final = 1_000
 RETRY_S: Final = 1.0
+NOTED_S: Final = 0.01  # leases can wait for the next commit: an fsync of their own would hold up a task
 
 T = TypeVar("T")
 Waiting = tuple[Commit, "asyncio.Future[None]"]
@@ -55,7 +56,7 @@ class GroupCommit:
         self._weight = 0
         self._floor = meta(database, "clock_floor")
         self._paused = asyncio.Event()
-        self._retry: asyncio.TimerHandle | None = None
+        self._later: asyncio.TimerHandle | None = None
         self._closed = False
         self.failure: StorageBroken | None = None
 
@@ -68,10 +69,10 @@ class GroupCommit:
         await future
 
     def note(self, work: Noted) -> None:
-        """The lease or commit goes to disk with the next batch; nobody waits for it."""
+        """The lease or commit goes to disk with the next batch, or soon by itself; nobody waits for it."""
         self._noted.append(work)
         self._unwritten += isinstance(work, Prepared)
-        self._schedule()
+        self._write_within(NOTED_S)
 
     def is_writing(self, commit: Commit) -> bool:
         """True when what is on its way to disk will change what *commit* is about."""
@@ -111,7 +112,7 @@ class GroupCommit:
                 await self.flushed()
         finally:
             self._closed = True
-            self._stop_retry()
+            self._stop_waiting()
 
     def refuse_if_over(self) -> None:
         """The file can be written. Raises StorageBroken or Unavailable when it can not any more."""
@@ -136,14 +137,22 @@ class GroupCommit:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._flush)
 
-    def _stop_retry(self) -> None:
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
+    def _write_within(self, seconds: float) -> None:
+        if self._later is None and not self._scheduled and not self._busy and self.failure is None:
+            self._later = asyncio.get_running_loop().call_later(seconds, self._write_now)
+
+    def _write_now(self) -> None:
+        self._later = None
+        self._schedule()
+
+    def _stop_waiting(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
 
     def _flush(self) -> None:
         self._scheduled = False
-        self._stop_retry()
+        self._stop_waiting()
         waiting, self._waiting = self._waiting, []
         noted, self._noted = self._noted, []
         batch = self._staging.batch()
@@ -210,8 +219,10 @@ class GroupCommit:
         self._busy = False
         self._writing = None
         self._paused.set()  # before the next batch is scheduled: who waited for a pause comes first
-        if self._waiting or self._noted:
+        if self._waiting:
             self._schedule()
+        elif self._noted:
+            self._write_within(NOTED_S)
 
     def _is_checkpoint_due(self) -> bool:
         if self._batches % 64 and self._weight < CHECKPOINT_BYTES:
@@ -246,7 +257,7 @@ class GroupCommit:
         elif self._waiting:
             self._schedule()
         elif self._noted:
-            self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._schedule)
+            self._write_within(RETRY_S)
         self._paused.set()
 
     def _break(self, failure: StorageBroken) -> None:
