@@ -36,6 +36,11 @@ from avtomatika.stores.memory import MemoryStore
 from avtomatika.stores.registry import MemoryRegistry
 from avtomatika.stores.sql.sqlite import SqliteStore
 
+DISPATCHER_KEY: web.AppKey[Offers] = web.AppKey("dispatcher", Offers)
+EXECUTOR_KEY: web.AppKey[Writer] = web.AppKey("executor", Writer)
+STORAGE_KEY: web.AppKey[Store] = web.AppKey("storage", Store)
+WORKER_SERVICE_KEY: web.AppKey[Gateway] = web.AppKey("worker_service", Gateway)
+
 DEFAULT_CLIENT: Final = ClientConfig(id="default", plan="default")
 
 
@@ -104,6 +109,8 @@ class Node:
             clock=clock,
             detailed=settings.http.detailed,
         )
+        self.app[DISPATCHER_KEY], self.app[EXECUTOR_KEY] = offers, writer
+        self.app[STORAGE_KEY], self.app[WORKER_SERVICE_KEY] = store, gateway
         add_routes(
             self.app,
             public=PublicApi(store.durability, lambda: self._ready),

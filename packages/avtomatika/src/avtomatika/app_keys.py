@@ -1,11 +1,6 @@
-"""Keys under which `engine.app` holds parts of the node."""
+"""Keys under which `engine.app`, an aiohttp application, holds the parts of a started engine."""
 
-from aiohttp import web
+from avtomatika.app import DISPATCHER_KEY, EXECUTOR_KEY, STORAGE_KEY, WORKER_SERVICE_KEY
+from avtomatika.engine import ENGINE_KEY
 
-from avtomatika.app import Node
-from avtomatika.engine import OrchestratorEngine
-
-ENGINE_KEY: web.AppKey[OrchestratorEngine] = web.AppKey("engine", OrchestratorEngine)
-NODE_KEY: web.AppKey[Node] = web.AppKey("node", Node)
-
-__all__ = ["ENGINE_KEY", "NODE_KEY"]
+__all__ = ["DISPATCHER_KEY", "ENGINE_KEY", "EXECUTOR_KEY", "STORAGE_KEY", "WORKER_SERVICE_KEY"]

@@ -43,6 +43,7 @@ class OrchestratorEngine:
             self.config.STORAGE_URL = storage.url
         self.blueprints: dict[str, Blueprint] = {}
         self.app: web.Application = application(self.config.settings())
+        self.app[ENGINE_KEY] = self
         self._node: Node | None = None
         self._started = False
 
@@ -118,6 +119,9 @@ class OrchestratorEngine:
         if failure is not None and not isinstance(failure, StorageBroken):
             raise failure
         return failure is None
+
+
+ENGINE_KEY: web.AppKey[OrchestratorEngine] = web.AppKey("engine", OrchestratorEngine)
 
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:
