@@ -21,6 +21,7 @@ from avtomatika.kernel.events import (
     TaskAbandoned,
     TaskAccepted,
     TaskReported,
+    TaskSignalled,
 )
 from avtomatika.kernel.ids import JobId, task_id
 from avtomatika.kernel.machine import transition
@@ -157,7 +158,15 @@ def _ready_cases() -> Iterator[Case]:
     yield Case("of another version", ready, RunAbandoned(99, 6))
     yield Case("deliveries are left", ready, RunAbandoned(ready.version, 5))
     yield Case("no deliveries are left", ready, RunAbandoned(ready.version, 6))
-    for kind in (TaskAccepted, TaskReported, TaskAbandoned, DeadlinePassed, AlarmRang, CancelRequested):
+    for kind in (
+        TaskAccepted,
+        TaskReported,
+        TaskSignalled,
+        TaskAbandoned,
+        DeadlinePassed,
+        AlarmRang,
+        CancelRequested,
+    ):
         yield Case("", ready, _any(kind))
 
 
@@ -194,6 +203,12 @@ def _waiting_cases() -> Iterator[Case]:
         "`failure`, invalid input, without a transition", bare, _reported(Report("failure", failure=INVALID))
     )
     yield Case("`cancelled`, without a transition", bare, _reported(Report("cancelled")))
+    yield Case("another task or attempt", waiting, _told("found", attempt=9))
+    yield Case("recorded; of `progress` the last one is kept", taken, _told("progress"))
+    found = _job(Waiting(TAKEN, ALL_WAYS, {"found": "next"}))
+    yield Case("an event with a transition", found, _told("found"))
+    full = msgspec.structs.replace(TAKEN, events=Policy().max_task_events)
+    yield Case("too many are recorded", _job(Waiting(full, ALL_WAYS)), _told("progress"))
     yield Case("deliveries are left", waiting, TaskAbandoned(TASK, 1, 5))
     yield Case("no deliveries are left, with a transition for `failure`", waiting, TaskAbandoned(TASK, 1, 6))
     yield Case("no deliveries are left, without a transition", bare, TaskAbandoned(TASK, 1, 6))
@@ -234,6 +249,8 @@ def _gathering_cases() -> Iterator[Case]:
     yield Case("final failure, `on_failure` is `fail`", two, failed, open_)
     yield Case("final failure, `on_failure` is `fail`, with a transition", rescued, failed, open_)
     yield Case("final failure, `on_failure` is `collect`", collecting, failed, open_)
+    yield Case("a branch that has ended", two, _told("found"), ended)
+    yield Case("recorded", two, _told("progress"), Branch(TAKEN))
     yield Case("deliveries are left", two, TaskAbandoned(TASK, 1, 5), open_)
     yield Case(
         "no deliveries are left, `on_failure` is `collect`", collecting, TaskAbandoned(TASK, 1, 6), open_
@@ -250,7 +267,7 @@ def _resting_cases() -> Iterator[Case]:
     asleep = _job(Sleeping(3, NOW, "next"))
     listening, bare = _job(Listening(3, "paid", ALL_WAYS, NOW)), _job(Listening(3, "paid", {}, NOW))
     never = (Submitted, Decided, HandlerCrashed, RunAbandoned, CancelRequested)
-    for kind in (*never, TaskAccepted, TaskReported, TaskAbandoned, DeadlinePassed):
+    for kind in (*never, TaskAccepted, TaskReported, TaskSignalled, TaskAbandoned, DeadlinePassed):
         yield Case("", asleep, _any(kind))
         yield Case("", listening, _any(kind))
     for job in (asleep, listening):
@@ -329,6 +346,10 @@ def _reported(report: Report, attempt: int = 1) -> TaskReported:
     return TaskReported(TASK, attempt, 1, report)
 
 
+def _told(name: str, attempt: int = 1) -> TaskSignalled:
+    return TaskSignalled(TASK, attempt, 1, "w", name)
+
+
 def _failed(failure: Failure, attempt: int = 1) -> TaskReported:
     return _reported(Report("failure", failure=failure), attempt)
 
@@ -341,6 +362,7 @@ def _any(kind: type) -> Event:
         RunAbandoned(3, 6),
         TaskAccepted(SECOND, 1, "w"),
         TaskReported(SECOND, 1, 1, Report("success")),
+        TaskSignalled(SECOND, 1, 1, "w", "found"),
         TaskAbandoned(SECOND, 1, 6),
         DeadlinePassed(SECOND, 1, Deadline.RESULT),
         AlarmRang(2),

@@ -42,6 +42,7 @@ def test_an_example_of_rxon_is_the_message_that_it_stands_for(block: Block) -> N
 def test_every_message_that_crosses_the_wire_by_itself_has_an_example() -> None:
     shown = {block.rest for block in messages()}
     assert shown >= {
+        "EventAnswer",
         "Heartbeat",
         "HeartbeatAnswer",
         "Registered",
@@ -52,6 +53,7 @@ def test_every_message_that_crosses_the_wire_by_itself_has_an_example() -> None:
         "TaskBatch",
         "TaskOffer",
         "TaskResult",
+        "WorkerEvent",
     }
 
 

@@ -19,6 +19,7 @@ from avtomatika.kernel.events import (
     TaskAbandoned,
     TaskAccepted,
     TaskReported,
+    TaskSignalled,
 )
 from avtomatika.kernel.ids import JobId, TaskId, task_id
 from avtomatika.kernel.machine import transition
@@ -49,6 +50,7 @@ VERSION = 7
 OPENED = 5
 ORDER = Order(skill="s")
 TRANSITIONS = {"success": "next", "failure": "failed", "cancelled": "undone"}
+EVENT_TRANSITIONS = {"found": "search over"}
 OK = Report("success", "w", Raw(b'{"a":1}'))
 
 
@@ -78,9 +80,8 @@ def waiting(
     transitions: dict[str, str] | None = None, policy: Policy | None = None, **changes: object
 ) -> Job:
     """A job that waits for one task."""
-    return a_job(
-        Waiting(a_task(**changes), TRANSITIONS if transitions is None else transitions), policy=policy
-    )
+    chosen = TRANSITIONS if transitions is None else transitions
+    return a_job(Waiting(a_task(**changes), chosen, EVENT_TRANSITIONS), policy=policy)
 
 
 def gathering(
@@ -102,6 +103,13 @@ def failed(code: str, message: str = "m") -> Report:
 def reported(report: Report, task: TaskId | None = None, attempt: int = 1) -> TaskReported:
     """The event that a worker reported."""
     return TaskReported(task or a_task().id, attempt, 1, report)
+
+
+def signalled(
+    name: str = "progress", payload: bytes = b'{"progress":0.5}', task: TaskId | None = None, attempt: int = 1
+) -> TaskSignalled:
+    """The event that a worker told something."""
+    return TaskSignalled(task or a_task().id, attempt, 1, "w", name, Raw(payload))
 
 
 def decided(decision: Decision, version: int = VERSION) -> Decided:
@@ -159,6 +167,10 @@ EVENTS: dict[str, Event] = {
     "transient failure": reported(failed("TRANSIENT_ERROR")),
     "permanent failure": reported(failed("PERMANENT_ERROR")),
     "cancelled by worker": reported(Report("cancelled", "w")),
+    "progress": signalled(),
+    "event with a transition": signalled("found", b'{"at":3}'),
+    "event, other attempt": signalled("found", attempt=2),
+    "event, foreign": signalled("found", task=_FOREIGN),
     "task abandoned": TaskAbandoned(_OPEN, 1, 6),
     "task abandoned, deliveries left": TaskAbandoned(_OPEN, 1, 5),
     "task abandoned, foreign": TaskAbandoned(_FOREIGN, 1, 6),
@@ -192,7 +204,8 @@ def in_words(outcome: Outcome) -> str:
             text = f"ready({job.state}" + (f", try {attempt}" if attempt > 1 else "")
             text += ")" if gathered is None else f", of {gathered})"
         case Waiting(task=task):
-            text = f"waiting({task.attempt}{', accepted' if task.accepted else ''})"
+            told = f", {task.events} told" if task.events else ""
+            text = f"waiting({task.attempt}{', accepted' if task.accepted else ''}{told})"
         case Gathering(left=left, width=width):
             text = f"gathering({left} of {width})"
         case Sleeping(then=then):

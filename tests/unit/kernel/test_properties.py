@@ -22,6 +22,7 @@ from avtomatika.kernel.events import (
     TaskAbandoned,
     TaskAccepted,
     TaskReported,
+    TaskSignalled,
 )
 from avtomatika.kernel.ids import TaskId
 from avtomatika.kernel.machine import fold, replay, transition
@@ -55,6 +56,7 @@ STATUSES = ["success", "failure", "cancelled", "timeout", "odd"]
 CODES = ["TRANSIENT_ERROR", "PERMANENT_ERROR", "INVALID_INPUT_ERROR", "TIMEOUT_ERROR", "?", "BLUEPRINT_ERROR"]
 
 SIGNALS = ["paid", "seen"]
+TOLD = ["progress", "found", "odd"]
 
 small = st.integers(0, 3)
 spans = st.sampled_from([0, 1, 500, 60_000]).map(Span)
@@ -73,6 +75,7 @@ raws = st.sampled_from(
 data: st.SearchStrategy[Data | None] = st.sampled_from([None, {}, {"a": Raw(b"1.0")}, {"result": Raw(b"2")}])
 failures = st.builds(Failure, code=st.sampled_from(CODES), message=st.text(max_size=5))
 transitions = st.dictionaries(st.sampled_from(STATUSES), st.sampled_from(["s1", "s2"]), max_size=4)
+event_transitions = st.dictionaries(st.sampled_from(TOLD), st.sampled_from(["s1", "s2"]), max_size=1)
 orders = st.builds(
     Order,
     skill=st.just("s"),
@@ -83,7 +86,7 @@ orders = st.builds(
 )
 decisions: st.SearchStrategy[Decision] = st.one_of(
     st.builds(GoTo, st.sampled_from(["s1", "s2"])),
-    st.builds(Dispatch, orders, transitions),
+    st.builds(Dispatch, orders, transitions, event_transitions),
     st.builds(
         FanOut,
         st.lists(orders, max_size=4).map(tuple),
@@ -104,6 +107,7 @@ policies = st.builds(
     max_deliveries=small,
     max_steps=st.integers(0, 12),
     max_signals=small,
+    max_task_events=small,
     dispatch_timeout=maybe_span,
     result_timeout=maybe_span,
 )
@@ -125,6 +129,7 @@ def task_events(task: str, attempt: int) -> st.SearchStrategy[Event]:
         st.builds(TaskReported, name, tried, st.just(1), reports),
         st.builds(TaskReported, name, tried, st.just(1), reports),
         st.builds(TaskAccepted, name, tried, st.just("w")),
+        st.builds(TaskSignalled, name, tried, st.just(1), st.just("w"), st.sampled_from(TOLD), raws),
         st.builds(TaskAbandoned, name, tried, st.integers(0, 6)),
         st.builds(DeadlinePassed, name, tried, st.sampled_from(Deadline)),
     )
@@ -224,6 +229,8 @@ def values_of_users(event: Event) -> list[Raw]:
             return [returned]
         case TaskReported(report=report):
             return [report.data]
+        case TaskSignalled(payload=payload):
+            return [payload]
         case SignalReceived(payload=payload):
             return [payload]
         case _:

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from rxon.messages import (
+    EventAnswer,
     Heartbeat,
     HeartbeatAnswer,
     Registered,
@@ -17,6 +18,7 @@ from rxon.messages import (
     ResultAnswer,
     TaskOffer,
     TaskResult,
+    WorkerEvent,
 )
 
 __all__ = ["Credentials", "PollRequest", "WorkerGateway", "WorkerTransport"]
@@ -71,6 +73,10 @@ class WorkerGateway(Protocol):
         """One answer per result, in order, each given after the result is durable."""
         ...
 
+    async def emit(self, credentials: Credentials, event: WorkerEvent) -> EventAnswer:
+        """The event is durable if it is about a task, and the caller held that task."""
+        ...
+
 
 class WorkerTransport(Protocol):
     """Client side. Each verb raises RxonError; TransportError when the server was not reached."""
@@ -92,6 +98,10 @@ class WorkerTransport(Protocol):
 
         There may be fewer answers than results: report the rest again.
         """
+        ...
+
+    async def emit(self, event: WorkerEvent) -> EventAnswer:
+        """The server has judged the event."""
         ...
 
     async def close(self) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 __all__ = [
     "AnswerStatus",
     "ErrorCode",
+    "EventStatus",
     "IgnoredReason",
     "PATH_PREFIX",
     "PROTOCOL_VERSION",
@@ -58,6 +59,13 @@ class AnswerStatus(StrEnum):
     ACCEPTED = "accepted"
     IGNORED = "ignored"
     REFUSED = "refused"
+
+
+class EventStatus(StrEnum):
+    """What became of an event."""
+
+    ACCEPTED = "event_accepted"
+    ERROR = "error"
 
 
 class IgnoredReason(StrEnum):

@@ -45,6 +45,7 @@ class ActionFactory:
         skill_version: str | None = None,
         skill_type: str | None = None,
         *,
+        event_transitions: Mapping[str, str] | None = None,
         dispatch_strategy: str = "default",
         timeout_seconds: float | None = None,
         dispatch_timeout_seconds: float | None = None,
@@ -57,6 +58,9 @@ class ActionFactory:
         retry: int | None = None,
     ) -> None:
         """A worker with the skill *task_type* is given the task; its status chooses the next state.
+
+        An event that the worker sends and that `event_transitions` names moves the job on at once: the
+        task is withdrawn, the payload laid over the state history, and the named state entered.
 
         Time limits are in seconds: of execution, of waiting for a worker, and as a whole.
         `retry` is how often a transient failure is tried again. `resource_hint` goes to the worker
@@ -82,7 +86,7 @@ class ActionFactory:
                 "retry": retry,
             }
         )
-        self._set(Dispatch(order, _transitions(transitions)))
+        self._set(Dispatch(order, _transitions(transitions), _transitions(event_transitions)))
 
     def dispatch_parallel(
         self,

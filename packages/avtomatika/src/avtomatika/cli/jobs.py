@@ -163,7 +163,7 @@ def described(job: Mapping[str, Any]) -> str:
         ("took" if is_over(job) else "runs for", age(job["updated_at"] - job["created_at"])),
     ]
     if progress:
-        lines.append(("progress", f"{progress['done']} of {progress['total']}"))
+        lines.append(("progress", _how_far(progress, " of ")))
     if error:
         lines.append(("error", f"{error['code']}: {error['message']}"))
     text = "\n".join(f"{name + ':':<11}{value}" for name, value in lines)
@@ -173,6 +173,12 @@ def described(job: Mapping[str, Any]) -> str:
     return text
 
 
+def _how_far(progress: Mapping[str, Any], between: str) -> str:
+    if "total" in progress:
+        return f"{progress['done']}{between}{progress['total']}"
+    return " ".join(str(progress[name]) for name in ("value", "message") if name in progress)
+
+
 def _cells(job: Mapping[str, Any], now: int) -> tuple[str, ...]:
     progress = job.get("progress")
     return (
@@ -180,7 +186,7 @@ def _cells(job: Mapping[str, Any], now: int) -> tuple[str, ...]:
         job["status"],
         job["blueprint_name"],
         job["current_state"],
-        f"{progress['done']}/{progress['total']}" if progress else "",
+        _how_far(progress, "/") if progress else "",
         age(now - job["created_at"]),
         age(job["updated_at"] - job["created_at"]),
     )

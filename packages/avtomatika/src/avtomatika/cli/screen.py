@@ -59,7 +59,7 @@ class Bar:
     def show(self, job: Mapping[str, Any]) -> None:
         """The job is shown as it stands."""
         progress = job.get("progress")
-        done, total = (progress["done"], progress["total"]) if progress else (0, 0)
+        done, total = (progress["done"], progress["total"]) if progress and "total" in progress else (0, 0)
         quarter = 4 * done // total if total else -1
         seen = (job["status"], job["current_state"], quarter)
         words = f"{job['current_state']} ({job['status']})"

@@ -8,12 +8,13 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
+from avtomatika import observe
 from avtomatika.commands.access import Access
 from avtomatika.commands.introduction import introduction, skills_of
 from avtomatika.commands.offers import Offers, Wanted, owner_of
 from avtomatika.commands.presence import Presence, Worker
 from avtomatika.commands.results import Handle, Results
-from avtomatika.errors import AvtomatikaError, InvalidInput, NotFound, Unauthorized, Unavailable
+from avtomatika.errors import AvtomatikaError, Conflict, InvalidInput, NotFound, Unauthorized, Unavailable
 from avtomatika.kernel.effects import OfferTask
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import NULL, Failure, Report
@@ -22,8 +23,16 @@ from avtomatika.kernel.rules.task import FAILURE
 from avtomatika.kernel.time import Span, after, seconds
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Lease, LeaseLost
-from rxon.errors import AuthError, ForbiddenError, ProtocolError, UnavailableError, WorkerUnknownError
+from rxon.errors import (
+    AuthError,
+    ForbiddenError,
+    ProtocolError,
+    StaleLeaseError,
+    UnavailableError,
+    WorkerUnknownError,
+)
 from rxon.messages import (
+    EventAnswer,
     Heartbeat,
     HeartbeatAnswer,
     Registered,
@@ -31,11 +40,13 @@ from rxon.messages import (
     ResultAnswer,
     TaskOffer,
     TaskResult,
+    WorkerEvent,
 )
 from rxon.transport import Credentials, PollRequest
-from rxon.vocabulary import PROTOCOL_VERSION, AnswerStatus
+from rxon.vocabulary import PROTOCOL_VERSION, AnswerStatus, ErrorCode, EventStatus
 
 MAX_TASKS_A_POLL: Final = 1_000
+MAX_EVENT_TYPE: Final = 255
 
 
 class Gateway:
@@ -131,6 +142,36 @@ class Gateway:
             status=AnswerStatus.ACCEPTED, transition=accepted.transition, duplicate=accepted.duplicate
         )
 
+    async def emit(self, credentials: Credentials, event: WorkerEvent) -> EventAnswer:
+        """The event is part of the job whose task the worker holds; one about no task is only noted.
+
+        Raises AuthError, ForbiddenError, StaleLeaseError.
+        """
+        worker = event.worker_id
+        self._authenticate(credentials, worker)
+        name, task = event.event_type, event.task_id
+        if not 0 < len(name) <= MAX_EVENT_TYPE:
+            message = f"The type of an event has 1 to {MAX_EVENT_TYPE} characters."
+            raise ProtocolError(message, details={"field": "event_type"})
+        payload = Raw(bytes(event.payload))
+        _check_json(payload, "payload")
+        if task is None:
+            observe.event("worker.event", worker=worker, type=repr(name), id=repr(event.event_id))
+            return EventAnswer(EventStatus.ACCEPTED)
+        try:
+            await self._results.signal(Handle.parse(task), worker, event.lease_token, name, payload)
+        except LeaseLost as error:
+            if event.lease_token is None:
+                raise ForbiddenError(f"Worker '{worker}' is not assigned to this task.") from error
+            raise StaleLeaseError(error.message) from error
+        except InvalidInput as error:
+            raise ProtocolError(error.message, details={"field": "target_task_id"}) from error
+        except Conflict as error:
+            return EventAnswer(EventStatus.ERROR, ErrorCode.LIMIT_EXCEEDED_ERROR, error.message)
+        except Unavailable as error:
+            raise UnavailableError(error.message) from error
+        return EventAnswer(EventStatus.ACCEPTED)
+
     async def _worker(self, credentials: Credentials, worker_id: str) -> Worker:
         self._authenticate(credentials, worker_id)
         try:
@@ -173,7 +214,7 @@ class Gateway:
 
 def _report_of(result: TaskResult, worker_id: str, handle: Handle) -> Report:
     data = NULL if result.data is None else Raw(bytes(result.data))
-    _check_json(data)
+    _check_json(data, "data")
     if result.status != FAILURE:
         return Report(status=result.status, worker=worker_id, data=data)
     code, message = TRANSIENT, "The worker gave no reason."
@@ -185,13 +226,11 @@ def _report_of(result: TaskResult, worker_id: str, handle: Handle) -> Report:
     return Report(status=FAILURE, worker=worker_id, data=data, failure=failure)
 
 
-def _check_json(data: Raw) -> None:
+def _check_json(data: Raw, field: str) -> None:
     try:
         msgspec.json.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ProtocolError(
-            f"The data of a result must be JSON: {error}", details={"field": "data"}
-        ) from error
+        raise ProtocolError(f"The {field} must be JSON: {error}", details={"field": field}) from error
 
 
 def _refused(result: TaskResult, error: AvtomatikaError) -> ResultAnswer:

@@ -6,19 +6,21 @@ from hmac import compare_digest
 from typing import Final
 
 import msgspec
+from msgspec import Raw
 
 from avtomatika.blueprints.schema import violation
 from avtomatika.commands.apply import Writer
 from avtomatika.commands.offers import owner_of
 from avtomatika.commands.outbox import task_message_id
-from avtomatika.errors import InvalidInput, NotFound
+from avtomatika.errors import Conflict, InvalidInput, NotFound
 from avtomatika.kernel.decisions import FanOut
 from avtomatika.kernel.effects import OfferTask
-from avtomatika.kernel.events import Decided, TaskReported
+from avtomatika.kernel.events import Decided, TaskReported, TaskSignalled
 from avtomatika.kernel.ids import JobId, TaskId, opened_by
 from avtomatika.kernel.model import NULL, Failure, Gathering, Report
 from avtomatika.kernel.progress import Ignored
 from avtomatika.kernel.retry import CONTRACT
+from avtomatika.kernel.rules.signal import TOO_MANY
 from avtomatika.kernel.rules.task import CANCELLED, FAILURE
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Body, Fact, Lease, LeaseLost
@@ -100,6 +102,26 @@ class Results:
         if isinstance(outcome, Ignored):
             return await self._seen_before(job, handle, report)
         return Accepted(_transition(kept, before is not None and isinstance(before.phase, Gathering)))
+
+    async def signal(
+        self, handle: Handle, worker_id: str, token: str | None, name: str, payload: Raw
+    ) -> None:
+        """The event is part of the job, which it may have moved on.
+
+        Raises LeaseLost when the worker does not hold the task, Conflict when the task had too many.
+        """
+        lease = await self.held(handle, worker_id, token)
+        if lease is None:
+            raise LeaseLost("The task is not leased to this worker: the event is not applied.")
+        event = TaskSignalled(handle.task, handle.attempt, handle.delivery, worker_id, name, payload)
+        try:
+            outcome = await self._writer.apply(lease.message.job, event)
+        except NotFound as error:
+            raise LeaseLost("The job is no longer there: the event is not applied.") from error
+        if outcome == TOO_MANY:
+            raise Conflict("The task had as many events as it may have.")
+        if isinstance(outcome, Ignored):
+            raise LeaseLost("The task is over: the event is not applied.")
 
     async def _seen_before(self, job: JobId, handle: Handle, report: Report) -> Accepted:
         """The answer to a repetition of a result that was accepted. Raises LeaseLost for any other."""

@@ -7,7 +7,8 @@ import msgspec
 from msgspec import Raw
 
 from avtomatika.errors import InvalidInput
-from avtomatika.kernel.model import Done, Failure, Gathering, Job
+from avtomatika.kernel.model import NULL, Done, Failure, Gathering, Job, Waiting
+from avtomatika.kernel.rules.task import members_of
 from avtomatika.ports.store import Page
 
 
@@ -19,11 +20,13 @@ class ErrorView(msgspec.Struct, frozen=True, omit_defaults=True):
     task_id: str | None = None
 
 
-class ProgressView(msgspec.Struct, frozen=True):
-    """How far a fan-out is."""
+class ProgressView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far a fan-out is, or what the worker of a single task told last, as it told it."""
 
-    done: int
-    total: int
+    done: int | None = None
+    total: int | None = None
+    value: Raw | msgspec.UnsetType = msgspec.UNSET
+    message: str | None = None
 
 
 class JobView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -108,6 +111,22 @@ def _error(failure: Failure) -> ErrorView:
 
 
 def _progress(job: Job) -> ProgressView | None:
-    if not isinstance(job.phase, Gathering):
+    phase = job.phase
+    if isinstance(phase, Gathering):
+        return ProgressView(phase.width - phase.left, phase.width)
+    if not isinstance(phase, Waiting) or phase.task.progress == NULL:
         return None
-    return ProgressView(job.phase.width - job.phase.left, job.phase.width)
+    told = members_of(phase.task.progress)
+    view = ProgressView(value=_number(told.get("progress", NULL)), message=_text(told.get("message", NULL)))
+    return None if view == ProgressView() else view
+
+
+def _number(raw: Raw) -> Raw | msgspec.UnsetType:
+    value = msgspec.json.decode(raw)
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    return raw if numeric else msgspec.UNSET
+
+
+def _text(raw: Raw) -> str | None:
+    value = msgspec.json.decode(raw)
+    return value if isinstance(value, str) and value else None

@@ -13,10 +13,14 @@ class GoTo(Value, frozen=True):
 
 
 class Dispatch(Value, frozen=True):
-    """Give one order to a worker and follow the transition of the status it reports."""
+    """Give one order to a worker and follow the transition of the status it reports.
+
+    An event that the worker sends meanwhile, and that `event_transitions` names, moves the job on at once.
+    """
 
     order: Order
     transitions: dict[str, str]
+    event_transitions: dict[str, str] = {}
 
 
 class FanOut(Value, frozen=True):

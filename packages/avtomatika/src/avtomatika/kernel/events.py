@@ -64,6 +64,17 @@ class TaskReported(Value, frozen=True):
     report: Report
 
 
+class TaskSignalled(Value, frozen=True):
+    """The worker that holds the task told something about it, in an object of its own."""
+
+    task: TaskId
+    attempt: int
+    delivery: int
+    worker: str
+    name: str
+    payload: Raw = NULL
+
+
 class TaskAbandoned(Value, frozen=True):
     """The task was handed out `deliveries` times and no worker lived to report."""
 
@@ -106,6 +117,7 @@ Event = (
     | RunAbandoned
     | TaskAccepted
     | TaskReported
+    | TaskSignalled
     | TaskAbandoned
     | DeadlinePassed
     | AlarmRang
@@ -113,5 +125,5 @@ Event = (
     | CancelRequested
 )
 
-TaskEvent = TaskAccepted | TaskReported | TaskAbandoned | DeadlinePassed
+TaskEvent = TaskAccepted | TaskReported | TaskSignalled | TaskAbandoned | DeadlinePassed
 """The events that speak of one task, and so of one branch when a fan-out is out."""

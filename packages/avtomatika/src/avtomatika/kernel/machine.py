@@ -19,11 +19,12 @@ from avtomatika.kernel.events import (
     TaskAccepted,
     TaskEvent,
     TaskReported,
+    TaskSignalled,
 )
 from avtomatika.kernel.ids import TaskId, is_of
 from avtomatika.kernel.model import Branch, Done, Gathering, Job, Report, Task, Waiting
 from avtomatika.kernel.progress import Ignored, Moved, Outcome
-from avtomatika.kernel.rules import cancellation, fanout, handler, pause, submission, task
+from avtomatika.kernel.rules import cancellation, fanout, handler, pause, signal, submission, task
 from avtomatika.kernel.time import Instant
 
 OVER = Ignored("job_over")
@@ -47,7 +48,7 @@ def transition(  # noqa: PLR0911 - one answer a kind of event
             return handler.crashed(job, event, now)
         case RunAbandoned():
             return handler.abandoned(job, event, now)
-        case TaskAccepted() | TaskReported() | TaskAbandoned() | DeadlinePassed():
+        case TaskAccepted() | TaskReported() | TaskSignalled() | TaskAbandoned() | DeadlinePassed():
             return _of_task(job, event, now, branch)
         case AlarmRang():
             return pause.rang(job, event, now)
@@ -61,25 +62,37 @@ def transition(  # noqa: PLR0911 - one answer a kind of event
 
 def _of_task(job: Job, event: TaskEvent, now: Instant, branch: Branch | None) -> Outcome:
     phase = job.phase
-    if isinstance(phase, Waiting):
-        if phase.task.id != event.task or phase.task.attempt != event.attempt:
-            return task.NOT_OPEN
-        if isinstance(event, TaskAccepted):
-            return task.accepted(job, phase, event, now)
-        report = _report(job, phase.task, event)
-        return report if isinstance(report, Ignored) else task.reported(job, phase, report, now)
+    if isinstance(phase, Waiting) and phase.task.id == event.task:
+        return _of_single(job, phase, event, now)
     if isinstance(phase, Gathering) and branch is not None and branch.task.id == event.task:
-        # A record may be of a fan-out that the job has left behind.
-        ours = is_of(event.task, job.id, phase.opened)
-        if not ours or branch.report is not None or branch.task.attempt != event.attempt:
-            return task.NOT_OPEN
-        if isinstance(event, TaskAccepted):
-            return fanout.branch_accepted(job, phase, branch, event, now)
-        report = _report(job, branch.task, event)
-        if isinstance(report, Ignored):
-            return report
-        return fanout.branch_reported(job, phase, branch, report, now)
+        return _of_branch(job, phase, branch, event, now)
     return task.NOT_OPEN
+
+
+def _of_single(job: Job, phase: Waiting, event: TaskEvent, now: Instant) -> Outcome:
+    if phase.task.attempt != event.attempt:
+        return task.NOT_OPEN
+    if isinstance(event, TaskAccepted):
+        return task.accepted(job, phase, event, now)
+    if isinstance(event, TaskSignalled):
+        return signal.signalled(job, phase, event, now)
+    report = _report(job, phase.task, event)
+    return report if isinstance(report, Ignored) else task.reported(job, phase, report, now)
+
+
+def _of_branch(job: Job, phase: Gathering, branch: Branch, event: TaskEvent, now: Instant) -> Outcome:
+    # A record may be of a fan-out that the job has left behind.
+    ours = is_of(event.task, job.id, phase.opened)
+    if not ours or branch.report is not None or branch.task.attempt != event.attempt:
+        return task.NOT_OPEN
+    if isinstance(event, TaskAccepted):
+        return fanout.branch_accepted(job, phase, branch, event, now)
+    if isinstance(event, TaskSignalled):
+        return signal.branch_signalled(job, phase, branch, event, now)
+    report = _report(job, branch.task, event)
+    if isinstance(report, Ignored):
+        return report
+    return fanout.branch_reported(job, phase, branch, report, now)
 
 
 def _report(

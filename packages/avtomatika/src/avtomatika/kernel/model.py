@@ -69,6 +69,7 @@ class Policy(Value, frozen=True):
     max_deliveries: int = 5
     max_steps: int = 100
     max_signals: int = 100
+    max_task_events: int = 1_000
     execution_timeout: Span = Span(300_000)
     dispatch_timeout: Span | None = None
     result_timeout: Span | None = None
@@ -95,7 +96,10 @@ class Order(Value, frozen=True):
 
 
 class Task(Value, frozen=True):
-    """An order that was given out. `attempt` counts the retries that the rules granted, from 1."""
+    """An order that was given out. `attempt` counts the retries that the rules granted, from 1.
+
+    `events` counts what workers told about it, `progress` is what the one that holds it told last.
+    """
 
     id: TaskId
     order: Order
@@ -104,6 +108,8 @@ class Task(Value, frozen=True):
     dispatch_due: Instant | None = None
     result_due: Instant | None = None
     accepted: bool = False
+    events: int = 0
+    progress: Raw = NULL
 
 
 class Report(Value, frozen=True):
@@ -138,6 +144,7 @@ class Waiting(Value, frozen=True):
 
     task: Task
     transitions: dict[str, str]
+    event_transitions: dict[str, str] = {}
 
 
 class Gathering(Value, frozen=True):

@@ -27,6 +27,7 @@ from rxon.http.retry_after import seconds_to_wait
 from rxon.identifiers import validate_identifier
 from rxon.messages import (
     MAX_BATCH,
+    EventAnswer,
     Heartbeat,
     HeartbeatAnswer,
     Registered,
@@ -36,6 +37,7 @@ from rxon.messages import (
     TaskBatch,
     TaskOffer,
     TaskResult,
+    WorkerEvent,
 )
 from rxon.transport import PollRequest
 from rxon.vocabulary import (
@@ -160,6 +162,11 @@ class HttpTransport:
                     break
                 raise
         return answers
+
+    async def emit(self, event: WorkerEvent) -> EventAnswer:
+        """The server has judged the event."""
+        answer = await self._call("POST", f"{self._root}/events", encode(event))
+        return decode(EventAnswer, answer.body)
 
     async def close(self) -> None:
         """Connections are closed; calling it again does nothing."""

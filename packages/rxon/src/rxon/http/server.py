@@ -30,6 +30,7 @@ from rxon.messages import (
     ResultBatch,
     TaskBatch,
     TaskResult,
+    WorkerEvent,
 )
 from rxon.transport import Credentials, PollRequest, WorkerGateway
 from rxon.vocabulary import (
@@ -86,6 +87,7 @@ def add_routes(app: web.Application, gateway_of: GatewayOf) -> None:
     app.router.add_patch(f"{workers}/{{worker_id}}", _answering_errors(binding.heartbeat))
     app.router.add_post(f"{tasks}/result", _answering_errors(binding.report_one))
     app.router.add_post(f"{tasks}/results", _answering_errors(binding.report_many))
+    app.router.add_post(f"{PATH_PREFIX}/events", _answering_errors(binding.emit))
     app.on_response_prepare.append(_stamp_version)
 
 
@@ -140,6 +142,11 @@ class _Binding:
         if len(results) > MAX_BATCH:
             raise ProtocolError(f"At most {MAX_BATCH} results at once", details={"field": "results"})
         return _json(ResultAnswers(tuple(await self._gateway_of(request).report(credentials, results))))
+
+    async def emit(self, request: web.Request) -> web.Response:
+        event = decode(WorkerEvent, await _body(request))
+        credentials = _credentials(request, validate_identifier(event.worker_id, "worker_id"))
+        return _json(await self._gateway_of(request).emit(credentials, event))
 
 
 def _answering_errors(handler: Handler) -> Handler:

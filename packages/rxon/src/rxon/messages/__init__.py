@@ -14,6 +14,7 @@ from rxon.messages.capability import (
     SkillInfo,
     WorkerCapabilities,
 )
+from rxon.messages.event import EventAnswer, WorkerEvent
 from rxon.messages.presence import Heartbeat, HeartbeatAnswer, Registered, Registration
 from rxon.messages.task import (
     MAX_BATCH,
@@ -28,6 +29,7 @@ from rxon.messages.wire import TaskError
 
 __all__ = [
     "DeviceUsage",
+    "EventAnswer",
     "FileMetadata",
     "HardwareDevice",
     "Heartbeat",
@@ -48,4 +50,5 @@ __all__ = [
     "TaskOffer",
     "TaskResult",
     "WorkerCapabilities",
+    "WorkerEvent",
 ]

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from rxon.codec import encode
-from rxon.errors import AuthError, WorkerUnknownError
+from rxon.errors import AuthError, StaleLeaseError, WorkerUnknownError
 from rxon.messages import (
+    EventAnswer,
     Heartbeat,
     HeartbeatAnswer,
     Registered,
@@ -16,9 +17,10 @@ from rxon.messages import (
     ResultAnswer,
     TaskOffer,
     TaskResult,
+    WorkerEvent,
 )
 from rxon.transport import Credentials, PollRequest
-from rxon.vocabulary import PROTOCOL_VERSION, AnswerStatus, IgnoredReason
+from rxon.vocabulary import PROTOCOL_VERSION, AnswerStatus, EventStatus, IgnoredReason
 
 __all__ = ["MemoryGateway"]
 
@@ -27,7 +29,8 @@ class MemoryGateway:
     """A WorkerGateway that hands out the tasks a test offers and records what workers say.
 
     Leases do not expire: a task is open until its result is accepted or ``revoke`` is called.
-    Everything it has seen is in ``registrations``, ``polls``, ``beats`` and ``results``.
+    Everything it has seen is in ``registrations``, ``polls``, ``beats``, ``results``
+    and ``events``.
     """
 
     def __init__(self, token: str = "token", lease_seconds: float | None = 30.0) -> None:
@@ -35,6 +38,7 @@ class MemoryGateway:
         self.polls: list[PollRequest] = []
         self.beats: list[Heartbeat | None] = []
         self.results: list[TaskResult] = []
+        self.events: list[WorkerEvent] = []
         self.cancelled: set[str] = set()
         self._token = token
         self._lease_seconds = lease_seconds
@@ -125,6 +129,17 @@ class MemoryGateway:
         answers = [self._judge(result) for result in results]
         await self._notify()
         return answers
+
+    async def emit(self, credentials: Credentials, event: WorkerEvent) -> EventAnswer:
+        """Events about no task, and those of open tasks, are recorded; others are stale."""
+        self._check(credentials)
+        if event.task_id is not None:
+            offer = self._open.get(event.task_id)
+            if offer is None or offer.lease_token != event.lease_token:
+                raise StaleLeaseError
+        self.events.append(event)
+        await self._notify()
+        return EventAnswer(EventStatus.ACCEPTED)
 
     def _eligible(self, request: PollRequest) -> list[TaskOffer]:
         skills = request.available_skills

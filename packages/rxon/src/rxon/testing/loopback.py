@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rxon.codec import decode, encode
 from rxon.messages import (
+    EventAnswer,
     Heartbeat,
     HeartbeatAnswer,
     Registered,
@@ -14,6 +15,7 @@ from rxon.messages import (
     TaskBatch,
     TaskOffer,
     TaskResult,
+    WorkerEvent,
 )
 from rxon.transport import Credentials, PollRequest, WorkerGateway
 
@@ -53,6 +55,11 @@ class LoopbackTransport:
         arrived = decode(ResultBatch, encode(ResultBatch(tuple(results)))).results
         answers = await self._gateway.report(self._credentials, arrived)
         return decode(ResultAnswers, encode(ResultAnswers(tuple(answers)))).results
+
+    async def emit(self, event: WorkerEvent) -> EventAnswer:
+        """The gateway has judged the event."""
+        answer = await self._gateway.emit(self._credentials, decode(WorkerEvent, encode(event)))
+        return decode(EventAnswer, encode(answer))
 
     async def close(self) -> None:
         """Nothing is open; nothing happens."""

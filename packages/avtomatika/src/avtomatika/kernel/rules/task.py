@@ -9,7 +9,7 @@ from avtomatika.kernel.decisions import Dispatch
 from avtomatika.kernel.effects import Effect, OfferTask, StartTimer, StopTimer, WithdrawTask
 from avtomatika.kernel.events import Deadline, TaskAbandoned, TaskAccepted
 from avtomatika.kernel.ids import JobId, TaskId, task_id
-from avtomatika.kernel.model import Data, Failure, Job, Order, Policy, Report, Task, Verdict, Waiting
+from avtomatika.kernel.model import NULL, Data, Failure, Job, Order, Policy, Report, Task, Verdict, Waiting
 from avtomatika.kernel.progress import Ignored, Moved, Outcome, enter, finish, move
 from avtomatika.kernel.retry import TIMEOUT, TRANSIENT, Remedy, backoff, remedy
 from avtomatika.kernel.time import Instant, after
@@ -24,7 +24,8 @@ NOT_OPEN: Final = Ignored("stale_task")
 def dispatch(job: Job, decision: Dispatch, now: Instant, over: tuple[Effect, ...]) -> Moved:
     """The order out as one task, the job waiting for it."""
     task = new_task(job.policy, decision.order, task_id(job.id, job.version + 1, 0), now)
-    return move(job, now, Waiting(task, decision.transitions), *over, *offer(job, task, now))
+    phase = Waiting(task, decision.transitions, decision.event_transitions)
+    return move(job, now, phase, *over, *offer(job, task, now))
 
 
 def new_task(policy: Policy, order: Order, name: TaskId, now: Instant) -> Task:
@@ -87,7 +88,9 @@ def next_attempt(job: Job, task: Task, report: Report, now: Instant) -> tuple[Ta
         return None
     waited = task.order.dispatch_timeout or job.policy.dispatch_timeout
     due = None if waited is None else after(at, waited)
-    again = msgspec.structs.replace(task, attempt=task.attempt + 1, dispatch_due=due, accepted=False)
+    again = msgspec.structs.replace(
+        task, attempt=task.attempt + 1, dispatch_due=due, accepted=False, progress=NULL
+    )
     return again, at
 
 

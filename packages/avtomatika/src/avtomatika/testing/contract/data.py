@@ -25,6 +25,7 @@ from avtomatika.kernel.events import (
     TaskAbandoned,
     TaskAccepted,
     TaskReported,
+    TaskSignalled,
 )
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import (
@@ -126,6 +127,7 @@ def events() -> list[Event]:
         RunAbandoned(5, 6),
         TaskAccepted(name, 1, "worker"),
         TaskReported(name, 1, 2, Report("failure", "worker", Raw(b"1e300"), failure)),
+        TaskSignalled(name, 1, 2, "worker", "progress", Raw(ODD["space"])),
         TaskAbandoned(name, 1, 9),
         DeadlinePassed(name, 1, Deadline.EXECUTION),
         AlarmRang(3),
