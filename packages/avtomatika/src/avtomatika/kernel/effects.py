@@ -1,8 +1,10 @@
 """What a move asks the outside world to do, in the imperative. The outbox turns each into a message."""
 
+from msgspec import Raw
+
 from avtomatika.kernel.events import Deadline
 from avtomatika.kernel.ids import JobId, TaskId
-from avtomatika.kernel.model import Task, Value
+from avtomatika.kernel.model import NULL, Failure, Job, Task, Value, Verdict
 from avtomatika.kernel.time import Instant
 
 
@@ -79,6 +81,51 @@ class CloseBranches(Value, frozen=True):
     opened: int
 
 
+class StartChild(Value, frozen=True):
+    """Accept `child`, a job at version 0, on behalf of `job`."""
+
+    job: JobId
+    child: Job
+
+
+class CancelChild(Value, frozen=True):
+    """The child is no longer wanted, whether it was accepted already or not."""
+
+    job: JobId
+    child: JobId
+    reason: str
+
+
+class TellParent(Value, frozen=True):
+    """Tell `parent`, which waits since its version `since`, how `job` has ended."""
+
+    job: JobId
+    parent: JobId
+    since: int
+    verdict: Verdict
+    state: str
+    result: Raw = NULL
+    failure: Failure | None = None
+
+
+class SendWebhook(Value, frozen=True):
+    """Tell the client's server of `event`, that the job met at `version`.
+
+    `question` is the version that a question to a human is named by, when the event is one.
+    """
+
+    job: JobId
+    version: int
+    url: str
+    event: str
+    status: str
+    client: str = ""
+    result: Raw = NULL
+    failure: Failure | None = None
+    question: int | None = None
+    attempt: int = 1
+
+
 Effect = (
     RunHandler
     | StopRun
@@ -89,4 +136,8 @@ Effect = (
     | StartAlarm
     | StopAlarm
     | CloseBranches
+    | StartChild
+    | CancelChild
+    | TellParent
+    | SendWebhook
 )

@@ -37,6 +37,8 @@ class Status(StrEnum):
     RUNNING = "running"
     WAITING_FOR_WORKER = "waiting_for_worker"
     WAITING_FOR_PARALLEL_TASKS = "waiting_for_parallel_tasks"
+    WAITING_FOR_SUB_JOB = "waiting_for_sub_job"
+    WAITING_FOR_HUMAN = "waiting_for_human"
     SLEEPING = "sleeping"
     WAITING_FOR_EVENT = "waiting_for_event"
     FINISHED = "finished"
@@ -175,6 +177,29 @@ class Listening(Value, frozen=True):
     due: Instant | None = None
 
 
+class AwaitingChild(Value, frozen=True):
+    """A job of another blueprint runs for this one, until `due` if that is given."""
+
+    since: int
+    child: JobId
+    transitions: dict[str, str]
+    due: Instant | None = None
+
+
+class AwaitingHuman(Value, frozen=True):
+    """Somebody has to decide: one of the keys of `transitions`, until `due` if that is given.
+
+    `since` names the question. `schema` is what the data that come with a decision must be like.
+    """
+
+    since: int
+    integration: str
+    message: str
+    transitions: dict[str, str]
+    schema: Raw = NULL
+    due: Instant | None = None
+
+
 class Done(Value, frozen=True):
     """The job is over, for ever."""
 
@@ -182,7 +207,7 @@ class Done(Value, frozen=True):
     result: Raw = NULL
 
 
-Phase = Ready | Waiting | Gathering | Sleeping | Listening | Done
+Phase = Ready | Waiting | Gathering | Sleeping | Listening | AwaitingChild | AwaitingHuman | Done
 
 
 class Signal(Value, frozen=True):
@@ -192,8 +217,20 @@ class Signal(Value, frozen=True):
     payload: Raw = NULL
 
 
+class Parent(Value, frozen=True):
+    """The job that waits for this one since its version `since`. `depth` is 1 for the child of a root."""
+
+    job: JobId
+    since: int
+    depth: int
+
+
 class Job(Value, frozen=True):
-    """One run of a blueprint. `version` counts its moves: the comparand of commits, the source of names."""
+    """One run of a blueprint. `version` counts its moves: the comparand of commits, the source of names.
+
+    `due` is the moment when nobody waits for its end any more. `source` tells what made it, when it was
+    no client.
+    """
 
     id: JobId
     blueprint: str
@@ -206,6 +243,11 @@ class Job(Value, frozen=True):
     client: str = ""
     webhook_url: str | None = None
     tracing: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    priority: float = 0.0
+    due: Instant | None = None
+    parent: Parent | None = None
+    source: str = ""
     version: int = 0
     steps: int = 0
     input: Data = {}
@@ -225,7 +267,7 @@ class Job(Value, frozen=True):
         return self.version - (self.phase.later if isinstance(self.phase, Ready) else 0)
 
     @property
-    def status(self) -> Status:
+    def status(self) -> Status:  # noqa: PLR0911 - one answer a phase
         """Where the job stands."""
         match self.phase:
             case Ready():
@@ -238,5 +280,9 @@ class Job(Value, frozen=True):
                 return Status.SLEEPING
             case Listening():
                 return Status.WAITING_FOR_EVENT
+            case AwaitingChild():
+                return Status.WAITING_FOR_SUB_JOB
+            case AwaitingHuman():
+                return Status.WAITING_FOR_HUMAN
             case Done(verdict=verdict):
                 return Status(verdict.value)

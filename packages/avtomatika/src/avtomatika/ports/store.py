@@ -15,7 +15,16 @@ from typing import NewType, Protocol
 import msgspec
 
 from avtomatika.errors import AvtomatikaError, StorageFull, Unavailable
-from avtomatika.kernel.effects import OfferTask, RunHandler, StartAlarm, StartTimer
+from avtomatika.kernel.effects import (
+    CancelChild,
+    OfferTask,
+    RunHandler,
+    SendWebhook,
+    StartAlarm,
+    StartChild,
+    StartTimer,
+    TellParent,
+)
 from avtomatika.kernel.events import Event
 from avtomatika.kernel.ids import JobId, TaskId
 from avtomatika.kernel.model import Branch, Job, Status, Value
@@ -24,7 +33,42 @@ from avtomatika.kernel.time import Instant, Span
 MessageId = NewType("MessageId", str)
 Token = NewType("Token", str)
 
-Body = RunHandler | OfferTask | StartTimer | StartAlarm
+
+class Fact(Value, frozen=True):
+    """One event that moved a job to `version`. The facts of a job are its history, without a gap."""
+
+    job: JobId
+    version: int
+    at: Instant
+    event: Event
+
+
+class Tick(Value, frozen=True):
+    """A schedule is due at `due`. It belongs to no job. `rule` is a digest of the rule that chose the moment."""
+
+    schedule: str
+    due: Instant
+    rule: str
+
+
+class Record(Value, frozen=True):
+    """Facts to be written to the history outside, once more beside the facts of the job."""
+
+    facts: tuple[Fact, ...]
+
+
+Body = (
+    RunHandler
+    | OfferTask
+    | StartTimer
+    | StartAlarm
+    | StartChild
+    | CancelChild
+    | TellParent
+    | SendWebhook
+    | Tick
+    | Record
+)
 
 
 class Message(Value, frozen=True):
@@ -46,15 +90,6 @@ class Lease(msgspec.Struct, frozen=True):
     token: Token
     until: Instant
     delivery: int
-
-
-class Fact(Value, frozen=True):
-    """One event that moved a job to `version`. The facts of a job are its history, without a gap."""
-
-    job: JobId
-    version: int
-    at: Instant
-    event: Event
 
 
 class Claim(Value, frozen=True):
@@ -90,11 +125,18 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobQuery(Value, frozen=True):
-    """Which jobs: newest first, after the place that `after` names (an earlier page's `next`)."""
+    """Which jobs: newest first, after the place that `after` names (an earlier page's `next`).
+
+    All that is given must hold. `labels` are pairs that a job must all have; `since` and `before` bound the
+    moment of creation, the second one excluded.
+    """
 
     client: str | None = None
     blueprint: str | None = None
     status: Status | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    since: Instant | None = None
+    before: Instant | None = None
     after: str | None = None
     limit: int = 100
 
@@ -178,6 +220,10 @@ class Store(Protocol):
         """When the next message of *queue* is or becomes available, or None when it holds none."""
         ...
 
+    async def peek(self, queue: str, *, after: MessageId | None = None, limit: int) -> Sequence[Message]:
+        """Up to *limit* messages of *queue* by id, from above *after*, whether leased, visible or neither."""
+        ...
+
     async def queues(self, family: str) -> Mapping[str, Message]:
         """The queues named `family:…` that hold messages, each with one of its messages."""
         ...
@@ -231,8 +277,10 @@ __all__ = [
     "Message",
     "MessageId",
     "Page",
+    "Record",
     "StorageFull",
     "Store",
+    "Tick",
     "Token",
     "Unavailable",
     "VersionConflict",
