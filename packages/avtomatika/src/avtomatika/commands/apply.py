@@ -29,6 +29,7 @@ from avtomatika.ports.store import (
     KeyTaken,
     Lease,
     LeaseLost,
+    Message,
     Token,
     VersionConflict,
 )
@@ -60,24 +61,35 @@ class Writer:
         self._policy = policy or WriterPolicy()
         self._queues: dict[JobId, list[_Request]] = {}
 
-    async def submit(self, job: Job, claim: Claim | None = None) -> None:
+    async def submit(
+        self,
+        job: Job,
+        claim: Claim | None = None,
+        *,
+        ack: tuple[Lease, ...] = (),
+        send: tuple[Message, ...] = (),
+    ) -> None:
         """The job, at version 0, is accepted and its first handler is on its way.
 
-        Raises KeyTaken when the claim's key belongs to an earlier job, and Unavailable.
+        In the same commit *ack* is acknowledged and *send* is sent. Raises KeyTaken when the claim's key
+        belongs to an earlier job, VersionConflict when the job is there already, LeaseLost, Unavailable.
         """
         draft = Draft(job, self._clock.now())
         draft.add([Submitted(job)])
+        lease = self._take_run(draft) if self._decider.knows(draft.job) else None
+        commit = draft.commit(claim=claim, take=lease, ack=ack, send=send)
         # Shielded: a client that hangs up must not leave an accepted job whose first run nobody begins.
-        refusal = await asyncio.shield(self._spawn(self._accept(draft, claim), name="submit"))
+        refusal = await asyncio.shield(self._spawn(self._accept(commit, lease), name="submit"))
         if refusal is not None:
             raise refusal
 
-    async def _accept(self, draft: Draft, claim: Claim | None) -> KeyTaken | None:
-        lease = self._take_run(draft) if self._decider.knows(draft.job) else None
+    async def _accept(
+        self, commit: Commit, lease: Lease | None
+    ) -> KeyTaken | VersionConflict | LeaseLost | None:
         try:
-            await self._store.commit(draft.commit(claim=claim, take=lease))
-        except KeyTaken as taken:
-            return taken
+            await self._store.commit(commit)
+        except (KeyTaken, VersionConflict, LeaseLost) as refusal:
+            return refusal
         if lease is not None:
             self._spawn(self.perform(lease), name="run")
         return None

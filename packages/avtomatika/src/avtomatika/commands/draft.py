@@ -67,9 +67,17 @@ class Draft:
         return None
 
     def commit(
-        self, *, ack: tuple[Lease, ...] = (), take: Lease | None = None, claim: Claim | None = None
+        self,
+        *,
+        ack: tuple[Lease, ...] = (),
+        take: Lease | None = None,
+        claim: Claim | None = None,
+        send: tuple[Message, ...] = (),
     ) -> Commit:
-        """The write. *take* is the lease under which the sender keeps the run that is due."""
+        """The write. *take* is the lease under which the sender keeps the run that is due.
+
+        *send* goes out with it.
+        """
         if not self.moved:
             return Commit(now=self.now, ack=ack)
         out = plan(self._effects)
@@ -82,7 +90,7 @@ class Draft:
             facts=tuple(self._facts),
             branches=tuple(self._changed.values()),
             close=out.close,
-            send=tuple(message for message in out.send if message.id != taken),
+            send=(*(message for message in out.send if message.id != taken), *send),
             take=() if take is None else (take,),
             drop=tuple(name for name in out.drop if name not in acknowledged),
             ack=ack,
