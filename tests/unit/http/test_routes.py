@@ -57,3 +57,13 @@ async def test_a_plain_path_is_fine(endpoint: str) -> None:
     )
     await node.start()
     await node.stop()
+
+
+async def test_two_blueprints_cannot_share_a_path_when_a_third_is_between_them() -> None:
+    said = await refused(blueprint("one", "/x"), blueprint("between", "/y"), blueprint("two", "/x"))
+    assert "'two'" in said
+
+
+async def test_two_blueprints_cannot_share_a_path_that_one_spells_with_the_version() -> None:
+    said = await refused(blueprint("one", "/x"), blueprint("two", "/v1/x", None))
+    assert "'two'" in said

@@ -13,7 +13,14 @@ from avtomatika.commands.queries import Queries
 from avtomatika.commands.submit import Submit
 from avtomatika.errors import InvalidInput
 from avtomatika.http.bodies import read_payload, read_request
-from avtomatika.http.views import job_list, job_view, some_fields
+from avtomatika.http.views import (
+    CancellationAccepted,
+    EventAccepted,
+    JobAccepted,
+    job_list,
+    job_view,
+    some_fields,
+)
 from avtomatika.kernel.model import Status
 from avtomatika.kernel.time import after, seconds
 from avtomatika.ports.clock import Clock
@@ -47,7 +54,7 @@ class ClientApi:
         client = self.client_of(request)
         wanted = await read_request(request)
         job_id = await self._submit(blueprint, wanted, client.id)
-        return answer({"status": "accepted", "job_id": job_id}, 202)
+        return answer(JobAccepted(job_id=job_id), 202)
 
     async def read(self, request: web.Request) -> web.Response:
         """200 with the job; with `wait`, once it is over or that many seconds have passed."""
@@ -77,7 +84,7 @@ class ClientApi:
         """200 when nothing of the job will be committed any more; 409 when it was over."""
         client = self.client_of(request)
         await self._control.cancel(request.match_info["job_id"], client.id)
-        return answer({"status": "cancellation_request_accepted"})
+        return answer(CancellationAccepted())
 
     async def send_event(self, request: web.Request) -> web.Response:
         """202 when the job has the event; 409 when it is over, or keeps as many as it may."""
@@ -87,7 +94,7 @@ class ClientApi:
             raise InvalidInput(f"The name of an event has 1 to {MAX_NAME} characters.", field="name")
         payload = await read_payload(request)
         await self._control.signal(request.match_info["job_id"], client.id, name, payload)
-        return answer({"status": "event_accepted"}, 202)
+        return answer(EventAccepted(), 202)
 
     def client_of(self, request: web.Request) -> ClientConfig:
         """Whose token the request carries. Raises Unauthorized."""

@@ -1,6 +1,7 @@
 """What anybody may ask: is it alive, is it ready, what does it promise."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 from aiohttp import web
@@ -12,8 +13,20 @@ from avtomatika.ports.store import Durability
 class StatusView(msgspec.Struct, frozen=True):
     """That the process is alive, and what the store promises about accepted jobs."""
 
-    status: str
+    status: Literal["ok"]
     durability: Durability
+
+
+class ReadyView(msgspec.Struct, frozen=True):
+    """That requests are taken."""
+
+    status: Literal["ready"] = "ready"
+
+
+class NotReadyView(msgspec.Struct, frozen=True):
+    """That requests are not taken, not yet or no longer."""
+
+    status: Literal["not_ready"] = "not_ready"
 
 
 class PublicApi:
@@ -29,5 +42,5 @@ class PublicApi:
     async def ready(self, request: web.Request) -> web.Response:
         """200 when requests are taken, 503 while the node starts or drains."""
         if self._is_ready():
-            return answer({"status": "ready"})
-        return answer({"status": "not_ready"}, 503)
+            return answer(ReadyView())
+        return answer(NotReadyView(), 503)

@@ -1,7 +1,8 @@
-"""Which path leads where."""
+"""Which path leads where: the tables of `operations.py`, bound to the objects that answer."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from typing import Final
 
 from aiohttp import web
 
@@ -9,11 +10,13 @@ from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.errors import BlueprintError
 from avtomatika.http.blueprint_api import BlueprintApi
 from avtomatika.http.client_api import ClientApi
+from avtomatika.http.operation import A, Operation, Route
+from avtomatika.http.operations import CLIENT, KNOWN_BLUEPRINTS, PUBLIC, creation
 from avtomatika.http.public_api import PublicApi
 from rxon.http.server import add_routes as add_worker_routes
 from rxon.transport import WorkerGateway
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+FIRST_VERSION: Final = "v1"
 
 
 def add_routes(
@@ -25,39 +28,60 @@ def add_routes(
     blueprints: Iterable[Blueprint],
     prefix: str,
 ) -> None:
-    """The application answers for this node. Without *client* there is no client API."""
-    app.router.add_get("/_public/status", public.status)
-    app.router.add_get("/_public/ready", public.ready)
-    add_worker_routes(app, lambda _: gateway)
+    """The application answers for this node. Without *client* there is no client API.
+
+    Raises BlueprintError when two blueprints are at one path.
+    """
+    routes = list(_bound(public, PUBLIC))
     if client is not None:
-        _add_client_routes(app, client, list(blueprints), prefix)
+        routes += client_routes(client, list(blueprints), prefix)
+    for route in routes:
+        _add(app.router, route)
+    add_worker_routes(app, lambda _: gateway)
 
 
-def _add_client_routes(
-    app: web.Application, client: ClientApi, blueprints: list[Blueprint], prefix: str
-) -> None:
-    root = f"/{prefix}" if prefix else ""
+def client_routes(client: ClientApi, blueprints: Sequence[Blueprint], prefix: str) -> list[Route]:
+    """Every route of the client API. Raises BlueprintError when two blueprints are at one path."""
+    served = [blueprint for blueprint in blueprints if blueprint.api_endpoint is not None]
     known = BlueprintApi(blueprints, client.client_of)
-    versions = {blueprint.api_version for blueprint in blueprints if blueprint.api_endpoint is not None}
-    for version in (None, *sorted({"v1", *(v for v in versions if v is not None)})):
-        base = root if version is None else f"{root}/{version}"
-        app.router.add_get(f"{base}/jobs", client.list)
-        app.router.add_get(f"{base}/jobs/{{job_id}}", client.read)
-        app.router.add_post(f"{base}/jobs/{{job_id}}/cancel", client.cancel)
-        app.router.add_get(f"{base}/blueprints/{{name}}/graph", known.graph)
-        app.router.add_post(f"{base}/jobs/{{job_id}}/events/{{name}}", client.send_event)
-        for blueprint in blueprints:
-            if blueprint.api_version == version and blueprint.api_endpoint is not None:
-                _add_creation(app, client, blueprint, f"{base}{blueprint.api_endpoint}")
+    shared = [*_bound(client, CLIENT), *_bound(known, KNOWN_BLUEPRINTS)]
+    versions = {FIRST_VERSION, *(each.api_version for each in served if each.api_version is not None)}
+    return [
+        *_creations(client, served, prefix),
+        *(route for version in (None, *sorted(versions)) for route in _under(version, shared, prefix)),
+    ]
 
 
-def _add_creation(app: web.Application, client: ClientApi, blueprint: Blueprint, path: str) -> None:
-    try:
-        app.router.add_post(path, partial(_create, client, blueprint))
-    except RuntimeError:
-        message = f"Blueprint '{blueprint.name}' cannot be at {path}: something else is there already."
-        raise BlueprintError(message) from None
+def _bound(api: A, table: Sequence[Operation[A]]) -> Iterator[Route]:
+    """A route for every operation of the table, answered by *api*."""
+    return (Route(operation.path, operation, partial(operation.call, api)) for operation in table)
 
 
-async def _create(client: ClientApi, blueprint: Blueprint, request: web.Request) -> web.StreamResponse:
-    return await client.create(request, blueprint)
+def _under(version: str | None, routes: Sequence[Route], prefix: str) -> Iterator[Route]:
+    base = _base(prefix, version)
+    return (
+        Route(base + each.path, each.operation, each.handler, version == FIRST_VERSION) for each in routes
+    )
+
+
+def _creations(client: ClientApi, blueprints: Sequence[Blueprint], prefix: str) -> Iterator[Route]:
+    taken = set[str]()
+    for blueprint in blueprints:
+        operation = creation(blueprint)
+        path = _base(prefix, blueprint.api_version) + operation.path
+        if path in taken:
+            message = f"Blueprint '{blueprint.name}' cannot be at {path}: another blueprint is there already."
+            raise BlueprintError(message)
+        taken.add(path)
+        yield Route(path, operation, partial(operation.call, client))
+
+
+def _base(prefix: str, version: str | None) -> str:
+    return "".join(f"/{part}" for part in (prefix, version) if part)
+
+
+def _add(router: web.UrlDispatcher, route: Route) -> None:
+    if route.operation.method == "GET":
+        router.add_get(route.path, route.handler)  # and HEAD, as HTTP has it
+    else:
+        router.add_route(route.operation.method, route.path, route.handler)

@@ -1,7 +1,7 @@
 """What a client sees of a job."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw
@@ -60,6 +60,25 @@ class JobList(msgspec.Struct, frozen=True):
 
     jobs: list[JobView]
     next: str | None
+
+
+class JobAccepted(msgspec.Struct, frozen=True, kw_only=True):
+    """That the job is durable."""
+
+    status: Literal["accepted"] = "accepted"
+    job_id: str
+
+
+class CancellationAccepted(msgspec.Struct, frozen=True):
+    """That the job is cancelled."""
+
+    status: Literal["cancellation_request_accepted"] = "cancellation_request_accepted"
+
+
+class EventAccepted(msgspec.Struct, frozen=True):
+    """That the job has the event."""
+
+    status: Literal["event_accepted"] = "event_accepted"
 
 
 def job_view(job: Job, *, detailed: bool = False) -> JobView:

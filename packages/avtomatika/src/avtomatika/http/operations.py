@@ -1,0 +1,204 @@
+"""The table of the API: every route that is there, and all that is said of it.
+
+To add a route, write the handler as a method of the API object that it belongs to (`ClientApi`,
+`BlueprintApi`, `PublicApi`, …) and add one `Operation` to the tuple of that object here. Routes of all
+versions, the OpenAPI document, the page of docs and the page `docs/reference/http.md` follow from it
+(`python docs/generate.py` writes the last one). For a new API object add a tuple here and one line in
+`routes.py`, which binds a tuple to the object. Answers that are JSON are structs of `views.py`, so that
+their schema is known.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from avtomatika.blueprints.blueprint import Blueprint
+from avtomatika.commands.submit import MAX_KEY
+from avtomatika.errors import AlreadyOver, Conflict, InvalidInput, KeyReused, NotFound
+from avtomatika.http.blueprint_api import CONTENT_TYPES, BlueprintApi
+from avtomatika.http.bodies import KEY_HEADER, MAX_SECONDS
+from avtomatika.http.client_api import MAX_NAME, MAX_PAGE, MAX_WAIT, ClientApi
+from avtomatika.http.operation import (
+    BAD_BODY,
+    OBJECT,
+    READS,
+    WRITES,
+    Answer,
+    Body,
+    Operation,
+    Security,
+    in_header,
+    in_path,
+    in_query,
+)
+from avtomatika.http.public_api import NotReadyView, PublicApi, ReadyView, StatusView
+from avtomatika.http.views import (
+    CancellationAccepted,
+    DetailedJobView,
+    EventAccepted,
+    JobAccepted,
+    JobList,
+    JobView,
+)
+from avtomatika.kernel.model import Status
+
+CREATION: Final = "Create jobs"
+JOBS: Final = "Jobs"
+BLUEPRINTS: Final = "Blueprints"
+NODE: Final = "Node"
+
+ACCEPTED: Final = Answer(JobAccepted, "The job is durable.", 202)
+JOB_ID: Final = in_path("job_id", "The id of the job.")
+CREATION_PARAMETERS: Final = (
+    in_header(
+        KEY_HEADER,
+        "Makes the request safe to repeat for a day: an equal request with an equal key gives the same job.",
+        minLength=1,
+        maxLength=MAX_KEY,
+        pattern="^[ -~]+$",
+    ),
+    in_header("traceparent", "The trace that the job belongs to; goes to the workers."),
+    in_header("tracestate", "Goes with `traceparent`."),
+)
+"""What every creation of a job takes beside its body."""
+
+SOME_FIELDS: Final = {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}}
+
+CLIENT: Final[tuple[Operation[ClientApi], ...]] = (
+    Operation(
+        id="listJobs",
+        method="GET",
+        path="/jobs",
+        call=ClientApi.list,
+        summary="List jobs, newest first",
+        description="Pages are by key: jobs that are added meanwhile do not shift them.",
+        tag=JOBS,
+        parameters=(
+            in_query("status", "Only jobs with this status.", enum=[status.value for status in Status]),
+            in_query("blueprint", "Only jobs of the blueprint with this name."),
+            in_query("limit", "How many at most.", type="integer", minimum=1, maximum=MAX_PAGE, default=100),
+            in_query("after", "The `next` of the page before."),
+        ),
+        answers=(Answer(JobList, "A page of the client's jobs."),),
+        errors=(InvalidInput, *READS),
+    ),
+    Operation(
+        id="readJob",
+        method="GET",
+        path="/jobs/{job_id}",
+        call=ClientApi.read,
+        summary="Read a job, or wait for its end",
+        tag=JOBS,
+        parameters=(
+            JOB_ID,
+            in_query(
+                "wait", "Seconds to wait for the end of the job.", type="number", minimum=0, maximum=MAX_WAIT
+            ),
+            in_query("detailed", "Adds the data of the job.", type="boolean"),
+            in_query("fields", "Names of members, separated by commas: only those, and `id`."),
+        ),
+        answers=(Answer((JobView, DetailedJobView, SOME_FIELDS), "The job as last committed."),),
+        errors=(InvalidInput, NotFound, *READS),
+    ),
+    Operation(
+        id="cancelJob",
+        method="POST",
+        path="/jobs/{job_id}/cancel",
+        call=ClientApi.cancel,
+        summary="Cancel a job",
+        tag=JOBS,
+        parameters=(JOB_ID,),
+        answers=(Answer(CancellationAccepted, "Nothing of the job will be committed any more."),),
+        errors=(NotFound, AlreadyOver, Conflict, *WRITES),
+    ),
+    Operation(
+        id="sendEvent",
+        method="POST",
+        path="/jobs/{job_id}/events/{name}",
+        call=ClientApi.send_event,
+        summary="Send a job an event",
+        description="A job that waits for an event of that name moves on; any other keeps it until it waits.",
+        tag=JOBS,
+        parameters=(JOB_ID, in_path("name", "The name of the event.", maxLength=MAX_NAME)),
+        body=Body(OBJECT, "What the event says; laid over the state history."),
+        answers=(Answer(EventAccepted, "The job has the event.", 202),),
+        errors=(*BAD_BODY, NotFound, AlreadyOver, Conflict, *WRITES),
+    ),
+)
+
+KNOWN_BLUEPRINTS: Final[tuple[Operation[BlueprintApi], ...]] = (
+    Operation(
+        id="drawBlueprint",
+        method="GET",
+        path="/blueprints/{name}/graph",
+        call=BlueprintApi.graph,
+        summary="The graph of a blueprint",
+        tag=BLUEPRINTS,
+        parameters=(
+            in_path("name", "The name of the blueprint."),
+            in_query("format", "How it is drawn.", enum=[*CONTENT_TYPES], default="dot"),
+        ),
+        answers=(Answer(None, "The graph.", content_types=tuple(CONTENT_TYPES.values())),),
+        errors=(InvalidInput, NotFound),
+    ),
+)
+
+PUBLIC: Final[tuple[Operation[PublicApi], ...]] = (
+    Operation(
+        id="status",
+        method="GET",
+        path="/_public/status",
+        call=PublicApi.status,
+        summary="That the process lives, and what its store promises",
+        tag=NODE,
+        security=Security.ANYBODY,
+        answers=(Answer(StatusView, "It lives."),),
+    ),
+    Operation(
+        id="ready",
+        method="GET",
+        path="/_public/ready",
+        call=PublicApi.ready,
+        summary="Whether requests are taken",
+        tag=NODE,
+        security=Security.ANYBODY,
+        answers=(
+            Answer(ReadyView, "Requests are taken."),
+            Answer(NotReadyView, "The node starts or drains.", 503),
+        ),
+    ),
+)
+
+
+def creation(blueprint: Blueprint) -> Operation[ClientApi]:
+    """The operation that creates jobs of the blueprint, which has an endpoint."""
+
+    async def create(api: ClientApi, request: web.Request) -> web.StreamResponse:
+        return await api.create(request, blueprint)
+
+    return Operation(
+        id=f"create_{blueprint.name}",
+        method="POST",
+        path=blueprint.api_endpoint or "",
+        call=create,
+        summary=f"Create a job of {blueprint.name}",
+        description="A body with a member of the envelope is one; any other is the input of the job itself.",
+        tag=CREATION,
+        parameters=CREATION_PARAMETERS,
+        body=Body((_envelope(OBJECT), OBJECT), "The input of the job, in an envelope or as it is."),
+        answers=(ACCEPTED,),
+        errors=(*BAD_BODY, KeyReused, *WRITES),
+    )
+
+
+def _envelope(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    limit = {"type": ["number", "null"], "exclusiveMinimum": 0, "exclusiveMaximum": MAX_SECONDS}
+    members = {
+        "initial_data": given,
+        "webhook_url": {"type": ["string", "null"], "minLength": 1},
+        "dispatch_timeout": limit,
+        "result_timeout": limit,
+    }
+    wanted = [{"required": [name]} for name in members]
+    return {"type": "object", "properties": members, "additionalProperties": False, "anyOf": wanted}
