@@ -6,24 +6,33 @@ from typing import Final, assert_never
 import msgspec
 
 from avtomatika.kernel.effects import (
+    CancelChild,
     CloseBranches,
     Effect,
     OfferTask,
     RunHandler,
+    SendWebhook,
     StartAlarm,
+    StartChild,
     StartTimer,
     StopAlarm,
     StopRun,
     StopTimer,
+    TellParent,
     WithdrawTask,
 )
 from avtomatika.kernel.events import Deadline
 from avtomatika.kernel.ids import JobId, TaskId
 from avtomatika.matching.placement import queue_of
-from avtomatika.ports.store import Body, Message, MessageId
+from avtomatika.ports.store import Message, MessageId
 
 TIMERS: Final = "timer"
 RUNS: Final = "run"
+KIN: Final = "kin"
+WEBHOOKS: Final = "webhook"
+
+Sent = RunHandler | OfferTask | StartTimer | StartAlarm | StartChild | CancelChild | TellParent | SendWebhook
+"""The effects that leave a message. All others take one back."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -62,7 +71,19 @@ def plan(effects: Iterable[Effect]) -> Outgoing:
     close: list[int] = []
     for effect in effects:
         match effect:
-            case RunHandler() | OfferTask() | StartTimer() | StartAlarm():
+            case CancelChild(child=child):
+                _remove(send, drop, _child_id(child))
+                message = message_of(effect)
+                send[message.id] = message
+            case (
+                RunHandler()
+                | OfferTask()
+                | StartTimer()
+                | StartAlarm()
+                | StartChild()
+                | TellParent()
+                | SendWebhook()
+            ):
                 message = message_of(effect)
                 send[message.id] = message
             case StopRun(job=job, version=version):
@@ -82,12 +103,19 @@ def plan(effects: Iterable[Effect]) -> Outgoing:
     return Outgoing(tuple(send.values()), tuple(drop), tuple(close))
 
 
-def message_of(effect: Body) -> Message:
+def message_of(effect: Sent) -> Message:
     """The message that the effect is carried by."""
     match effect:
         case RunHandler(job=job, version=version, at=at):
             queue = run_queue(effect.blueprint, effect.edition)
-            return Message(id=run_id(job, version), queue=queue, job=job, visible_at=at, body=effect)
+            return Message(
+                id=run_id(job, version),
+                queue=queue,
+                job=job,
+                visible_at=at,
+                body=effect,
+                priority=effect.priority,
+            )
         case OfferTask(job=job, task=task, at=at):
             return Message(
                 id=task_message_id(task.id),
@@ -95,12 +123,30 @@ def message_of(effect: Body) -> Message:
                 job=job,
                 visible_at=at,
                 body=effect,
-                priority=task.order.priority,
+                priority=effect.priority + task.order.priority,
             )
         case StartTimer():
             return timer_message(effect)
         case StartAlarm(job=job, since=since, due=due):
             return Message(id=_alarm_id(job, since), queue=TIMERS, job=job, visible_at=due, body=effect)
+        case StartChild(child=child):
+            return _prompt(_child_id(child.id), KIN, effect)
+        case CancelChild(child=name):
+            return _prompt(MessageId(f"undo:{name}"), KIN, effect)
+        case TellParent(job=name):
+            return _prompt(MessageId(f"ended:{name}"), KIN, effect)
+        case SendWebhook(job=name, version=version, event=event):
+            return _prompt(MessageId(f"webhook:{name}:{version}:{event}"), WEBHOOKS, effect)
+
+
+def _prompt(
+    name: MessageId, queue: str, effect: StartChild | CancelChild | TellParent | SendWebhook
+) -> Message:
+    return Message(id=name, queue=queue, job=effect.job, visible_at=effect.at, body=effect)
+
+
+def _child_id(child: JobId) -> MessageId:
+    return MessageId(f"child:{child}")
 
 
 def _remove(send: dict[MessageId, Message], drop: dict[MessageId, None], name: MessageId) -> None:

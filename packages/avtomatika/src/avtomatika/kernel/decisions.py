@@ -2,7 +2,7 @@
 
 from msgspec import Raw
 
-from avtomatika.kernel.model import NULL, Failure, OnFailure, Order, Value, Verdict
+from avtomatika.kernel.model import NULL, Data, Failure, OnFailure, Order, Value, Verdict
 from avtomatika.kernel.time import Instant, Span
 
 
@@ -51,6 +51,37 @@ class Listen(Value, frozen=True):
     timeout: Span | None = None
 
 
+class RunChild(Value, frozen=True):
+    """Run a job of another blueprint and follow the transition of its outcome.
+
+    The outcome is `success`, `failure`, `cancelled` or `timeout` (else `failure`). `edition` and `state`
+    are where the child begins; the limits replace those that it inherits.
+    """
+
+    blueprint: str
+    input: Data
+    transitions: dict[str, str]
+    edition: str = ""
+    state: str = ""
+    timeout: Span | None = None
+    dispatch_timeout: Span | None = None
+    result_timeout: Span | None = None
+
+
+class Ask(Value, frozen=True):
+    """Let a person decide, for as long as `timeout` if that is given, and follow the transition.
+
+    Decisions are the keys of `transitions`, except `timeout`, which is followed when nobody decided in time.
+    `schema` is a JSON Schema for the data that come with a decision.
+    """
+
+    integration: str
+    message: str
+    transitions: dict[str, str]
+    timeout: Span | None = None
+    schema: Raw = NULL
+
+
 class Finish(Value, frozen=True):
     """End the job. Without a result of its own the rules choose one (feature A14)."""
 
@@ -59,4 +90,4 @@ class Finish(Value, frozen=True):
     failure: Failure | None = None
 
 
-Decision = GoTo | Dispatch | FanOut | Sleep | Listen | Finish
+Decision = GoTo | Dispatch | FanOut | Sleep | Listen | RunChild | Ask | Finish

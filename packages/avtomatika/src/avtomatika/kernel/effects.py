@@ -16,6 +16,7 @@ class RunHandler(Value, frozen=True):
     blueprint: str
     edition: str
     at: Instant
+    priority: float = 0.0
 
 
 class StopRun(Value, frozen=True):
@@ -32,6 +33,7 @@ class OfferTask(Value, frozen=True):
     task: Task
     at: Instant
     tracing: dict[str, str] = {}
+    priority: float = 0.0
 
 
 class WithdrawTask(Value, frozen=True):
@@ -86,6 +88,7 @@ class StartChild(Value, frozen=True):
 
     job: JobId
     child: Job
+    at: Instant = Instant(0)
 
 
 class CancelChild(Value, frozen=True):
@@ -94,6 +97,7 @@ class CancelChild(Value, frozen=True):
     job: JobId
     child: JobId
     reason: str
+    at: Instant = Instant(0)
 
 
 class TellParent(Value, frozen=True):
@@ -106,6 +110,7 @@ class TellParent(Value, frozen=True):
     state: str
     result: Raw = NULL
     failure: Failure | None = None
+    at: Instant = Instant(0)
 
 
 class SendWebhook(Value, frozen=True):
@@ -124,6 +129,7 @@ class SendWebhook(Value, frozen=True):
     failure: Failure | None = None
     question: int | None = None
     attempt: int = 1
+    at: Instant = Instant(0)
 
 
 Effect = (

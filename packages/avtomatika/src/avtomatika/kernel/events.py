@@ -5,8 +5,8 @@ from enum import StrEnum
 from msgspec import Raw
 
 from avtomatika.kernel.decisions import Decision
-from avtomatika.kernel.ids import TaskId
-from avtomatika.kernel.model import NULL, Data, Failure, Job, Report, Value
+from avtomatika.kernel.ids import JobId, TaskId
+from avtomatika.kernel.model import NULL, Data, Failure, Job, Report, Signal, Value, Verdict
 
 
 class Deadline(StrEnum):
@@ -24,13 +24,17 @@ class Submitted(Value, frozen=True):
 
 
 class Decided(Value, frozen=True):
-    """A handler that looked at `version` came to a decision. `history` is the state history if it changed."""
+    """A handler that looked at `version` came to a decision. `history` is the state history if it changed.
+
+    `told` is what it had to tell whoever follows the job.
+    """
 
     version: int
     decision: Decision
     input: Data | None = None
     history: Data | None = None
     returned: Raw = NULL
+    told: tuple[Signal, ...] = ()
 
 
 class HandlerCrashed(Value, frozen=True):
@@ -104,6 +108,43 @@ class SignalReceived(Value, frozen=True):
     payload: Raw = NULL
 
 
+class ChildEnded(Value, frozen=True):
+    """The child that the job waits for since its version `since` has ended, in `state`."""
+
+    since: int
+    child: JobId
+    verdict: Verdict
+    state: str
+    result: Raw = NULL
+    failure: Failure | None = None
+
+
+class HumanDecided(Value, frozen=True):
+    """A person, known as `by`, answered the question that was asked at version `question`."""
+
+    question: int
+    decision: str
+    data: Raw = NULL
+    by: str = ""
+
+
+class Requeued(Value, frozen=True):
+    """An operator asked to run the handler once more in the state where the job ended."""
+
+    by: str = ""
+
+
+class Rewound(Value, frozen=True):
+    """An operator asked to go on from where the job was at version `to`: its state and its data of then."""
+
+    to: int
+    state: str
+    input: Data
+    history: Data
+    last: Raw = NULL
+    by: str = ""
+
+
 class CancelRequested(Value, frozen=True):
     """Somebody who may do so asked to end the job."""
 
@@ -122,6 +163,10 @@ Event = (
     | DeadlinePassed
     | AlarmRang
     | SignalReceived
+    | ChildEnded
+    | HumanDecided
+    | Requeued
+    | Rewound
     | CancelRequested
 )
 

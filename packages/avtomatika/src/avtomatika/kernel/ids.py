@@ -14,6 +14,11 @@ def task_id(job: JobId, version: int, index: int) -> TaskId:
     return TaskId(f"{job}-{version}-{index}")
 
 
+def child_id(job: JobId, version: int) -> JobId:
+    """The name of the child that the decision which made *version* of the job started."""
+    return JobId(f"{job}_{version}")
+
+
 def opened_by(task: TaskId) -> tuple[JobId, int, int]:
     """The job, version and index that *task* was named from. Raises ValueError for any other text."""
     job, version, index = task.rsplit("-", 2)

@@ -7,11 +7,15 @@ from avtomatika.kernel.effects import Effect
 from avtomatika.kernel.events import (
     AlarmRang,
     CancelRequested,
+    ChildEnded,
     Deadline,
     DeadlinePassed,
     Decided,
     Event,
     HandlerCrashed,
+    HumanDecided,
+    Requeued,
+    Rewound,
     RunAbandoned,
     SignalReceived,
     Submitted,
@@ -22,9 +26,20 @@ from avtomatika.kernel.events import (
     TaskSignalled,
 )
 from avtomatika.kernel.ids import TaskId, is_of
-from avtomatika.kernel.model import Branch, Done, Gathering, Job, Report, Task, Waiting
+from avtomatika.kernel.model import Branch, Gathering, Job, Report, Task, Waiting
 from avtomatika.kernel.progress import Ignored, Moved, Outcome
-from avtomatika.kernel.rules import cancellation, fanout, handler, pause, signal, submission, task
+from avtomatika.kernel.rules import (
+    approval,
+    cancellation,
+    child,
+    fanout,
+    handler,
+    pause,
+    revival,
+    signal,
+    submission,
+    task,
+)
 from avtomatika.kernel.time import Instant
 
 OVER = Ignored("job_over")
@@ -37,7 +52,7 @@ def transition(  # noqa: PLR0911 - one answer a kind of event
 
     `branch` is the record that a task event speaks of when a fan-out is out, else None.
     """
-    if isinstance(job.phase, Done):
+    if job.final or (job.over and not isinstance(event, Requeued | Rewound)):
         return OVER
     match event:
         case Submitted():
@@ -54,6 +69,14 @@ def transition(  # noqa: PLR0911 - one answer a kind of event
             return pause.rang(job, event, now)
         case SignalReceived():
             return pause.received(job, event, now)
+        case ChildEnded():
+            return child.ended(job, event, now)
+        case HumanDecided():
+            return approval.human_decided(job, event, now)
+        case Requeued():
+            return revival.requeued(job, event, now)
+        case Rewound():
+            return revival.rewound(job, event, now)
         case CancelRequested():
             return cancellation.cancelled(job, event, now)
         case _:

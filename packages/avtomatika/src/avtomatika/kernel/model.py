@@ -72,6 +72,7 @@ class Policy(Value, frozen=True):
     max_steps: int = 100
     max_signals: int = 100
     max_task_events: int = 1_000
+    max_depth: int = 10
     execution_timeout: Span = Span(300_000)
     dispatch_timeout: Span | None = None
     result_timeout: Span | None = None
@@ -201,10 +202,14 @@ class AwaitingHuman(Value, frozen=True):
 
 
 class Done(Value, frozen=True):
-    """The job is over, for ever."""
+    """The job is over: for ever, unless it failed or is in quarantine and an operator takes it up again.
+
+    `gathered` names the fan-out that it was aggregating when it ended.
+    """
 
     verdict: Verdict
     result: Raw = NULL
+    gathered: int | None = None
 
 
 Phase = Ready | Waiting | Gathering | Sleeping | Listening | AwaitingChild | AwaitingHuman | Done
@@ -258,8 +263,14 @@ class Job(Value, frozen=True):
 
     @property
     def over(self) -> bool:
-        """True when no event can move the job any more."""
+        """True when the job has ended."""
         return isinstance(self.phase, Done)
+
+    @property
+    def final(self) -> bool:
+        """True when no event can move the job any more."""
+        phase = self.phase
+        return isinstance(phase, Done) and phase.verdict in (Verdict.FINISHED, Verdict.CANCELLED)
 
     @property
     def run(self) -> int:

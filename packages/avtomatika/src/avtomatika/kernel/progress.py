@@ -3,10 +3,20 @@
 import msgspec
 from msgspec import Raw
 
-from avtomatika.kernel.effects import CloseBranches, Effect, RunHandler, StopAlarm, StopRun, WithdrawTask
+from avtomatika.kernel.effects import (
+    CancelChild,
+    CloseBranches,
+    Effect,
+    RunHandler,
+    StopAlarm,
+    StopRun,
+    WithdrawTask,
+)
 from avtomatika.kernel.ids import task_id
 from avtomatika.kernel.model import (
     NULL,
+    AwaitingChild,
+    AwaitingHuman,
     Branch,
     Done,
     Failure,
@@ -19,6 +29,7 @@ from avtomatika.kernel.model import (
     Verdict,
     Waiting,
 )
+from avtomatika.kernel.notices import announcements
 from avtomatika.kernel.time import Instant
 
 
@@ -62,7 +73,7 @@ def enter(job: Job, now: Instant, state: str, *effects: Effect, gathered: int | 
 
 def run(job: Job, now: Instant, phase: Ready, at: Instant, *effects: Effect) -> Moved:
     """The job with its handler due at *at*."""
-    due = RunHandler(job.id, job.version + 1, job.blueprint, job.edition, at)
+    due = RunHandler(job.id, job.version + 1, job.blueprint, job.edition, at, job.priority)
     return move(job, now, phase, *effects, due)
 
 
@@ -73,10 +84,17 @@ def finish(
     *,
     result: Raw = NULL,
     failure: Failure | None = None,
+    withdrawn: tuple[Effect, ...] | None = None,
 ) -> Moved:
-    """The job over, with nothing of it left outside."""
-    over = msgspec.structs.replace(job, failure=failure or job.failure)
-    return move(over, now, Done(verdict, result), *withdrawal(job))
+    """The job over, with nothing of it left outside, and whoever waits for it told.
+
+    *withdrawn* takes back what the job leaves behind, if the rule knows better than the phase.
+    """
+    noted = msgspec.structs.replace(job, failure=failure or job.failure)
+    gathered = job.phase.gathered if isinstance(job.phase, Ready) else None
+    effects = withdrawal(job) if withdrawn is None else withdrawn
+    over = move(noted, now, Done(verdict, result, gathered), *effects)
+    return msgspec.structs.replace(over, effects=(*over.effects, *announcements(over.job)))
 
 
 def withdrawal(job: Job) -> tuple[Effect, ...]:
@@ -89,8 +107,11 @@ def withdrawal(job: Job) -> tuple[Effect, ...]:
             return (WithdrawTask(job.id, task.id),)
         case Gathering() as gathering:
             return withdraw_branches(job, gathering)
-        case Sleeping(since=since) | Listening(since=since):
+        case Sleeping(since=since) | Listening(since=since) | AwaitingHuman(since=since):
             return (StopAlarm(job.id, since),)
+        case AwaitingChild(since=since, child=child):
+            reason = f"cancelled because job {job.id} no longer waits for it"
+            return (StopAlarm(job.id, since), CancelChild(job.id, child, reason, job.updated))
         case Done():
             return ()
 

@@ -16,6 +16,11 @@ def after(start: Instant, span: Span) -> Instant:
     return Instant(start + span)
 
 
+def earlier(one: Instant | None, other: Instant | None) -> Instant | None:
+    """The earlier of two moments; None is never."""
+    return min(one, other) if one is not None and other is not None else one if other is None else other
+
+
 def seconds(value: float) -> Span:
     """*value* seconds as a span, rounded to the millisecond."""
     return Span(round(value * SECOND))

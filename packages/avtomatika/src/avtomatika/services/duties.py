@@ -5,7 +5,8 @@ from typing import Final
 
 from avtomatika import observe
 from avtomatika.commands.apply import Writer
-from avtomatika.commands.outbox import TIMERS, run_queue
+from avtomatika.commands.kin import Kin
+from avtomatika.commands.outbox import KIN, TIMERS, run_queue
 from avtomatika.commands.presence import Presence
 from avtomatika.commands.timers import Timers
 from avtomatika.errors import Unavailable
@@ -50,4 +51,5 @@ def consumers(
     runs = Duty(name="runs", queues=queues, handle=writer.perform, ttl=run_lease, width=width)
     fire = Timers(node, writer).fire
     timers = Duty(name="timers", queues=(TIMERS,), handle=fire, ttl=TIMER_LEASE, width=width)
-    return Consumer(node, runs), Consumer(node, timers)
+    kin = Duty(name="kin", queues=(KIN,), handle=Kin(node, writer).deliver, ttl=TIMER_LEASE, width=width)
+    return Consumer(node, runs), Consumer(node, timers), Consumer(node, kin)

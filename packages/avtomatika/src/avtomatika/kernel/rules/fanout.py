@@ -18,9 +18,7 @@ def fan_out(job: Job, decision: FanOut, now: Instant, over: tuple[Effect, ...]) 
     if not decision.orders:
         return enter(job, now, decision.then, *over, gathered=opened)
     names = (task_id(job.id, opened, n) for n in range(len(decision.orders)))
-    tasks = [
-        new_task(job.policy, order, name, now) for order, name in zip(decision.orders, names, strict=True)
-    ]
+    tasks = [new_task(job, order, name, now) for order, name in zip(decision.orders, names, strict=True)]
     phase = Gathering(
         opened=opened,
         width=len(tasks),

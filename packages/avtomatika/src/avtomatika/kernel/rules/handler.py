@@ -5,13 +5,23 @@ from typing import assert_never
 import msgspec
 from msgspec import Raw
 
-from avtomatika.kernel.decisions import Decision, Dispatch, FanOut, Finish, GoTo, Listen, Sleep
+from avtomatika.kernel.decisions import (
+    Ask,
+    Decision,
+    Dispatch,
+    FanOut,
+    Finish,
+    GoTo,
+    Listen,
+    RunChild,
+    Sleep,
+)
 from avtomatika.kernel.effects import CloseBranches, Effect, StopRun
 from avtomatika.kernel.events import Decided, HandlerCrashed, RunAbandoned
 from avtomatika.kernel.model import NULL, Failure, Job, Ready, Verdict
 from avtomatika.kernel.progress import Ignored, Outcome, enter, finish, run
 from avtomatika.kernel.retry import Remedy, backoff, remedy
-from avtomatika.kernel.rules import pause
+from avtomatika.kernel.rules import approval, child, pause
 from avtomatika.kernel.rules.fanout import fan_out
 from avtomatika.kernel.rules.task import dispatch
 from avtomatika.kernel.time import Instant, after
@@ -32,7 +42,9 @@ def decided(job: Job, event: Decided, now: Instant) -> Outcome:
     return _carry_out(settled, event.decision, now, _run_over(job, job.phase))
 
 
-def _carry_out(job: Job, decision: Decision, now: Instant, over: tuple[Effect, ...]) -> Outcome:
+def _carry_out(  # noqa: PLR0911 - one answer a kind of decision
+    job: Job, decision: Decision, now: Instant, over: tuple[Effect, ...]
+) -> Outcome:
     match decision:
         case GoTo(state=state):
             return enter(job, now, state, *over)
@@ -44,6 +56,10 @@ def _carry_out(job: Job, decision: Decision, now: Instant, over: tuple[Effect, .
             return pause.sleep(job, decision, now, over)
         case Listen():
             return pause.listen(job, decision, now, over)
+        case RunChild():
+            return child.run_child(job, decision, now, over)
+        case Ask():
+            return approval.ask(job, decision, now, over)
         case Finish(verdict=verdict, result=result, failure=failure):
             return finish(job, now, verdict, result=_result(job, result), failure=failure)
         case _:

@@ -1,15 +1,30 @@
 """The job rests: for a time, or until somebody outside sends it a signal."""
 
+from typing import Final
+
 import msgspec
 
 from avtomatika.kernel.decisions import Listen, Sleep
 from avtomatika.kernel.effects import Effect, StartAlarm, StopAlarm
 from avtomatika.kernel.events import AlarmRang, SignalReceived
-from avtomatika.kernel.model import Failure, Job, Listening, Ready, Report, Signal, Sleeping
+from avtomatika.kernel.model import (
+    AwaitingChild,
+    AwaitingHuman,
+    Failure,
+    Job,
+    Listening,
+    Ready,
+    Report,
+    Signal,
+    Sleeping,
+)
 from avtomatika.kernel.progress import Ignored, Moved, Outcome, enter, move
 from avtomatika.kernel.retry import TIMEOUT
+from avtomatika.kernel.rules import approval, child
 from avtomatika.kernel.rules.task import SUCCESS, TIMEOUT_STATUS, follow, merge
 from avtomatika.kernel.time import Instant, after
+
+_TIMED: Final = (Sleeping, Listening, AwaitingChild, AwaitingHuman)
 
 
 def sleep(job: Job, decision: Sleep, now: Instant, over: tuple[Effect, ...]) -> Moved:
@@ -50,10 +65,14 @@ def received(job: Job, event: SignalReceived, now: Instant) -> Outcome:
 
 
 def rang(job: Job, event: AlarmRang, now: Instant) -> Outcome:
-    """The job awake in its next state, or moved on by the signal that did not come."""
+    """The job awake in its next state, or moved on by what did not come in time."""
     phase = job.phase
-    if not isinstance(phase, Sleeping | Listening) or phase.since != event.since:
+    if not isinstance(phase, _TIMED) or phase.since != event.since:
         return Ignored("stale_alarm")
+    if isinstance(phase, AwaitingChild):
+        return child.late(job, phase, now)
+    if isinstance(phase, AwaitingHuman):
+        return approval.late(job, phase, now)
     stop = StopAlarm(job.id, phase.since)
     if isinstance(phase, Sleeping):
         return enter(job, now, phase.then, stop)

@@ -9,10 +9,10 @@ from avtomatika.kernel.decisions import Dispatch
 from avtomatika.kernel.effects import Effect, OfferTask, StartTimer, StopTimer, WithdrawTask
 from avtomatika.kernel.events import Deadline, TaskAbandoned, TaskAccepted
 from avtomatika.kernel.ids import JobId, TaskId, task_id
-from avtomatika.kernel.model import NULL, Data, Failure, Job, Order, Policy, Report, Task, Verdict, Waiting
+from avtomatika.kernel.model import NULL, Data, Failure, Job, Order, Report, Task, Verdict, Waiting
 from avtomatika.kernel.progress import Ignored, Moved, Outcome, enter, finish, move
 from avtomatika.kernel.retry import TIMEOUT, TRANSIENT, Remedy, backoff, remedy
-from avtomatika.kernel.time import Instant, after
+from avtomatika.kernel.time import Instant, after, earlier
 
 SUCCESS: Final = "success"
 FAILURE: Final = "failure"
@@ -23,13 +23,17 @@ NOT_OPEN: Final = Ignored("stale_task")
 
 def dispatch(job: Job, decision: Dispatch, now: Instant, over: tuple[Effect, ...]) -> Moved:
     """The order out as one task, the job waiting for it."""
-    task = new_task(job.policy, decision.order, task_id(job.id, job.version + 1, 0), now)
+    task = new_task(job, decision.order, task_id(job.id, job.version + 1, 0), now)
     phase = Waiting(task, decision.transitions, decision.event_transitions)
     return move(job, now, phase, *over, *offer(job, task, now))
 
 
-def new_task(policy: Policy, order: Order, name: TaskId, now: Instant) -> Task:
-    """The first attempt of *order*, with the limits it names or else those of the policy."""
+def new_task(job: Job, order: Order, name: TaskId, now: Instant) -> Task:
+    """The first attempt of *order*, with the limits it names or else those of the job.
+
+    Nobody waits for its result when nobody waits for the job any more.
+    """
+    policy = job.policy
     waiting = order.dispatch_timeout or policy.dispatch_timeout
     whole = order.result_timeout or policy.result_timeout
     return Task(
@@ -37,7 +41,7 @@ def new_task(policy: Policy, order: Order, name: TaskId, now: Instant) -> Task:
         order=order,
         execution_timeout=order.execution_timeout or policy.execution_timeout,
         dispatch_due=None if waiting is None else after(now, waiting),
-        result_due=None if whole is None else after(now, whole),
+        result_due=earlier(None if whole is None else after(now, whole), job.due),
     )
 
 
@@ -45,7 +49,7 @@ def offer(job: Job, task: Task, at: Instant) -> tuple[Effect, ...]:
     """The effects that put *task* before the workers at *at*, with the timers it needs."""
     limits = ((Deadline.DISPATCH, task.dispatch_due), (Deadline.RESULT, task.result_due))
     timers = (StartTimer(job.id, task.id, task.attempt, kind, due) for kind, due in limits if due is not None)
-    return (OfferTask(job.id, task, at, job.tracing), *timers)
+    return (OfferTask(job.id, task, at, job.tracing, job.priority), *timers)
 
 
 def execution_timer(job: JobId, task: Task, now: Instant) -> StartTimer:
@@ -98,21 +102,27 @@ def follow(job: Job, now: Instant, report: Report, transitions: dict[str, str], 
     """The job in the state that *transitions* names for the report, or over when they name none.
 
     A time-out follows `timeout`, else `failure`; a failure without transition ends the job by its code.
+    *effects* take back what the job leaves behind.
     """
     noted = job if report.failure is None else msgspec.structs.replace(job, failure=report.failure)
     status = report.status
-    target = transitions.get(status)
-    if target is None and status == TIMEOUT_STATUS:
-        target = transitions.get(FAILURE)
+    target = target_of(status, transitions)
     if target is not None:
         return enter(noted, now, target, *effects)
     if status == CANCELLED:
-        return finish(noted, now, Verdict.CANCELLED)
+        return finish(noted, now, Verdict.CANCELLED, withdrawn=effects)
     if report.failure is None:
         message = f"No transition is given for the status '{status}' in state '{job.state}'."
         failure = Failure(code="UNHANDLED_STATUS", message=message)
-        return finish(noted, now, Verdict.FAILED, failure=failure)
-    return finish(noted, now, verdict(report))
+        return finish(noted, now, Verdict.FAILED, failure=failure, withdrawn=effects)
+    return finish(noted, now, verdict(report), withdrawn=effects)
+
+
+def target_of(status: str, transitions: dict[str, str]) -> str | None:
+    """The state that *transitions* lead to for the status, or None."""
+    if status == TIMEOUT_STATUS and TIMEOUT_STATUS not in transitions:
+        return transitions.get(FAILURE)
+    return transitions.get(status)
 
 
 def verdict(report: Report) -> Verdict:
