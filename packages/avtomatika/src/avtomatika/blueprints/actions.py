@@ -2,18 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from math import inf, isfinite, nan
-from typing import Any, Final, TypeGuard
-
-from msgspec import Raw
+from typing import Any, Final
 
 from avtomatika.blueprints.encoding import encoded
-from avtomatika.blueprints.schema import check_schema
-from avtomatika.errors import HandlerError, InvalidInput
-from avtomatika.kernel.decisions import Decision, Dispatch, FanOut, Finish, GoTo, Listen, Sleep
-from avtomatika.kernel.model import NULL, Failure, OnFailure, Order, Verdict
-from avtomatika.kernel.time import Instant, Span, seconds
-from avtomatika.matching.requirements import parse
+from avtomatika.blueprints.given import mapping, span, text, transitions_of
+from avtomatika.blueprints.order import order_of, schema_of
+from avtomatika.errors import HandlerError
+from avtomatika.kernel.decisions import (
+    Ask,
+    Decision,
+    Dispatch,
+    FanOut,
+    Finish,
+    GoTo,
+    Listen,
+    RunChild,
+    Sleep,
+)
+from avtomatika.kernel.model import Failure, OnFailure, Signal, Verdict
+from avtomatika.kernel.time import Instant, Span
 
 MAX_BRANCHES: Final = 10_000
 
@@ -23,6 +30,8 @@ class ActionFactory:
 
     def __init__(self) -> None:
         self._decision: Decision | None = None
+        self.told: list[Signal] = []
+        self.updates: dict[str, Any] = {}
 
     @property
     def decision(self) -> Decision | None:
@@ -31,7 +40,7 @@ class ActionFactory:
 
     def go_to(self, state: str) -> None:
         """The job enters *state* next."""
-        self._set(GoTo(_text("state", state)))
+        self._set(GoTo(text("state", state)))
 
     def transition_to(self, state: str) -> None:
         """The spelling of 1.0b4 for `go_to`."""
@@ -66,10 +75,10 @@ class ActionFactory:
         `retry` is how often a transient failure is tried again. `resource_hint` goes to the worker
         within `params`. Data of a success that breaks `output_schema` is a CONTRACT_VIOLATION_ERROR.
         """
-        given = dict(_mapping("params", params))
+        given = dict(mapping("params", params))
         if resource_hint is not None:
             given["resource_hint"] = resource_hint
-        order = _order(
+        order = order_of(
             {
                 "type": task_type,
                 "params": given,
@@ -86,7 +95,7 @@ class ActionFactory:
                 "retry": retry,
             }
         )
-        self._set(Dispatch(order, _transitions(transitions), _transitions(event_transitions)))
+        self._set(Dispatch(order, transitions_of(transitions), transitions_of(event_transitions)))
 
     def dispatch_parallel(
         self,
@@ -105,25 +114,25 @@ class ActionFactory:
             raise HandlerError(f"A fan-out has at most {MAX_BRANCHES} branches, not {len(tasks)}.")
         if on_failure not in tuple(OnFailure):
             raise HandlerError(f"on_failure is 'fail' or 'collect', not {on_failure!r}.")
-        orders = tuple(_order(task) for task in tasks)
-        state = _text("aggregate_into", aggregate_into)
-        self._set(FanOut(orders, state, OnFailure(on_failure), _transitions(transitions)))
+        orders = tuple(order_of(task) for task in tasks)
+        state = text("aggregate_into", aggregate_into)
+        self._set(FanOut(orders, state, OnFailure(on_failure), transitions_of(transitions)))
 
     def sleep(self, duration_seconds: float, then: str | None = None) -> None:
         """The job rests for so many seconds, through restarts too, and enters *then*.
 
         Without *then* it enters the same state again.
         """
-        span = _span({"sleep": duration_seconds}, "sleep")
-        self._set(Sleep(span or Span(0), None, None if then is None else _text("then", then)))
+        length = span({"sleep": duration_seconds}, "sleep")
+        self._set(Sleep(length or Span(0), None, None if then is None else text("then", then)))
 
     def sleep_until(self, when: datetime | float, then: str | None = None) -> None:
         """The job rests until *when*, a datetime with a zone or epoch seconds, and enters *then*."""
         if isinstance(when, datetime) and when.tzinfo is None:
             raise HandlerError("sleep_until needs a datetime with a time zone.")
         moment = when.timestamp() if isinstance(when, datetime) else when
-        span = _span({"sleep_until": moment}, "sleep_until")
-        self._set(Sleep(Span(0), Instant(span or 0), None if then is None else _text("then", then)))
+        since_epoch = span({"sleep_until": moment}, "sleep_until")
+        self._set(Sleep(Span(0), Instant(since_epoch or 0), None if then is None else text("then", then)))
 
     def wait_for_event(
         self, name: str, transitions: Mapping[str, str] | str, timeout_seconds: float | None = None
@@ -135,8 +144,75 @@ class ActionFactory:
         the job waited for it counts.
         """
         chosen = {"success": transitions} if isinstance(transitions, str) else transitions
-        timeout = _span({"timeout": timeout_seconds}, "timeout")
-        self._set(Listen(_text("name", name), _transitions(chosen), timeout))
+        timeout = span({"timeout": timeout_seconds}, "timeout")
+        self._set(Listen(text("name", name), transitions_of(chosen), timeout))
+
+    def run_blueprint(
+        self,
+        blueprint_name: str,
+        initial_data: Mapping[str, Any] | None = None,
+        transitions: Mapping[str, str] | None = None,
+        dispatch_timeout: float | None = None,
+        result_timeout: float | None = None,
+        timeout_seconds: float | None = None,
+    ) -> None:
+        """A job of another blueprint runs; its outcome chooses the next state.
+
+        Outcomes are `success`, `failure` (also of a child in quarantine), `cancelled` and `timeout` (else
+        `failure`). The state history gets `sub_job_<id>_result` with outcome, final_state, error_message
+        and result. The child is cancelled when this job is, or when `timeout_seconds` have passed. The
+        other limits, in seconds, are those of the child's tasks; it inherits what is not given.
+        """
+        data = mapping("initial_data", initial_data)
+        limits = {
+            "dispatch_timeout": dispatch_timeout,
+            "result_timeout": result_timeout,
+            "timeout_seconds": timeout_seconds,
+        }
+        decision = RunChild(
+            blueprint=text("blueprint_name", blueprint_name),
+            input={text("initial_data", key): encoded(f"initial_data[{key!r}]", data[key]) for key in data},
+            transitions=transitions_of(transitions),
+            timeout=span(limits, "timeout_seconds"),
+            dispatch_timeout=span(limits, "dispatch_timeout"),
+            result_timeout=span(limits, "result_timeout"),
+        )
+        self._set(decision)
+
+    def await_human_approval(
+        self,
+        integration: str,
+        message: str,
+        transitions: Mapping[str, str],
+        timeout: float | None = None,
+        data_schema: Mapping[str, Any] | None = None,
+    ) -> None:
+        """The job waits for a person to take one of the decisions that *transitions* name.
+
+        *integration* says whom to ask, in words of yours: it goes with the message into the inbox
+        (`GET /approvals`) and into the webhook `approval_requested`. After *timeout* seconds without
+        a decision the job follows `timeout`, else `failure`. Data that come with a decision are checked
+        against *data_schema* and laid over the state history; `approval` there tells who decided what.
+        """
+        chosen = transitions_of(transitions)
+        if not set(chosen) - {"timeout"}:
+            raise HandlerError("await_human_approval needs transitions for what can be decided.")
+        ask = Ask(
+            integration=text("integration", integration),
+            message=text("message", message),
+            transitions=chosen,
+            timeout=span({"timeout": timeout}, "timeout"),
+            schema=schema_of("data_schema", data_schema),
+        )
+        self._set(ask)
+
+    def send_event(self, event_type: str, payload: Any = None) -> None:
+        """Whoever follows the job (`GET /jobs/{id}/events`) is told. No action: a handler may tell a lot."""
+        self.told.append(Signal(text("event_type", event_type), encoded("The payload of an event", payload)))
+
+    def update_context(self, updates: Mapping[str, Any]) -> None:
+        """The updates are laid over state_history and initial_data when the handler ends. No action."""
+        self.updates.update(mapping("updates", updates))
 
     def finish(self, result: Any = None) -> None:
         """The job is finished, with *result*."""
@@ -144,7 +220,7 @@ class ActionFactory:
 
     def fail(self, message: str, code: str = "JOB_FAILED") -> None:
         """The job has failed, for the reason that *message* gives."""
-        failure = Failure(code=_text("code", code), message=_text("message", message))
+        failure = Failure(code=text("code", code), message=text("message", message))
         self._set(Finish(Verdict.FAILED, failure=failure))
 
     def _set(self, decision: Decision) -> None:
@@ -154,132 +230,3 @@ class ActionFactory:
                 f"{type(self._decision).__name__} was asked for, then {type(decision).__name__}."
             )
         self._decision = decision
-
-
-_OPTIONS: Final = frozenset(
-    {
-        "type",
-        "task_type",
-        "params",
-        "skill_version",
-        "skill_type",
-        "dispatch_strategy",
-        "timeout_seconds",
-        "dispatch_timeout_seconds",
-        "result_timeout_seconds",
-        "resource_requirements",
-        "output_schema",
-        "max_cost",
-        "priority",
-        "retry",
-    }
-)
-
-
-def _order(task: Mapping[str, Any]) -> Order:
-    unknown = sorted(set(task) - _OPTIONS)
-    if unknown:
-        raise HandlerError(f"A task has no option {', '.join(unknown)}.")
-    skill = task.get("type") or task.get("task_type")
-    if skill is None:
-        raise HandlerError("A task needs a 'type' (or 'task_type').")
-    return Order(
-        skill=_text("type", skill),
-        params=encoded("The params of a task", dict(_mapping("params", task.get("params")))),
-        skill_version=_text_or_none(task, "skill_version"),
-        skill_type=_text_or_none(task, "skill_type"),
-        strategy=_text_or_none(task, "dispatch_strategy") or "default",
-        max_cost=_number(task, "max_cost"),
-        requirements=_requirements(task.get("resource_requirements")),
-        output_schema=_schema(task.get("output_schema")),
-        priority=_number(task, "priority") or 0.0,
-        execution_timeout=_span(task, "timeout_seconds"),
-        dispatch_timeout=_span(task, "dispatch_timeout_seconds"),
-        result_timeout=_span(task, "result_timeout_seconds"),
-        retries=_retries(task.get("retry")),
-    )
-
-
-def _requirements(given: Mapping[str, Any] | None) -> Raw:
-    if not given:
-        return NULL
-    try:
-        parse(given)
-    except InvalidInput as error:
-        raise HandlerError(error.message) from error
-    return encoded("resource_requirements", dict(given))
-
-
-def _schema(given: Mapping[str, Any] | None) -> Raw:
-    if given is None:
-        return NULL
-    schema = encoded("output_schema", dict(given))
-    try:
-        check_schema(bytes(schema))
-    except InvalidInput as error:
-        raise HandlerError(f"output_schema: {error.message}") from error
-    return schema
-
-
-def _transitions(given: Mapping[str, str] | None) -> dict[str, str]:
-    return {
-        _text("transitions", status): _text("transitions", state)
-        for status, state in _mapping("transitions", given).items()
-    }
-
-
-def _mapping(name: str, value: Any) -> Mapping[Any, Any]:
-    if value is None:
-        return {}
-    if not _is_mapping(value):
-        raise HandlerError(f"{name} must be a mapping, not {value!r}.")
-    return value
-
-
-def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
-    return isinstance(value, Mapping)
-
-
-def _text(name: str, value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise HandlerError(f"{name} must be a text that is not empty, not {value!r}.")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise HandlerError(f"{name} must be a text that UTF-8 can carry, not {value!r}.") from None
-    return value
-
-
-def _text_or_none(task: Mapping[str, Any], name: str) -> str | None:
-    value = task.get(name)
-    return None if value is None else _text(name, value)
-
-
-def _number(task: Mapping[str, Any], name: str) -> float | None:
-    value = task.get(name)
-    if value is None:
-        return None
-    try:
-        number = nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
-    except OverflowError:
-        number = inf
-    if not isfinite(number):
-        raise HandlerError(f"{name} must be a finite number, not {value!r}.")
-    return number
-
-
-def _span(task: Mapping[str, Any], name: str) -> Span | None:
-    value = _number(task, name)
-    if value is None:
-        return None
-    if not 0 < value < 10**10:
-        raise HandlerError(f"{name} must be a positive number of seconds, not {value!r}.")
-    return max(Span(1), seconds(value))
-
-
-def _retries(value: object) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise HandlerError(f"retry must be a whole number from 0, not {value!r}.")
-    return value

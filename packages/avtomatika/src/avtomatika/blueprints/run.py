@@ -67,12 +67,15 @@ async def _run(
     returned = await _call(handler, arguments(handler, context))
     value = encoded("The value that a handler returns", returned)
     decision = _decision(context.actions, job, ends, value)
+    context.state_history.update(context.actions.updates)
+    context.initial_data.update(context.actions.updates)
     return Decided(
         version=job.run,
         decision=decision,
         input=_changed("initial_data", context.initial_data, job.input),
         history=_changed("state_history", context.state_history, job.history),
         returned=value if isinstance(job.phase, Ready) and job.phase.gathered is not None else NULL,
+        told=tuple(context.actions.told),
     )
 
 

@@ -151,24 +151,12 @@ class CancelRequested(Value, frozen=True):
     reason: str = "cancelled on request"
 
 
-Event = (
-    Submitted
-    | Decided
-    | HandlerCrashed
-    | RunAbandoned
-    | TaskAccepted
-    | TaskReported
-    | TaskSignalled
-    | TaskAbandoned
-    | DeadlinePassed
-    | AlarmRang
-    | SignalReceived
-    | ChildEnded
-    | HumanDecided
-    | Requeued
-    | Rewound
-    | CancelRequested
-)
-
 TaskEvent = TaskAccepted | TaskReported | TaskSignalled | TaskAbandoned | DeadlinePassed
 """The events that speak of one task, and so of one branch when a fan-out is out."""
+
+OutsideEvent = (
+    Submitted | AlarmRang | SignalReceived | ChildEnded | HumanDecided | Requeued | Rewound | CancelRequested
+)
+"""The events that neither a handler nor a worker brings about."""
+
+Event = Decided | HandlerCrashed | RunAbandoned | TaskEvent | OutsideEvent

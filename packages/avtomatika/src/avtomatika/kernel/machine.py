@@ -14,6 +14,7 @@ from avtomatika.kernel.events import (
     Event,
     HandlerCrashed,
     HumanDecided,
+    OutsideEvent,
     Requeued,
     Rewound,
     RunAbandoned,
@@ -45,9 +46,7 @@ from avtomatika.kernel.time import Instant
 OVER = Ignored("job_over")
 
 
-def transition(  # noqa: PLR0911 - one answer a kind of event
-    job: Job, event: Event, now: Instant, branch: Branch | None = None
-) -> Outcome:
+def transition(job: Job, event: Event, now: Instant, branch: Branch | None = None) -> Outcome:
     """What *event* does to *job*: the move, or the reason why it changes nothing. Never raises.
 
     `branch` is the record that a task event speaks of when a fan-out is out, else None.
@@ -55,8 +54,6 @@ def transition(  # noqa: PLR0911 - one answer a kind of event
     if job.final or (job.over and not isinstance(event, Requeued | Rewound)):
         return OVER
     match event:
-        case Submitted():
-            return submission.submitted(job, now)
         case Decided():
             return handler.decided(job, event, now)
         case HandlerCrashed():
@@ -65,6 +62,14 @@ def transition(  # noqa: PLR0911 - one answer a kind of event
             return handler.abandoned(job, event, now)
         case TaskAccepted() | TaskReported() | TaskSignalled() | TaskAbandoned() | DeadlinePassed():
             return _of_task(job, event, now, branch)
+        case _:
+            return _from_outside(job, event, now)
+
+
+def _from_outside(job: Job, event: OutsideEvent, now: Instant) -> Outcome:
+    match event:
+        case Submitted():
+            return submission.submitted(job, now)
         case AlarmRang():
             return pause.rang(job, event, now)
         case SignalReceived():

@@ -278,7 +278,7 @@ class Job(Value, frozen=True):
         return self.version - (self.phase.later if isinstance(self.phase, Ready) else 0)
 
     @property
-    def status(self) -> Status:  # noqa: PLR0911 - one answer a phase
+    def status(self) -> Status:
         """Where the job stands."""
         match self.phase:
             case Ready():

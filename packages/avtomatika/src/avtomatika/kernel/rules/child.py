@@ -10,13 +10,11 @@ from avtomatika.kernel.effects import CancelChild, Effect, StartAlarm, StartChil
 from avtomatika.kernel.events import ChildEnded
 from avtomatika.kernel.ids import child_id
 from avtomatika.kernel.model import (
-    NULL,
     AwaitingChild,
     Data,
     Failure,
     Job,
     Parent,
-    Policy,
     Ready,
     Report,
     Verdict,

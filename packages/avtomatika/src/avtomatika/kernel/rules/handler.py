@@ -42,9 +42,7 @@ def decided(job: Job, event: Decided, now: Instant) -> Outcome:
     return _carry_out(settled, event.decision, now, _run_over(job, job.phase))
 
 
-def _carry_out(  # noqa: PLR0911 - one answer a kind of decision
-    job: Job, decision: Decision, now: Instant, over: tuple[Effect, ...]
-) -> Outcome:
+def _carry_out(job: Job, decision: Decision, now: Instant, over: tuple[Effect, ...]) -> Outcome:
     match decision:
         case GoTo(state=state):
             return enter(job, now, state, *over)
