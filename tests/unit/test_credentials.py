@@ -18,15 +18,15 @@ def counted() -> Iterator[str]:
         yield f"random-{n:024}"
 
 
-def make(folder: Path) -> tuple[dict[str, str], bool]:
+def make(folder: Path, *kinds: str) -> tuple[dict[str, str], list[str]]:
     tokens = counted()
-    made, fresh = load_or_make(folder, lambda: next(tokens))
-    return dict(made), fresh
+    secrets, made = load_or_make(folder, lambda: next(tokens), kinds or KINDS)
+    return dict(secrets), list(made)
 
 
 def test_the_first_start_makes_a_token_of_each_kind(tmp_path: Path) -> None:
     tokens, fresh = make(tmp_path / "data")
-    assert fresh
+    assert fresh == list(KINDS)
     assert set(tokens) == set(KINDS)
     assert len(set(tokens.values())) == len(KINDS)
     for kind, token in tokens.items():
@@ -37,7 +37,7 @@ def test_the_first_start_makes_a_token_of_each_kind(tmp_path: Path) -> None:
 def test_the_second_start_finds_the_same(tmp_path: Path) -> None:
     first, _ = make(tmp_path)
     second, fresh = make(tmp_path)
-    assert (second, fresh) == (first, False)
+    assert (second, fresh) == (first, [])
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
@@ -71,10 +71,8 @@ def test_a_link_that_was_laid_there_is_not_written_through(tmp_path: Path) -> No
     ("text", "says"),
     [
         ("not toml at all", "not TOML"),
-        ("", "no token for: client, worker"),
-        ('client = "c"', "no token for: worker"),
-        ('client = ""\nworker = "w"', "no token for: client"),
-        ('client = 3\nworker = "w"', "no token for: client"),
+        ('client = ""\nworker = "w"', "no usable secret for: client"),
+        ('client = 3\nworker = "w"', "no usable secret for: client"),
     ],
 )
 def test_a_file_that_is_not_ours_is_refused_by_what_is_wrong(tmp_path: Path, text: str, says: str) -> None:
@@ -83,6 +81,15 @@ def test_a_file_that_is_not_ours_is_refused_by_what_is_wrong(tmp_path: Path, tex
     with pytest.raises(ConfigError, match=says) as caught:
         make(tmp_path)
     assert FILE in caught.value.message
+
+
+def test_a_file_of_an_earlier_release_gets_what_it_lacks_and_keeps_what_it_has(tmp_path: Path) -> None:
+    before, _ = make(tmp_path, "client", "worker")
+    after, made = make(tmp_path)
+    assert made == ["operator", "webhook", "approval"]
+    assert {kind: after[kind] for kind in before} == before
+    assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
+    assert [file.name for file in tmp_path.iterdir()] == [FILE]
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ __all__ = ["Config", "VARIABLES"]
 VARIABLES: Final[Mapping[str, str]] = {
     "API_HOST": "127.0.0.1",
     "API_PORT": "8080",
+    "APPROVAL_SECRET": "",
     "AVTOMATIKA_DATA_DIR": ".avtomatika",
     "AVTOMATIKA_INSECURE_HTTP": "false",
     "BLUEPRINTS_DIR": "",
@@ -29,18 +30,29 @@ VARIABLES: Final[Mapping[str, str]] = {
     "MAX_BODY_BYTES": "1048576",
     "MAX_DELIVERIES": "5",
     "MAX_TRANSITIONS_PER_JOB": "100",
+    "OPERATOR_TOKEN": "",
     "RETRY_BACKOFF_MAX_SECONDS": "300",
     "RETRY_BACKOFF_SECONDS": "1",
     "RUN_LEASE_SECONDS": "30",
     "STORAGE_URL": "",
     "TASK_LEASE_SECONDS": "30",
+    "WEBHOOK_SECRET": "",
     "WORKER_HEALTH_CHECK_INTERVAL_SECONDS": "60",
     "WORKER_POLL_TIMEOUT_SECONDS": "30",
     "WORKER_TIMEOUT_SECONDS": "300",
 }
 """Every variable with its default, as text. An empty one counts as unset."""
 
-_SECRET: Final = frozenset({"CLIENT_TOKEN", "GLOBAL_WORKER_TOKEN", "STORAGE_URL"})
+_SECRET: Final = frozenset(
+    {
+        "APPROVAL_SECRET",
+        "CLIENT_TOKEN",
+        "GLOBAL_WORKER_TOKEN",
+        "OPERATOR_TOKEN",
+        "STORAGE_URL",
+        "WEBHOOK_SECRET",
+    }
+)
 
 
 class Config:

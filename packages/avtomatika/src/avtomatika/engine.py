@@ -69,7 +69,7 @@ class OrchestratorEngine:
         settings = self.config.settings()
         self._load(settings)
         self._started = True
-        settings = _with_tokens(settings)
+        settings = _with_secrets(settings)
         node = Node(settings, list(self.blueprints.values()), self.app)
         await node.start()
         self._node = node
@@ -130,16 +130,30 @@ def run_loop(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-def _with_tokens(settings: Settings) -> Settings:
-    if settings.client_token is not None and settings.worker_token is not None:
-        return settings
-    tokens, fresh = load_or_make(settings.data_dir, SystemNames().token)
-    complete = msgspec.structs.replace(
-        settings,
-        client_token=settings.client_token or tokens["client"],
-        worker_token=settings.worker_token or tokens["worker"],
-    )
-    if fresh:
+def _with_secrets(settings: Settings) -> Settings:
+    """The settings with a secret of every kind: from the file of the data folder, made if need be.
+
+    Those who bring the tokens of clients and workers themselves get no operator unless they name one, and
+    keys of jobs that end with the process end with it too.
+    """
+    fields = {
+        "client": "client_token",
+        "worker": "worker_token",
+        "operator": "operator_token",
+        "approval": "approval_secret",
+        "webhook": "webhook_secret",
+    }
+    wanted = [kind for kind, field in fields.items() if getattr(settings, field) is None]
+    if "client" not in wanted and "worker" not in wanted and "operator" in wanted:
+        wanted.remove("operator")
+    names = SystemNames()
+    keys = [kind for kind in wanted if kind in ("approval", "webhook")]
+    if settings.storage_url.startswith("memory:") and keys == wanted:
+        found, made = {kind: names.token() + names.token() for kind in keys}, ()
+    else:
+        found, made = load_or_make(settings.data_dir, names.token, wanted) if wanted else ({}, ())
+    complete = msgspec.structs.replace(settings, **{fields[kind]: value for kind, value in found.items()})
+    if "client" in made or "worker" in made:
         _show_once(complete)
     return complete
 
@@ -151,6 +165,7 @@ def _show_once(settings: Settings) -> None:
         f"First run: these tokens were made and are kept in {place}.\n"
         f"  client: {settings.client_token}\n"
         f"  worker: {settings.worker_token}\n"
+        f"  operator: {settings.operator_token}\n"
         f"Try: curl -H 'X-Client-Token: {settings.client_token}' {url}/api/v1/jobs\n"
         f"Workers: export WORKER_TOKEN='{settings.worker_token}'",
         file=sys.stderr,

@@ -51,6 +51,9 @@ class Settings(msgspec.Struct, frozen=True):
     http: HttpSettings = HttpSettings()
     client_token: str | None = None
     worker_token: str | None = None
+    operator_token: str | None = None
+    approval_secret: str | None = None
+    webhook_secret: str | None = None
     blueprints_dir: Path | None = None
     policy: Policy = Policy()
     longest_poll: Span = Span(30_000)
@@ -203,6 +206,9 @@ def read(values: Mapping[str, str]) -> Settings:
         http=http,
         client_token=reader.optional("CLIENT_TOKEN"),
         worker_token=reader.optional("GLOBAL_WORKER_TOKEN"),
+        operator_token=reader.optional("OPERATOR_TOKEN"),
+        approval_secret=reader.optional("APPROVAL_SECRET"),
+        webhook_secret=reader.optional("WEBHOOK_SECRET"),
         blueprints_dir=_folder(reader, "BLUEPRINTS_DIR"),
         policy=_policy(reader),
         longest_poll=reader.span("WORKER_POLL_TIMEOUT_SECONDS", 30),
@@ -214,7 +220,13 @@ def read(values: Mapping[str, str]) -> Settings:
         drain=reader.span("DRAIN_TIMEOUT_SECONDS", 25),
         log_level=reader.choice("LOG_LEVEL", "INFO", LOG_LEVELS),
     )
-    tokens = {"CLIENT_TOKEN": settings.client_token, "GLOBAL_WORKER_TOKEN": settings.worker_token}
+    tokens = {
+        "CLIENT_TOKEN": settings.client_token,
+        "GLOBAL_WORKER_TOKEN": settings.worker_token,
+        "OPERATOR_TOKEN": settings.operator_token,
+        "APPROVAL_SECRET": settings.approval_secret,
+        "WEBHOOK_SECRET": settings.webhook_secret,
+    }
     check_tokens(reader, tokens)
     reader.finish()
     return settings
