@@ -17,12 +17,16 @@ from rxon.transport import WorkerGateway
 
 
 class Server:
-    """An orchestrator that can be stopped and started again on the same port."""
+    """An orchestrator that can be stopped and started again on the same port.
+
+    It does not know the paths that end with one of ``missing``.
+    """
 
     def __init__(self, gateway: WorkerGateway) -> None:
         self.gateway = gateway
         self.port = 0
         self.paths: list[str] = []
+        self.missing: set[str] = set()
         self._runner: web.AppRunner | None = None
 
     @property
@@ -48,6 +52,8 @@ class Server:
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         self.paths.append(f"{request.method} {request.path}")
+        if any(request.path.endswith(path) for path in self.missing):
+            raise web.HTTPNotFound
         return await handler(request)
 
 

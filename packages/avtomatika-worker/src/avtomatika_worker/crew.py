@@ -8,6 +8,7 @@ from pathlib import Path
 
 from avtomatika_worker.capacity import Capacity
 from avtomatika_worker.config import WorkerConfig
+from avtomatika_worker.event_queue import EventQueue
 from avtomatika_worker.health import Health
 from avtomatika_worker.hot_cache import HotCache
 from avtomatika_worker.loops import Connection
@@ -43,7 +44,14 @@ class Crew:
         self._runner.on_change = self._wake
         pace = _pace(config)
         self._connections = [
-            Connection(name, transport, Session(pace, random.random), profile, self._runner)
+            Connection(
+                name,
+                transport,
+                Session(pace, random.random),
+                EventQueue(pace, random.random),
+                profile,
+                self._runner,
+            )
             for name, transport in transports
         ]
         self._draining = False

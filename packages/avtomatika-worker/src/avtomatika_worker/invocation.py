@@ -12,12 +12,12 @@ from avtomatika_worker.hot_cache import HotCache
 from avtomatika_worker.json_shape import is_object
 from avtomatika_worker.parameters import Converter, converter_for, decode_json
 from avtomatika_worker.task_files import TaskFiles
+from avtomatika_worker.teller import Teller
 from rxon.messages import TaskOffer
 
 __all__ = ["CallContext", "Invocation"]
 
 _MISSING: Final = object()
-_LATER: Final = frozenset({"send_event", "send_progress"})
 _UNSUPPORTED: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 
 
@@ -28,6 +28,7 @@ class CallContext(NamedTuple):
     hot_cache: HotCache
     is_cancelled: Callable[[], bool]
     files: Callable[[], TaskFiles]
+    teller: Teller
 
 
 _INJECTED: Final[dict[str, Callable[[CallContext], Any]]] = {
@@ -42,6 +43,8 @@ _INJECTED: Final[dict[str, Callable[[CallContext], Any]]] = {
     "add_to_hot_skills": lambda context: context.hot_cache.add,
     "remove_from_hot_skills": lambda context: context.hot_cache.remove,
     "is_cancelled": lambda context: context.is_cancelled,
+    "send_progress": lambda context: context.teller.send_progress,
+    "send_event": lambda context: context.teller.send_event,
 }
 
 
@@ -103,9 +106,6 @@ class Invocation:
             self._params = _Argument(name, converter_for(annotation), _MISSING)
         elif name in _INJECTED:
             self._injected.append((name, _INJECTED[name]))
-        elif name in _LATER:
-            if parameter.default is inspect.Parameter.empty:
-                raise SkillError(f"{self.handler!r} asks for {name}, which this version cannot deliver")
         else:
             default = _MISSING if parameter.default is inspect.Parameter.empty else parameter.default
             self._members.append(_Argument(name, converter_for(annotation), default))

@@ -1,16 +1,19 @@
 """The loops that do what a session decides, over one transport."""
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from avtomatika_worker.capacity import Openings
-from avtomatika_worker.outcome import Outcome
+from avtomatika_worker.event_queue import EventQueue
+from avtomatika_worker.outcome import Outcome, result_of
 from avtomatika_worker.profile import Profile
 from avtomatika_worker.runner import Execution, Runner, Spawn, unsupported
 from avtomatika_worker.session import Poll, Register, Session, Wait
+from avtomatika_worker.teller import Told, event_of
 from rxon.errors import RxonError, UnavailableError
 from rxon.messages import ResultAnswer, TaskOffer, TaskResult
 from rxon.transport import WorkerTransport
@@ -33,17 +36,25 @@ class Connection:
     """
 
     def __init__(
-        self, name: str, transport: WorkerTransport, session: Session, profile: Profile, runner: Runner
+        self,
+        name: str,
+        transport: WorkerTransport,
+        session: Session,
+        events: EventQueue,
+        profile: Profile,
+        runner: Runner,
     ) -> None:
         self.name = name
         self.session = session
         self._transport = transport
+        self._events = events
         self._profile = profile
         self._runner = runner
         self._executions: dict[str, Execution] = {}
         self._calls_due = asyncio.Event()
         self._beat_due = asyncio.Event()
         self._report_due = asyncio.Event()
+        self._emit_due = asyncio.Event()
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._call_loop: asyncio.Task[None] | None = None
@@ -63,7 +74,8 @@ class Connection:
         self._call_loop = spawn(self._loop(self._call, self._calls_due))
         beats = spawn(self._loop(self._beat, self._beat_due))
         reports = spawn(self._loop(self._report, self._report_due))
-        self._loops = [self._call_loop, beats, reports]
+        emits = spawn(self._loop(self._emit, self._emit_due))
+        self._loops = [self._call_loop, beats, reports, emits]
 
     def wake(self) -> None:
         """There may be room for more tasks."""
@@ -176,6 +188,18 @@ class Connection:
             self._forget(task_id)
         return None
 
+    async def _emit(self) -> Wait | None:
+        event = self._events.next(time.monotonic())
+        if isinstance(event, Wait):
+            return event
+        answer = await self._answer(self._transport.emit(self.session.leased(event)))
+        if isinstance(answer, RxonError):
+            self._warn("Cannot send an event to %s: %s", answer)
+            self._events.failed(answer, time.monotonic())
+        else:
+            self._events.answered(answer)
+        return None
+
     async def _answer(self, call: Awaitable[R]) -> R | RxonError:
         try:
             answer = await call
@@ -185,6 +209,7 @@ class Connection:
             _log.exception("The transport to %s failed", self.name)
             return UnavailableError(f"{type(error).__name__}: {error}", retry_after=0.0)
         self._troubles.clear()
+        self._events.reached()
         return answer
 
     def _warn(self, text: str, error: RxonError) -> None:
@@ -197,46 +222,48 @@ class Connection:
 
     def _begin(self, offer: TaskOffer) -> None:
         self._quiet.clear()
-        execution = self._runner.submit(offer, self._deliver)
+        execution = self._runner.submit(offer, self._deliver, functools.partial(self._tell, offer))
         if execution is None:
             _log.error("Task %s asks for the unknown skill %r", offer.task_id, offer.type)
             self._finish(offer, unsupported(offer.type))
         else:
             self._executions[offer.task_id] = execution
 
+    def _tell(self, offer: TaskOffer, told: Told) -> None:
+        self._events.add(event_of(told, offer, self._profile.worker_id))
+        self._emit_due.set()
+
     def _deliver(self, execution: Execution, outcome: Outcome | None) -> None:
         task_id = execution.offer.task_id
         if self._executions.get(task_id) is not execution:
             return  # offered again while this one was being stopped: the newer one counts
         if outcome is None:
+            self._events.forget(task_id)
             self.session.dropped(task_id)
             self._forget(task_id)
         else:
             self._finish(execution.offer, outcome)
 
     def _finish(self, offer: TaskOffer, outcome: Outcome) -> None:
-        result = TaskResult(
-            job_id=offer.job_id,
-            task_id=offer.task_id,
-            worker_id=self._profile.worker_id,
-            status=outcome.status,
-            data=outcome.data,
-            error=outcome.error,
-            metadata=outcome.metadata,
-            costs=outcome.costs,
-            timestamp=int(time.time()),
-            lease_token=offer.lease_token,
-        )
+        result = result_of(outcome, offer, self._profile.worker_id)
+        # Once the result is there, nobody listens to the task any more.
+        self._events.after(offer.task_id, functools.partial(self._hand_in, result))
+        self._emit_due.set()
+
+    def _hand_in(self, result: TaskResult) -> None:
         if self.session.finished(result):
             self._report_due.set()
         else:
-            self._forget(offer.task_id)
+            self._forget(result.task_id)
 
     def _cancel(self, task_id: str) -> None:
         _log.info("Task %s is cancelled by %s", task_id, self.name)
         execution = self._executions.get(task_id)
-        if execution is not None:
+        if execution is not None and not execution.over:
             self._runner.stop(execution)
+        else:  # its result has not been sent, and never will be
+            self._events.forget(task_id)
+            self._forget(task_id)
 
     def _forget(self, task_id: str) -> None:
         execution = self._executions.pop(task_id, None)

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import logging
+import time
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -10,10 +11,10 @@ import msgspec
 
 from avtomatika_worker.errors import HandlerError
 from avtomatika_worker.json_shape import is_mapping, is_object
-from rxon.messages import TaskError
+from rxon.messages import TaskError, TaskOffer, TaskResult
 from rxon.vocabulary import ErrorCode, TaskStatus
 
-__all__ = ["Outcome", "outcome_of_error", "outcome_of_value"]
+__all__ = ["Outcome", "encode_json", "outcome_of_error", "outcome_of_value", "result_of"]
 
 ENVELOPE: Final = frozenset({"status", "data", "error", "metadata", "costs"})
 EMPTY: Final = msgspec.Raw(b"{}")
@@ -57,6 +58,22 @@ def outcome_of_error(error: BaseException) -> Outcome:
     return _failure(_task_error(error))
 
 
+def result_of(outcome: Outcome, offer: TaskOffer, worker_id: str) -> TaskResult:
+    """The message that reports it, from the worker that holds the task."""
+    return TaskResult(
+        job_id=offer.job_id,
+        task_id=offer.task_id,
+        worker_id=worker_id,
+        status=outcome.status,
+        data=outcome.data,
+        error=outcome.error,
+        metadata=outcome.metadata,
+        costs=outcome.costs,
+        timestamp=int(time.time()),
+        lease_token=offer.lease_token,
+    )
+
+
 def _from_envelope(envelope: dict[str, Any], skill: str) -> Outcome:
     dropped = [str(key) for key in envelope if key not in ENVELOPE]
     if dropped:
@@ -75,8 +92,8 @@ def _from_envelope(envelope: dict[str, Any], skill: str) -> Outcome:
         status=str(status),
         data=None if failed else _object(data),
         error=None if error is None else _task_error(error),
-        metadata=None if metadata is None else msgspec.Raw(_encode(metadata)),
-        costs=None if costs is None else msgspec.json.decode(_encode(costs), type=dict[str, Any]),
+        metadata=None if metadata is None else msgspec.Raw(encode_json(metadata)),
+        costs=None if costs is None else msgspec.json.decode(encode_json(costs), type=dict[str, Any]),
     )
 
 
@@ -108,11 +125,12 @@ def _json_object(details: Any) -> dict[str, Any] | None:
 def _object(value: Any) -> msgspec.Raw:
     if value is None:
         return EMPTY
-    encoded = _encode(value)
+    encoded = encode_json(value)
     return msgspec.Raw(encoded if encoded[:1] == b"{" else b'{"result":' + encoded + b"}")
 
 
-def _encode(value: Any) -> bytes:
+def encode_json(value: Any) -> bytes:
+    """What a handler gave, as JSON. Raises TypeError or ValueError for what JSON cannot hold."""
     return msgspec.json.encode(value, enc_hook=_plain)
 
 

@@ -19,6 +19,7 @@ from avtomatika_worker.invocation import CallContext
 from avtomatika_worker.outcome import Outcome, outcome_of_error, outcome_of_value
 from avtomatika_worker.skills import Catalog, Skill
 from avtomatika_worker.task_files import TaskFiles, task_folder
+from avtomatika_worker.teller import Tell, Teller, Told
 from avtomatika_worker.threads import HandlerThreads
 from rxon.messages import TaskError, TaskOffer
 from rxon.vocabulary import ErrorCode, TaskStatus
@@ -42,12 +43,26 @@ Deliver = Callable[["Execution", Outcome | None], None]
 class Execution:
     """One task in the worker. ``cancelled`` tells its handler to stop."""
 
-    __slots__ = ("began", "cancelled", "deliver", "files", "offer", "skill", "task", "thread", "unwanted")
+    __slots__ = (
+        "began",
+        "cancelled",
+        "deliver",
+        "files",
+        "offer",
+        "over",
+        "skill",
+        "task",
+        "tell",
+        "thread",
+        "unwanted",
+    )
 
-    def __init__(self, offer: TaskOffer, skill: Skill, deliver: Deliver) -> None:
+    def __init__(self, offer: TaskOffer, skill: Skill, deliver: Deliver, tell: Tell) -> None:
         self.offer = offer
         self.skill = skill
         self.deliver = deliver
+        self.tell = tell
+        self.over = False
         self.began = False
         self.cancelled = False
         self.unwanted = False
@@ -95,8 +110,10 @@ class Runner:
         """What the worker has room for."""
         return self._capacity.openings(self._catalog)
 
-    def submit(self, offer: TaskOffer, deliver: Deliver) -> Execution | None:
+    def submit(self, offer: TaskOffer, deliver: Deliver, tell: Tell = lambda told: None) -> Execution | None:
         """The task runs, or waits for a slot; ``deliver`` gets its outcome later.
+
+        Before that, ``tell`` gets what its handler tells.
 
         The outcome None means that there is nothing to report. None is returned, and nothing is
         delivered, when there is no such skill.
@@ -104,7 +121,7 @@ class Runner:
         skill = self._catalog.get(offer.type)
         if skill is None:
             return None
-        execution = Execution(offer, skill, deliver)
+        execution = Execution(offer, skill, deliver, tell)
         self._capacity.take(skill.type)
         if self._capacity.may_start(skill.type):
             self._start(execution)
@@ -146,6 +163,7 @@ class Runner:
         execution.began = True
         began = time.monotonic()
         outcome = None if execution.unwanted else await self._outcome(execution)
+        execution.over = True
         if outcome is not None and not execution.unwanted:
             execution.deliver(execution, _with_duration(outcome, time.monotonic() - began))
         else:
@@ -184,6 +202,7 @@ class Runner:
             self._hot_cache,
             execution.is_cancelled,
             functools.partial(self._task_files, execution),
+            Teller(execution.offer.task_id, functools.partial(_tell, execution)),
         )
         arguments = invocation.arguments(context)
         if invocation.is_async:
@@ -225,6 +244,11 @@ def unsupported(skill: str) -> Outcome:
     """The outcome of a task for which there is no handler."""
     error = TaskError(ErrorCode.PERMANENT_ERROR.value, f"Unsupported skill: {skill}")
     return Outcome(TaskStatus.FAILURE.value, error=error)
+
+
+def _tell(execution: Execution, told: Told) -> None:
+    if not execution.over and not execution.unwanted:
+        execution.tell(told)
 
 
 def _with_duration(outcome: Outcome, seconds: float) -> Outcome:

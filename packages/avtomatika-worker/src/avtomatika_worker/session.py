@@ -14,7 +14,7 @@ import msgspec
 from avtomatika_worker.backoff import Backoff, Lane
 from avtomatika_worker.capacity import Openings
 from rxon.errors import AuthError, RxonError, TransportError, WorkerUnknownError
-from rxon.messages import MAX_BATCH, HeartbeatAnswer, ResultAnswer, TaskOffer, TaskResult
+from rxon.messages import MAX_BATCH, HeartbeatAnswer, ResultAnswer, TaskOffer, TaskResult, WorkerEvent
 from rxon.transport import PollRequest
 
 __all__ = ["Beat", "Pace", "Poll", "Register", "Report", "Session", "Wait"]
@@ -191,10 +191,13 @@ class Session:
         held = self._held.get(result.task_id)
         if held is None:
             return False
-        if result.lease_token != held.lease_token:
-            result = msgspec.structs.replace(result, lease_token=held.lease_token)
-        self._outbox.append(_Pending(result))
+        self._outbox.append(_Pending(msgspec.structs.replace(result, lease_token=held.lease_token)))
         return True
+
+    def leased(self, event: WorkerEvent) -> WorkerEvent:
+        """The event, with the lease token that its task has now."""
+        held = self._held.get(event.task_id or "")
+        return event if held is None else msgspec.structs.replace(event, lease_token=held.lease_token)
 
     def dropped(self, task_id: str) -> None:
         """The task is over and has no result."""
