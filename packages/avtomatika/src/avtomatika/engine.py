@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
@@ -148,10 +148,10 @@ def _with_secrets(settings: Settings) -> Settings:
         wanted.remove("operator")
     names = SystemNames()
     keys = [kind for kind in wanted if kind in ("approval", "webhook")]
-    if settings.storage_url.startswith("memory:") and keys == wanted:
-        found, made = {kind: names.token() + names.token() for kind in keys}, ()
-    else:
-        found, made = load_or_make(settings.data_dir, names.token, wanted) if wanted else ({}, ())
+    made: Collection[str] = ()
+    found: Mapping[str, str] = {kind: names.token() + names.token() for kind in keys}
+    if wanted and not (settings.storage_url.startswith("memory:") and keys == wanted):
+        found, made = load_or_make(settings.data_dir, names.token, wanted)
     complete = msgspec.structs.replace(settings, **{fields[kind]: value for kind, value in found.items()})
     if "client" in made or "worker" in made:
         _show_once(complete)

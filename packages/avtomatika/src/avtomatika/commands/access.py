@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from hmac import compare_digest
+from typing import Final
 
 from avtomatika.blueprints.client import ClientConfig
 from avtomatika.errors import Unauthorized
+
+OPERATOR: Final = ClientConfig(id="operator", plan="operator")
 
 
 class Access:
@@ -17,9 +20,15 @@ class Access:
         *,
         worker_token: str | None = None,
         worker_tokens: Mapping[str, str] | None = None,
+        operator_token: str | None = None,
     ) -> None:
-        """*worker_token* opens for any worker id; *worker_tokens* are those of single workers."""
+        """*worker_token* opens for any worker id; *worker_tokens* are those of single workers.
+
+        Whoever has *operator_token* sees every job and may do what operators do.
+        """
         listed = list(clients)
+        if operator_token is not None:
+            listed.append((operator_token, OPERATOR))
         self._by_digest = {_digest(token): config for token, config in listed}
         self._by_id = {config.id: config for _, config in listed}
         self._worker = None if worker_token is None else _digest(worker_token)

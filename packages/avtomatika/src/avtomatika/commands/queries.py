@@ -1,4 +1,7 @@
-"""Reading jobs. Whatever belongs to another client is answered like what does not exist."""
+"""Reading jobs. Whatever belongs to another client is answered like what does not exist.
+
+A viewer is the id of a client, or `EVERYBODY` for an operator, who sees the jobs of all.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -10,6 +13,9 @@ from avtomatika.kernel.time import SECOND, Instant, after
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Fact, JobQuery, Page
 
+Viewer = str | None
+
+EVERYBODY: Final = None
 LOOK_AGAIN: Final = SECOND
 
 
@@ -24,30 +30,30 @@ class Queries:
         """Whoever waits for a job hears soon how it stands, and nobody waits from now on."""
         self._closed = True
 
-    async def job(self, job_id: str, client: str) -> Job:
-        """The client's job as last committed. Raises NotFound."""
+    async def job(self, job_id: str, viewer: Viewer) -> Job:
+        """The job as last committed. Raises NotFound."""
         job = await self._store.load(JobId(job_id))
-        if job is None or job.client != client:
+        if job is None or viewer not in (EVERYBODY, job.client):
             raise NotFound("Job not found")
         return job
 
-    async def ended(self, job_id: str, client: str, until: Instant) -> Job:
-        """The client's job, once it is over or as it stands at *until* or on `close`. Raises NotFound."""
-        job = await self.job(job_id, client)
+    async def ended(self, job_id: str, viewer: Viewer, until: Instant) -> Job:
+        """The job, once it is over or as it stands at *until* or on `close`. Raises NotFound."""
+        job = await self.job(job_id, viewer)
         while not (job.over or self._closed) and (now := self._clock.now()) < until:
             await self._store.wait((f"job:{job.id}",), until=min(until, after(now, LOOK_AGAIN)))
-            job = await self.job(job_id, client)
+            job = await self.job(job_id, viewer)
         return job
 
     async def page(self, query: JobQuery) -> Page:
         """One page of jobs. Raises InvalidInput for a cursor that is none."""
         return await self._store.find(query)
 
-    async def facts(self, job_id: str, client: str) -> Sequence[Fact]:
-        """What happened to the client's job, in order. Raises NotFound."""
-        job = await self.job(job_id, client)
+    async def facts(self, job_id: str, viewer: Viewer) -> Sequence[Fact]:
+        """What happened to the job, in order. Raises NotFound."""
+        job = await self.job(job_id, viewer)
         return await self._store.facts(job.id)
 
-    async def tally(self, client: str) -> Mapping[Status, int]:
-        """How many of the client's jobs stand where."""
-        return await self._store.tally(client)
+    async def tally(self, viewer: Viewer) -> Mapping[Status, int]:
+        """How many of the jobs that the viewer sees stand where."""
+        return await self._store.tally(viewer)

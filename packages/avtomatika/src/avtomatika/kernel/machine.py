@@ -139,22 +139,34 @@ def _report(
             return task.timed_out(open_task, deadline)
 
 
-def replay(events: Iterable[tuple[Event, Instant]]) -> Job:
-    """The job that the facts of its life lead to. Raises ValueError when they do not begin one."""
-    job: Job | None = None
-    branches: dict[TaskId, Branch] = {}
-    for event, at in events:
-        before = event.job if isinstance(event, Submitted) else job
+class Life:
+    """A job that lives again by the facts of its life, one after the other."""
+
+    def __init__(self) -> None:
+        self.job: Job | None = None
+        self._branches: dict[TaskId, Branch] = {}
+
+    def add(self, event: Event, at: Instant) -> Job:
+        """The job after the fact. Raises ValueError when the first one is no submission."""
+        before = event.job if isinstance(event, Submitted) else self.job
         if before is None:
             raise ValueError("the first fact of a job is its submission")
         named = event.task if isinstance(event, TaskEvent) else None
-        moved = transition(before, event, at, branches.get(named) if named else None)
+        moved = transition(before, event, at, self._branches.get(named) if named else None)
         if isinstance(moved, Moved):
-            job = moved.job
-            branches.update((branch.task.id, branch) for branch in moved.branches)
-    if job is None:
+            self._branches.update((branch.task.id, branch) for branch in moved.branches)
+        self.job = moved.job if isinstance(moved, Moved) else before
+        return self.job
+
+
+def replay(events: Iterable[tuple[Event, Instant]]) -> Job:
+    """The job that the facts of its life lead to. Raises ValueError when they do not begin one."""
+    life = Life()
+    for event, at in events:
+        life.add(event, at)
+    if life.job is None:
         raise ValueError("a job has at least one fact")
-    return job
+    return life.job
 
 
 def fold(
@@ -176,4 +188,4 @@ def fold(
     return job, outcomes, tuple(effects), changed
 
 
-__all__ = ["Ignored", "Moved", "Outcome", "fold", "replay", "transition"]
+__all__ = ["Ignored", "Life", "Moved", "Outcome", "fold", "replay", "transition"]

@@ -1,0 +1,127 @@
+"""What an operator can do to a job that did not go as it should: go on, go back, go another way."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from avtomatika.commands.apply import Writer
+from avtomatika.commands.outbox import message_of
+from avtomatika.commands.queries import Queries, Viewer
+from avtomatika.errors import AlreadyOver, Conflict, InvalidInput
+from avtomatika.kernel.effects import SendWebhook
+from avtomatika.kernel.events import Event, Requeued, Rewound
+from avtomatika.kernel.ids import JobId
+from avtomatika.kernel.machine import Life
+from avtomatika.kernel.model import Job, Ready
+from avtomatika.kernel.notices import announcements
+from avtomatika.kernel.progress import Ignored
+from avtomatika.ports.node import NodeContext
+from avtomatika.ports.store import Commit, Fact
+
+REFUSALS: Final = {
+    "not_over": "The job is not over: nothing is there to be requeued.",
+    "aggregation_over": "The job ended while it aggregated, and its branches are gone: "
+    "rewind it to the state that fanned out.",
+}
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A moment in the life of a job: its version then, or the last time that it entered a state."""
+
+    version: int | None = None
+    state: str | None = None
+
+
+class Operator:
+    """Verbs on jobs. Each is one event, in the history like all others, with the name of who asked."""
+
+    def __init__(self, node: NodeContext, writer: Writer, queries: Queries) -> None:
+        self._store, self._clock, self._names = node.store, node.clock, node.names
+        self._writer, self._queries = writer, queries
+
+    async def requeue(self, job_id: str, viewer: Viewer, by: str) -> None:
+        """The handler of the state where the job failed or went into quarantine is due once more.
+
+        Raises AlreadyOver for a job that is finished or cancelled, Conflict, NotFound.
+        """
+        job = await self._queries.job(job_id, viewer)
+        await self._apply(job, Requeued(by))
+
+    async def rewind(self, job_id: str, viewer: Viewer, place: Place, by: str) -> Job:
+        """The job goes on from an earlier place with its data of then, which is returned.
+
+        What it has out is withdrawn. Raises as `requeue`, and InvalidInput for a place where no handler
+        was due.
+        """
+        job = await self._queries.job(job_id, viewer)
+        then = await self._then(job.id, place)
+        event = Rewound(then.version, then.state, then.input, then.history, then.last, by)
+        await self._apply(job, event)
+        return then
+
+    async def fork(self, job_id: str, viewer: Viewer, place: Place) -> JobId:
+        """A new job goes on from that place with the data of then; its id. The old one stays as it is.
+
+        Raises NotFound, and InvalidInput for a place where no handler was due.
+        """
+        job = await self._queries.job(job_id, viewer)
+        then = await self._then(job.id, place)
+        now = self._clock.now()
+        forked = msgspec.structs.replace(
+            then,
+            id=self._names.job(now),
+            phase=Ready(),
+            version=0,
+            steps=0,
+            created=now,
+            updated=now,
+            parent=None,
+            due=None,
+            failure=None,
+            signals=(),
+            source=f"fork:{job.id}@{then.version}",
+        )
+        await self._writer.submit(forked)
+        return forked.id
+
+    async def resend_webhook(self, job_id: str, viewer: Viewer) -> None:
+        """The webhook of the job's end goes out once more, under the id that it had.
+
+        Raises NotFound, Conflict when the job is not over or has no webhook.
+        """
+        job = await self._queries.job(job_id, viewer)
+        told = [effect for effect in announcements(job) if isinstance(effect, SendWebhook)]
+        if not told:
+            raise Conflict("The job has no webhook, or is not over yet.")
+        now = self._clock.now()
+        again = (message_of(msgspec.structs.replace(effect, at=now)) for effect in told)
+        await self._store.commit(Commit(now=now, send=tuple(again)))
+
+    async def _then(self, job: JobId, place: Place) -> Job:
+        facts = await self._store.facts(job)
+        then = _at(facts, place)
+        if then is None:
+            where = f"version {place.version}" if place.state is None else f"state '{place.state}'"
+            message = f"At {where} no handler of the job was due."
+            raise InvalidInput(message, field="version" if place.state is None else "state")
+        return then
+
+    async def _apply(self, job: Job, event: Event) -> None:
+        outcome = await self._writer.apply(job.id, event)
+        if isinstance(outcome, Ignored):
+            if outcome.reason in REFUSALS:
+                raise Conflict(REFUSALS[outcome.reason])
+            raise AlreadyOver(f"The job is {job.status} for ever; it can be forked.")
+
+
+def _at(facts: Sequence[Fact], place: Place) -> Job | None:
+    """The job at the place, where a handler that aggregates nothing was due; None when there is none such."""
+    life = Life()
+    found: Job | None = None
+    for fact in facts:
+        job = life.add(fact.event, fact.at)
+        due = isinstance(job.phase, Ready) and job.phase.gathered is None
+        if due and place.version in (None, job.version) and place.state in (None, job.state):
+            found = job
+    return found
