@@ -44,11 +44,15 @@ class Fact(Value, frozen=True):
 
 
 class Tick(Value, frozen=True):
-    """A schedule is due at `due`. It belongs to no job. `rule` is a digest of the rule that chose the moment."""
+    """A schedule is due at `due`. It belongs to no job. `rule` is a digest of the rule that chose the moment.
+
+    `last` is the job of the tick before, or of the last one that got a job; empty when there was none.
+    """
 
     schedule: str
     due: Instant
     rule: str
+    last: JobId = JobId("")
 
 
 class Record(Value, frozen=True):

@@ -1,0 +1,1 @@
+"""When schedules are due: a pure calendar. Instants come in, instants go out."""
