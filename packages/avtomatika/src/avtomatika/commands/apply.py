@@ -7,7 +7,7 @@ commit (architecture 5.8.4). A crash before the commit repeats the handler, whic
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -34,6 +34,9 @@ from avtomatika.ports.store import (
     VersionConflict,
 )
 
+Witness = Callable[[Commit], None]
+"""Sees every move of a job that this node has committed, right after it. Must not raise."""
+
 TRIES: Final = 20
 MAX_FOLDED_RUNS: Final = 16
 
@@ -55,10 +58,17 @@ class _Request:
 class Writer:
     """Every change of a job goes through here."""
 
-    def __init__(self, node: NodeContext, decider: Decider, policy: WriterPolicy | None = None) -> None:
+    def __init__(
+        self,
+        node: NodeContext,
+        decider: Decider,
+        policy: WriterPolicy | None = None,
+        witness: Witness | None = None,
+    ) -> None:
         self._node, self._decider = node, decider
         self._store, self._clock, self._spawn = node.store, node.clock, node.spawn
         self._policy = policy or WriterPolicy()
+        self._witness = witness
         self._queues: dict[JobId, list[_Request]] = {}
 
     async def submit(
@@ -76,7 +86,7 @@ class Writer:
         """
         draft = Draft(job, self._clock.now())
         draft.add([Submitted(job)])
-        lease = self._take_run(draft) if self._decider.knows(draft.job) else None
+        lease = self._take_run(draft) if self._decider.takes(draft.job) else None
         commit = draft.commit(claim=claim, take=lease, ack=ack, send=send)
         # Shielded: a client that hangs up must not leave an accepted job whose first run nobody begins.
         refusal = await asyncio.shield(self._spawn(self._accept(commit, lease), name="submit"))
@@ -87,7 +97,7 @@ class Writer:
         self, commit: Commit, lease: Lease | None
     ) -> KeyTaken | VersionConflict | LeaseLost | None:
         try:
-            await self._store.commit(commit)
+            await self._commit(commit)
         except (KeyTaken, VersionConflict, LeaseLost) as refusal:
             return refusal
         if lease is not None:
@@ -173,18 +183,24 @@ class Writer:
         acks = tuple(request.ack for request in requests if request.ack is not None)
         try:
             if draft.moved or acks:
-                await self._store.commit(draft.commit(ack=acks, take=lease))
+                await self._commit(draft.commit(ack=acks, take=lease))
         except BaseException:
             if pending is not None:
                 pending.cancel()
             raise
         if pending is not None and lease is not None:
             self._spawn(self._finish(lease, pending), name="run")
-        if draft.moved:
-            observe.detail("job.moved", job=job.id, version=draft.job.version, status=draft.job.status)
         for request, outcome in zip(requests, outcomes, strict=True):
             if not request.answer.done():
                 request.answer.set_result(outcome)
+
+    async def _commit(self, commit: Commit) -> None:
+        await self._store.commit(commit)
+        job = commit.job
+        if job is not None:
+            observe.detail("job.moved", job=job.id, version=job.version, status=job.status)
+            if self._witness is not None:
+                self._witness(commit)
 
     async def _run_on(self, draft: Draft) -> asyncio.Task[HandlerEvent] | None:
         """Due handlers have run and their decisions joined the draft; one that is slow is returned."""
@@ -205,7 +221,7 @@ class Writer:
         # A job that a dying process may have been running is claimed durably first, so that a handler
         # which kills its process is counted.
         due = draft.moved and draft.run_message() is not None
-        return due and self._decider.knows(draft.job) and not self._store.recovered(draft.job.id)
+        return due and self._decider.takes(draft.job) and not self._store.recovered(draft.job.id)
 
     def _take_run(self, draft: Draft) -> Lease | None:
         message = draft.run_message()

@@ -21,20 +21,26 @@ class Decider:
     Of several editions of a blueprint the last one is for new jobs.
     """
 
-    def __init__(self, blueprints: Iterable[Blueprint], client: Callable[[str], ClientConfig]) -> None:
+    def __init__(
+        self,
+        blueprints: Iterable[Blueprint],
+        client: Callable[[str], ClientConfig],
+        rests: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """*client* tells who a client is by its id, *rests* whether a blueprint is paused."""
         listed = list(blueprints)
         self._blueprints: Mapping[Edition, Blueprint] = {(b.name, b.edition): b for b in listed}
         self._newest: Mapping[str, Blueprint] = {b.name: b for b in listed}
-        self._client = client
+        self._client, self._rests = client, rests
 
     @property
     def editions(self) -> Sequence[Edition]:
         """What this node can run."""
         return tuple(self._blueprints)
 
-    def knows(self, job: Job) -> bool:
-        """True when this node has the edition of the blueprint that the job runs on."""
-        return (job.blueprint, job.edition) in self._blueprints
+    def takes(self, job: Job) -> bool:
+        """True when this node may run the job: it has the edition, and the blueprint is not paused."""
+        return (job.blueprint, job.edition) in self._blueprints and not self._rests(job.blueprint)
 
     async def decide(self, job: Job, branches: Sequence[Branch]) -> HandlerEvent:
         """What the handler of the job's state decided, or how it crashed. Raises only cancellation.
