@@ -1,7 +1,6 @@
 """What happens around every request: an id, and errors turned into answers."""
 
 from collections.abc import Callable
-from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -9,8 +8,6 @@ from aiohttp.typedefs import Handler, Middleware
 from avtomatika import observe
 from avtomatika.errors import AvtomatikaError
 from avtomatika.http import problems
-
-REQUEST_ID: Final = "X-Request-ID"
 
 
 def error_middleware(new_id: Callable[[], str]) -> Middleware:
@@ -21,18 +18,14 @@ def error_middleware(new_id: Callable[[], str]) -> Middleware:
         try:
             return await handler(request)
         except AvtomatikaError as error:
-            request_id = new_id()
-            response = problems.of_error(error, request, request_id)
+            return problems.of_error(error, request, new_id())
         except web.HTTPException as error:
             if error.status < 400:
                 raise
-            request_id = new_id()
-            response = problems.of_http(error, request, request_id)
+            return problems.of_http(error, request, new_id())
         except Exception as error:  # noqa: BLE001 - the last resort, logged under the id
             request_id = new_id()
             observe.failure("http.failed", error, method=request.method, path=request.path, id=request_id)
-            response = problems.internal(request, request_id)
-        response.headers[REQUEST_ID] = request_id
-        return response
+            return problems.internal(request, request_id)
 
     return _answer_errors

@@ -19,6 +19,7 @@ from avtomatika.errors import AlreadyOver, Conflict, InvalidInput, KeyReused, No
 from avtomatika.http.blueprint_api import CONTENT_TYPES, BlueprintApi
 from avtomatika.http.bodies import KEY_HEADER, MAX_SECONDS
 from avtomatika.http.client_api import MAX_NAME, MAX_PAGE, MAX_WAIT, ClientApi
+from avtomatika.http.docs_api import FILES, DocsApi
 from avtomatika.http.operation import (
     BAD_BODY,
     OBJECT,
@@ -167,6 +168,41 @@ PUBLIC: Final[tuple[Operation[PublicApi], ...]] = (
             Answer(ReadyView, "Requests are taken."),
             Answer(NotReadyView, "The node starts or drains.", 503),
         ),
+    ),
+)
+
+DOCS: Final[tuple[Operation[DocsApi], ...]] = (
+    Operation(
+        id="readDocument",
+        method="GET",
+        path="/_public/openapi.json",
+        call=DocsApi.document,
+        summary="This document",
+        tag=NODE,
+        security=Security.ANYBODY,
+        answers=(Answer(OBJECT, "The API as OpenAPI 3.1."),),
+    ),
+    Operation(
+        id="readDocs",
+        method="GET",
+        path="/_public/docs",
+        call=DocsApi.page,
+        summary="The API as a page that can send requests",
+        tag=NODE,
+        security=Security.ANYBODY,
+        answers=(Answer(None, "The page.", content_types=("text/html",)),),
+    ),
+    Operation(
+        id="readDocsFile",
+        method="GET",
+        path="/_public/docs/{file}",
+        call=DocsApi.file,
+        summary="What the page of the docs loads",
+        tag=NODE,
+        security=Security.ANYBODY,
+        parameters=(in_path("file", "The name of the file.", enum=[*FILES]),),
+        answers=(Answer(None, "The file.", content_types=tuple(FILES.values())),),
+        errors=(NotFound,),
     ),
 )
 

@@ -28,6 +28,7 @@ STATUS: Final[Mapping[str, int]] = {
     "storage_broken": 503,
 }
 
+REQUEST_ID: Final = "X-Request-ID"
 RETRY_AFTER: Final = 1
 WORKER_PREFIX: Final = "/_worker/"
 
@@ -81,7 +82,9 @@ def malformed(request_id: str) -> web.Response:
     """The answer to bytes that are no HTTP request, or one that is beyond the limits of any."""
     message = "This is no HTTP request, or its first line or one of its headers is too long."
     body = msgspec.json.encode(ProblemBody(Problem("invalid_request", message, request_id)))
-    return web.Response(body=body, status=STATUS["invalid_request"], content_type="application/json")
+    headers = {REQUEST_ID: request_id}
+    status = STATUS["invalid_request"]
+    return web.Response(body=body, status=status, content_type="application/json", headers=headers)
 
 
 def _answer(
@@ -92,6 +95,9 @@ def _answer(
         body = WorkerProblemBody(message, code)
     status = STATUS.get(code, 400)
     answer = web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
+    answer.headers[REQUEST_ID] = request_id
+    if status == 401:
+        answer.headers["WWW-Authenticate"] = "Bearer"
     if status in (429, 503):
         answer.headers["Retry-After"] = str(RETRY_AFTER)
     return answer

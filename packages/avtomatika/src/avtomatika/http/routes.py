@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from importlib import metadata
 from typing import Final
 
 from aiohttp import web
@@ -10,8 +11,10 @@ from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.errors import BlueprintError
 from avtomatika.http.blueprint_api import BlueprintApi
 from avtomatika.http.client_api import ClientApi
+from avtomatika.http.docs_api import DocsApi
+from avtomatika.http.openapi import document
 from avtomatika.http.operation import A, Operation, Route
-from avtomatika.http.operations import CLIENT, KNOWN_BLUEPRINTS, PUBLIC, creation
+from avtomatika.http.operations import CLIENT, DOCS, KNOWN_BLUEPRINTS, PUBLIC, creation
 from avtomatika.http.public_api import PublicApi
 from rxon.http.server import add_routes as add_worker_routes
 from rxon.transport import WorkerGateway
@@ -32,9 +35,11 @@ def add_routes(
 
     Raises BlueprintError when two blueprints are at one path.
     """
-    routes = list(_bound(public, PUBLIC))
+    routes = list[Route]()
+    docs = DocsApi(lambda: document(routes, metadata.version("avtomatika")))
     if client is not None:
         routes += client_routes(client, list(blueprints), prefix)
+    routes += [*_bound(public, PUBLIC), *_bound(docs, DOCS)]
     for route in routes:
         _add(app.router, route)
     add_worker_routes(app, lambda _: gateway)

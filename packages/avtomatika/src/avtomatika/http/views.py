@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from avtomatika.errors import InvalidInput
-from avtomatika.kernel.model import NULL, Done, Failure, Gathering, Job, Waiting
+from avtomatika.kernel.model import NULL, Done, Failure, Gathering, Job, Status, Waiting
 from avtomatika.kernel.rules.task import members_of
 from avtomatika.ports.store import Page
 
@@ -34,7 +34,7 @@ class JobView(msgspec.Struct, frozen=True, omit_defaults=True):
 
     id: str
     job_id: str
-    status: str
+    status: Status
     blueprint_name: str
     current_state: str
     created_at: int
@@ -87,7 +87,7 @@ def job_view(job: Job, *, detailed: bool = False) -> JobView:
     shared: dict[str, Any] = {
         "id": job.id,
         "job_id": job.id,
-        "status": job.status.value,
+        "status": job.status,
         "blueprint_name": job.blueprint,
         "current_state": job.state,
         "created_at": job.created,

@@ -1,0 +1,146 @@
+"""The OpenAPI 3.1 document of the routes: every parameter, every body, every answer with its headers."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from avtomatika.http.operation import JSON, Answer, Operation, Route, Schema, Security, codes
+from avtomatika.http.problems import STATUS, ProblemBody
+
+REFERENCE: Final = "#/components/schemas/{name}"
+ABOUT: Final = """\
+Jobs of this orchestrator, for its clients. A client names itself by its token, in one of three headers.
+
+The paths with `v1` that are no blueprint's own are also there without a version, and under every version
+that a blueprint names. What answers GET answers HEAD. A path that leads nowhere is answered with 404
+`not_found`, a method that a path does not have with 405 `method_not_allowed` and the header `Allow`.
+
+Every error has one shape, `ProblemBody`, and its id in the header `X-Request-ID`. The endpoints for workers
+(`/_worker`, the protocol RXON) are not part of this document; the reference describes them.
+"""
+
+_SECURITY: Final[Mapping[str, Any]] = {
+    "clientToken": {"type": "apiKey", "in": "header", "name": "X-Client-Token"},
+    "avtomatikaToken": {"type": "apiKey", "in": "header", "name": "X-Avtomatika-Token"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+}
+_REQUEST_ID: Final = {
+    "description": "The id under which the error can be found in the log, where it was logged.",
+    "schema": {"type": "string"},
+}
+_RETRY_AFTER: Final = {
+    "description": "Seconds after which to try again.",
+    "schema": {"type": "integer", "minimum": 0},
+}
+_ALLOW: Final = {"description": "The methods that the path has.", "schema": {"type": "string"}}
+_CHALLENGE: Final = {"description": "How a client can name itself.", "schema": {"type": "string"}}
+_HEADERS_OF: Final[Mapping[int, tuple[str, ...]]] = {
+    401: ("WWW-Authenticate",),
+    405: ("Allow",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+
+
+def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
+    """The document of the listed routes, as JSON values."""
+    listed = [route for route in routes if route.listed]
+    known = _Schemas(route.operation for route in listed)
+    paths = defaultdict[str, dict[str, Any]](dict)
+    for route in listed:
+        paths[route.path][route.operation.method.lower()] = _operation(route.operation, known)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Avtomatika", "version": version, "description": ABOUT},
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.operation.tag for route in listed)],
+        "paths": paths,
+        "components": {
+            "securitySchemes": _SECURITY,
+            "schemas": known.components,
+            "headers": {
+                "X-Request-ID": _REQUEST_ID,
+                "Retry-After": _RETRY_AFTER,
+                "Allow": _ALLOW,
+                "WWW-Authenticate": _CHALLENGE,
+            },
+            "responses": {
+                "NotFound": _problem(404, ["not_found"], known),
+                "MethodNotAllowed": _problem(405, ["method_not_allowed"], known),
+            },
+        },
+    }
+
+
+class _Schemas:
+    """The schemas of all structs that the operations name, each once."""
+
+    def __init__(self, operations: Iterable[Operation[Any]]) -> None:
+        named = [schema for operation in operations for schema in _schemas_of(operation)]
+        structs = list(dict.fromkeys([ProblemBody, *(each for each in named if isinstance(each, type))]))
+        found, self.components = msgspec.json.schema_components(structs, ref_template=REFERENCE)
+        self._of = dict(zip(structs, found, strict=True))
+
+    def __call__(self, schema: Schema) -> Mapping[str, Any]:
+        if isinstance(schema, tuple):
+            return {"anyOf": [self(each) for each in schema]}
+        return self._of[schema] if isinstance(schema, type) else schema
+
+
+def _schemas_of(operation: Operation[Any]) -> Sequence[type | Mapping[str, Any]]:
+    bodies = [each.schema for each in (operation.body, *operation.answers) if each is not None]
+    return [part for schema in bodies if schema is not None for part in _parts(schema)]
+
+
+def _parts(schema: Schema) -> tuple[type | Mapping[str, Any], ...]:
+    return schema if isinstance(schema, tuple) else (schema,)
+
+
+def _operation(operation: Operation[Any], known: _Schemas) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "responses": _responses(operation, known),
+        "security": [{name: []} for name in _SECURITY] if operation.security is Security.CLIENT else [],
+    }
+    if operation.description:
+        made["description"] = operation.description
+    if operation.parameters:
+        made["parameters"] = [
+            {"name": p.name, "in": p.place.value, "required": p.required, "description": p.description}
+            | {"schema": p.schema}
+            for p in operation.parameters
+        ]
+    if operation.body is not None:
+        content = {JSON: {"schema": known(operation.body.schema)}}
+        made["requestBody"] = {"description": operation.body.description, "content": content}
+    return made
+
+
+def _responses(operation: Operation[Any], known: _Schemas) -> dict[str, Any]:
+    by_status = defaultdict[int, list[str]](list)
+    for code in dict.fromkeys(codes(operation)):
+        by_status[STATUS[code]].append(code)
+    found = {status: _problem(status, names, known) for status, names in by_status.items()}
+    found |= {answer.status: _answer(answer, known) for answer in operation.answers}
+    return {str(status): found[status] for status in sorted(found)}
+
+
+def _answer(answer: Answer, known: _Schemas) -> dict[str, Any]:
+    schema = {"type": "string"} if answer.schema is None else known(answer.schema)
+    kinds = dict.fromkeys(answer.content_types)
+    content = {kind: {"schema": {} if answer.schema is None and kind == JSON else schema} for kind in kinds}
+    return {"description": answer.description, "content": content}
+
+
+def _problem(status: int, names: Sequence[str], known: _Schemas) -> dict[str, Any]:
+    """The answer for errors with these codes, which share a status."""
+    narrowed = {"properties": {"error": {"properties": {"code": {"enum": list(names)}}}}}
+    headers = ("X-Request-ID", *_HEADERS_OF.get(status, ()))
+    return {
+        "description": ", ".join(f"`{name}`" for name in names),
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
+        "content": {JSON: {"schema": {"allOf": [known(ProblemBody), narrowed]}}},
+    }
