@@ -59,12 +59,15 @@ class Sent(Coroutine[Any, Any, None]):
     """What has been done already: it may be awaited, made a task of, or let go."""
 
     def send(self, value: Any, /) -> Any:
+        """It ends at once."""
         raise StopIteration
 
     def throw(self, error: Any, value: Any = None, trace: Any = None, /) -> Any:
+        """What is thrown in comes out."""
         raise error
 
     def close(self) -> None:
+        """Nothing is left to do."""
         return None
 
     def __await__(self) -> Generator[Any, Any, None]:
