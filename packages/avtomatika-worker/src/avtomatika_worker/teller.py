@@ -68,7 +68,6 @@ class Sent(Coroutine[Any, Any, None]):
 
     def close(self) -> None:
         """Nothing is left to do."""
-        return None
 
     def __await__(self) -> Generator[Any, Any, None]:
         yield from ()
