@@ -12,6 +12,9 @@ DEFAULTS_IN_WORDS = {
     "STORAGE_URL": "`sqlite:///` and `avtomatika.db` in the data directory",
     "CLIENT_TOKEN": "made by the first run",
     "GLOBAL_WORKER_TOKEN": "made by the first run",
+    "OPERATOR_TOKEN": "made by the first run",
+    "APPROVAL_SECRET": "made by the first run",
+    "WEBHOOK_SECRET": "made by the first run",
     "WORKER_ID": "`worker-` and a random UUID",
     "INSTALLED_SOFTWARE": "the version of Python",
 }

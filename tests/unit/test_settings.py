@@ -1,5 +1,6 @@
 """Every variable is read, and everything that is wrong with them is said at once."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from avtomatika.errors import ConfigError
 from avtomatika.settings import Settings, is_loopback, read, redacted
 
 TOKEN = "a-token-that-is-long-enough"
+WEBHOOK_SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
 
 # A value for each variable, and where it is found.
 READ: dict[str, tuple[str, Any, Any]] = {
     "API_HOST": ("127.0.0.2", lambda s: s.http.host, "127.0.0.2"),
     "API_PORT": ("0", lambda s: s.http.port, 0),
+    "APPROVAL_SECRET": (TOKEN, lambda s: s.approval_secret, TOKEN),
     "AVTOMATIKA_DATA_DIR": ("/data", lambda s: s.data_dir, Path("/data")),
     "AVTOMATIKA_INSECURE_HTTP": ("true", lambda s: s.http.insecure, True),
     "BLUEPRINTS_DIR": (str(Path(__file__).parent), lambda s: s.blueprints_dir, Path(__file__).parent),
@@ -32,11 +35,26 @@ READ: dict[str, tuple[str, Any, Any]] = {
     "MAX_BODY_BYTES": ("2048", lambda s: s.http.max_body, 2_048),
     "MAX_DELIVERIES": ("8", lambda s: s.policy.max_deliveries, 8),
     "MAX_TRANSITIONS_PER_JOB": ("11", lambda s: s.policy.max_steps, 11),
+    "OPERATOR_TOKEN": (TOKEN, lambda s: s.operator_token, TOKEN),
     "RETRY_BACKOFF_MAX_SECONDS": ("60", lambda s: s.policy.backoff_most, 60_000),
     "RETRY_BACKOFF_SECONDS": ("0.5", lambda s: s.policy.backoff_first, 500),
     "RUN_LEASE_SECONDS": ("12", lambda s: s.run_lease, 12_000),
     "STORAGE_URL": ("memory://", lambda s: s.storage_url, "memory://"),
     "TASK_LEASE_SECONDS": ("13", lambda s: s.task_lease, 13_000),
+    "WEBHOOK_ALLOWED_HOSTS": (
+        "db.Example, 10.1.0.0/16",
+        lambda s: (s.webhooks.reach.hosts, s.webhooks.reach.networks),
+        ({"db.example"}, (ip_network("10.1.0.0/16"),)),
+    ),
+    "WEBHOOK_ALLOW_HTTP": ("true", lambda s: s.webhooks.reach.http, True),
+    "WEBHOOK_ALLOW_PRIVATE": ("true", lambda s: s.webhooks.reach.private, True),
+    "WEBHOOK_BACKOFF_MAX_SECONDS": ("17", lambda s: s.webhooks.policy.backoff_most, 17_000),
+    "WEBHOOK_BACKOFF_SECONDS": ("0.1", lambda s: s.webhooks.policy.backoff_first, 100),
+    "WEBHOOK_CONCURRENCY": ("3", lambda s: s.webhooks.width, 3),
+    "WEBHOOK_DEAD_LETTER_DAYS": ("1", lambda s: s.webhooks.policy.keep_dead, 86_400_000),
+    "WEBHOOK_MAX_TRIES": ("4", lambda s: s.webhooks.policy.tries, 4),
+    "WEBHOOK_SECRET": (WEBHOOK_SECRET, lambda s: s.webhook_secret, WEBHOOK_SECRET),
+    "WEBHOOK_TIMEOUT_SECONDS": ("18", lambda s: s.webhooks.timeout, 18_000),
     "WORKER_HEALTH_CHECK_INTERVAL_SECONDS": ("14", lambda s: s.worker_ttl, 28_000),
     "WORKER_POLL_TIMEOUT_SECONDS": ("15", lambda s: s.longest_poll, 15_000),
     "WORKER_TIMEOUT_SECONDS": ("16", lambda s: s.policy.execution_timeout, 16_000),
@@ -189,3 +207,31 @@ def test_no_secret_is_shown() -> None:
 )
 def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
     assert redacted(url) == shown
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "a-token-that-is-long-enough",
+        "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
+        "whsec_Zm9v",
+        "whsec_c2hvcnQ=",
+        "whsec_!!!!MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
+        f"{WEBHOOK_SECRET} whsec_c2hvcnQ=",
+        "whsec_" + "QUJD" * 30,
+    ],
+)
+def test_a_webhook_secret_that_receivers_could_not_use_is_refused_and_not_shown(secret: str) -> None:
+    message = refused(WEBHOOK_SECRET=secret)
+    assert "WEBHOOK_SECRET: must be whsec_" in message
+    assert secret not in message
+
+
+def test_webhook_secrets_may_be_several() -> None:
+    both = f"{WEBHOOK_SECRET} whsec_{'QUJD' * 8}"
+    assert settings(WEBHOOK_SECRET=both).webhook_secret == both
+
+
+@pytest.mark.parametrize("hosts", ["10.0.0.1/8", "300.0.0.0/8", "host:80", "https://host/"])
+def test_an_allowed_host_is_a_name_or_a_network(hosts: str) -> None:
+    assert "WEBHOOK_ALLOWED_HOSTS" in refused(WEBHOOK_ALLOWED_HOSTS=hosts)

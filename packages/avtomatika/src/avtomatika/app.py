@@ -1,7 +1,7 @@
 """The composition root: from settings to a node that runs."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,8 @@ from avtomatika.commands.presence import Presence
 from avtomatika.commands.queries import Queries
 from avtomatika.commands.results import Results
 from avtomatika.commands.submit import Submit
+from avtomatika.commands.webhooks import Webhooks, keys_of
+from avtomatika.delivery.webhook import WebhookDelivery
 from avtomatika.errors import ConfigError
 from avtomatika.http.client_api import ClientApi
 from avtomatika.http.connections import Site
@@ -29,7 +31,7 @@ from avtomatika.http.public_api import PublicApi
 from avtomatika.http.routes import add_routes
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Store
-from avtomatika.services.duties import Sweeper, consumers
+from avtomatika.services.duties import Sweeper, consumers, webhook_consumer
 from avtomatika.services.supervisor import Supervisor
 from avtomatika.settings import Settings
 from avtomatika.stores.memory import MemoryStore
@@ -69,6 +71,7 @@ class Node:
         self._store: Store | None = None
         self._offers: Offers | None = None
         self._queries: Queries | None = None
+        self._delivery: WebhookDelivery | None = None
         self.address: tuple[str, int] | None = None
 
     async def start(self) -> None:
@@ -103,7 +106,7 @@ class Node:
         )
         client = ClientApi(
             access=access,
-            submit=Submit(node, writer, settings.policy),
+            submit=Submit(node, writer, settings.policy, self._webhooks(node)),
             queries=queries,
             control=Control(writer, queries),
             clock=clock,
@@ -125,6 +128,17 @@ class Node:
         self.supervisor.start_duty("offers", offers.serve_for_ever)
         self.supervisor.start_duty("sweeper", Sweeper(node, presence, settings.keep_finished).run)
 
+    def _webhooks(self, node: NodeContext) -> Callable[[str], None]:
+        """Webhooks are sent from now on; what tells whether one may be sent to a URL."""
+        wanted, secret = self.settings.webhooks, self.settings.webhook_secret
+        keys = keys_of(secret or "")
+        delivery = WebhookDelivery(wanted.reach, timeout=wanted.timeout, now=self._clock.now)
+        self._delivery = delivery
+        webhooks = Webhooks(node, delivery, lambda _: keys, wanted.policy)
+        consumer = webhook_consumer(node, webhooks, timeout=wanted.timeout, width=wanted.width)
+        self.supervisor.start_duty(consumer.name, consumer.run)
+        return delivery.check
+
     async def _listen(self) -> None:
         self._runner = web.AppRunner(self.app, access_log=None, handler_cancellation=True, shutdown_timeout=5)
         await self._runner.setup()
@@ -145,6 +159,9 @@ class Node:
             await self._runner.cleanup()
             self._runner = None
         await self.supervisor.drain(self.settings.drain)
+        if self._delivery is not None:
+            await self._delivery.close()
+            self._delivery = None
         if self._store is not None:
             await self._store.close()
             self._store = None

@@ -15,7 +15,7 @@ from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.blueprints.loader import load_folder
 from avtomatika.clock import SystemNames
 from avtomatika.config import Config
-from avtomatika.credentials import FILE, load_or_make
+from avtomatika.credentials import FILE, load_or_make, new_secret
 from avtomatika.errors import BlueprintError, StorageBroken
 from avtomatika.settings import Settings
 from avtomatika.storage import StorageBackend
@@ -149,7 +149,7 @@ def _with_secrets(settings: Settings) -> Settings:
     names = SystemNames()
     keys = [kind for kind in wanted if kind in ("approval", "webhook")]
     made: Collection[str] = ()
-    found: Mapping[str, str] = {kind: names.token() + names.token() for kind in keys}
+    found: Mapping[str, str] = {kind: new_secret(kind, names.token) for kind in keys}
     if wanted and not (settings.storage_url.startswith("memory:") and keys == wanted):
         found, made = load_or_make(settings.data_dir, names.token, wanted)
     complete = msgspec.structs.replace(settings, **{fields[kind]: value for kind, value in found.items()})

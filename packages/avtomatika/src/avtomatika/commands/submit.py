@@ -1,5 +1,6 @@
 """A client asks for a job."""
 
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
 
@@ -26,6 +27,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     webhook_url: str | None = None
     dispatch_timeout: Span | None = None
     result_timeout: Span | None = None
+    labels: dict[str, str] = {}
+    priority: float = 0.0
     tracing: dict[str, str] = {}
     key: str | None = None
 
@@ -33,7 +36,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 class Submit:
     """Accepts jobs."""
 
-    def __init__(self, node: NodeContext, writer: Writer, policy: Policy) -> None:
+    def __init__(
+        self,
+        node: NodeContext,
+        writer: Writer,
+        policy: Policy,
+        check_url: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """*check_url* raises InvalidInput for a webhook URL that nothing would ever be sent to."""
+        self._check_url = check_url
         self._clock, self._names = node.clock, node.names
         self._writer, self._policy = writer, policy
 
@@ -42,6 +53,8 @@ class Submit:
 
         Raises KeyReused when the key came with another request within a day, InvalidInput, Unavailable.
         """
+        if request.webhook_url is not None:
+            self._check_url(request.webhook_url)
         now = self._clock.now()
         job = self._job(blueprint, request, client, now)
         claim = self._claim(blueprint, request, client, job.id, now)
@@ -71,6 +84,8 @@ class Submit:
             client=client,
             webhook_url=request.webhook_url,
             tracing=request.tracing,
+            labels=request.labels,
+            priority=request.priority,
             input=request.input,
         )
 

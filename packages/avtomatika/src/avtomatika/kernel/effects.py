@@ -116,7 +116,8 @@ class TellParent(Value, frozen=True):
 class SendWebhook(Value, frozen=True):
     """Tell the client's server of `event`, that the job met at `version`.
 
-    `question` is the version that a question to a human is named by, when the event is one.
+    `question` is the version that a question to a human is named by, when the event is one. `first_try` and
+    `trouble` tell of the attempts before this one.
     """
 
     job: JobId
@@ -130,6 +131,8 @@ class SendWebhook(Value, frozen=True):
     question: int | None = None
     attempt: int = 1
     at: Instant = Instant(0)
+    first_try: Instant | None = None
+    trouble: str = ""
 
 
 Effect = (

@@ -6,14 +6,16 @@ from typing import Final
 from avtomatika import observe
 from avtomatika.commands.apply import Writer
 from avtomatika.commands.kin import Kin
-from avtomatika.commands.outbox import KIN, TIMERS, run_queue
+from avtomatika.commands.outbox import KIN, TIMERS, WEBHOOKS, run_queue
 from avtomatika.commands.presence import Presence
 from avtomatika.commands.timers import Timers
+from avtomatika.commands.webhooks import DEAD, Webhooks
 from avtomatika.errors import Unavailable
 from avtomatika.kernel.time import SECOND, Instant, Span, after
 from avtomatika.ports.node import NodeContext
 from avtomatika.services.consumer import Consumer, Duty
 
+WEBHOOK_GRACE: Final = Span(20 * SECOND)
 TIMER_LEASE: Final = Span(30_000)
 SWEEP_EVERY: Final = Span(60 * SECOND)
 SWEEP_LIMIT: Final = 1_000
@@ -53,3 +55,12 @@ def consumers(
     timers = Duty(name="timers", queues=(TIMERS,), handle=fire, ttl=TIMER_LEASE, width=width)
     kin = Duty(name="kin", queues=(KIN,), handle=Kin(node, writer).deliver, ttl=TIMER_LEASE, width=width)
     return Consumer(node, runs), Consumer(node, timers), Consumer(node, kin)
+
+
+def webhook_consumer(node: NodeContext, webhooks: Webhooks, *, timeout: Span, width: int) -> Consumer:
+    """The consumer of webhooks, each attempt at which takes *timeout* at most."""
+    lease = Span(timeout + WEBHOOK_GRACE)
+    queues = (WEBHOOKS, DEAD)
+    return Consumer(
+        node, Duty(name="webhooks", queues=queues, handle=webhooks.deliver, ttl=lease, width=width)
+    )

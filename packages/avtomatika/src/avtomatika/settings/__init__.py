@@ -1,18 +1,16 @@
 """All settings as one frozen tree, parsed once. Only the composition root reads it."""
 
 import ipaddress
-import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
-from avtomatika.errors import ConfigError
 from avtomatika.kernel.model import Policy
-from avtomatika.kernel.time import Span, seconds
-
-T = TypeVar("T")
+from avtomatika.kernel.time import Span
+from avtomatika.settings.reader import SHORTEST, Reader
+from avtomatika.settings.webhooks import WebhookSettings, read_webhooks, webhook_secret
 
 WEAK_TOKENS: Final = frozenset(
     {
@@ -23,11 +21,7 @@ WEAK_TOKENS: Final = frozenset(
     }
 )
 SHORTEST_TOKEN: Final = 16
-SHORTEST: Final = 0.001
-MOST_SECONDS: Final = 10**9
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-
-_PATH: Final = re.compile(r"|[A-Za-z0-9.~-][A-Za-z0-9._~-]*(/[A-Za-z0-9._~-]+)*")
 
 
 class HttpSettings(msgspec.Struct, frozen=True):
@@ -54,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True):
     operator_token: str | None = None
     approval_secret: str | None = None
     webhook_secret: str | None = None
+    webhooks: WebhookSettings = WebhookSettings()
     blueprints_dir: Path | None = None
     policy: Policy = Policy()
     longest_poll: Span = Span(30_000)
@@ -75,91 +70,6 @@ def redacted(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     _, at, place = rest.rpartition("@")
     return f"{scheme}{separator}***@{place}" if at else url
-
-
-class Reader:
-    """Reads variables and collects every problem, so that all are reported at once."""
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = values
-        self._problems: list[str] = []
-
-    def text(self, name: str, default: str) -> str:
-        """The variable as text."""
-        return self._values.get(name, default)
-
-    def optional(self, name: str) -> str | None:
-        """The variable as text, or None when it is unset or empty."""
-        return self._values.get(name) or None
-
-    def whole(self, name: str, default: int, least: int = 0) -> int:
-        """The variable as a whole number."""
-        return self._parsed(
-            name, default, lambda text: _at_least(int(text), least), f"a whole number from {least}"
-        )
-
-    def span(self, name: str, default: float, least: float = 0.0) -> Span:
-        """The variable, in seconds, as a span."""
-        what = f"seconds, from {least:g} to {MOST_SECONDS}"
-        return seconds(self._parsed(name, default, lambda text: _within(float(text), least), what))
-
-    def choice(self, name: str, default: str, choices: Collection[str]) -> str:
-        """The variable, in upper case, as one of the choices."""
-        return self._parsed(name, default, lambda text: _one_of(text.upper(), choices), ", ".join(choices))
-
-    def path(self, name: str, default: str) -> str:
-        """The variable as a path of URLs, without the slashes around it; ours begin with `_`."""
-        return self._parsed(name, default, lambda text: _plain_path(text.strip("/")), "a plain path")
-
-    def flag(self, name: str, default: bool) -> bool:
-        """The variable as a truth value: `true` in any case, or `1`."""
-        return self._parsed(name, default, lambda text: _FLAGS[text.strip().lower()], "true or false")
-
-    def problem(self, name: str, what: str) -> None:
-        """One more thing is wrong."""
-        self._problems.append(f"{name}: {what}")
-
-    def finish(self) -> None:
-        """Nothing is wrong. Raises ConfigError that names every problem."""
-        if self._problems:
-            raise ConfigError("The configuration is not usable. " + "; ".join(self._problems))
-
-    def _parsed(self, name: str, default: T, parse: Callable[[str], T], what: str) -> T:
-        text = self._values.get(name)
-        if text is None or text == "":
-            return default
-        try:
-            return parse(text)
-        except (ValueError, KeyError, OverflowError):
-            self.problem(name, f"must be {what}, not {text!r}")
-            return default
-
-
-_FLAGS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-
-
-def _at_least(value: T, least: int) -> T:
-    if not value >= least:  # type: ignore[operator]  # T is int or float here
-        raise ValueError
-    return value
-
-
-def _within(value: float, least: float) -> float:
-    if not least <= value <= MOST_SECONDS:
-        raise ValueError
-    return value
-
-
-def _one_of(text: str, choices: Collection[str]) -> str:
-    if text not in choices:
-        raise ValueError
-    return text
-
-
-def _plain_path(text: str) -> str:
-    if not _PATH.fullmatch(text):
-        raise ValueError
-    return text
 
 
 def check_tokens(reader: Reader, tokens: Mapping[str, str | None]) -> None:
@@ -208,7 +118,8 @@ def read(values: Mapping[str, str]) -> Settings:
         worker_token=reader.optional("GLOBAL_WORKER_TOKEN"),
         operator_token=reader.optional("OPERATOR_TOKEN"),
         approval_secret=reader.optional("APPROVAL_SECRET"),
-        webhook_secret=reader.optional("WEBHOOK_SECRET"),
+        webhook_secret=webhook_secret(reader),
+        webhooks=read_webhooks(reader),
         blueprints_dir=_folder(reader, "BLUEPRINTS_DIR"),
         policy=_policy(reader),
         longest_poll=reader.span("WORKER_POLL_TIMEOUT_SECONDS", 30),
@@ -225,7 +136,6 @@ def read(values: Mapping[str, str]) -> Settings:
         "GLOBAL_WORKER_TOKEN": settings.worker_token,
         "OPERATOR_TOKEN": settings.operator_token,
         "APPROVAL_SECRET": settings.approval_secret,
-        "WEBHOOK_SECRET": settings.webhook_secret,
     }
     check_tokens(reader, tokens)
     reader.finish()

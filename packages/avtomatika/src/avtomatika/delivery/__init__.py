@@ -1,0 +1,1 @@
+"""Deliveries to servers of clients: which addresses they may have, and the one that speaks HTTP."""
