@@ -3,20 +3,36 @@
 from typing import assert_never
 
 from avtomatika.kernel.effects import (
+    CancelChild,
     CloseBranches,
     Effect,
     OfferTask,
     RunHandler,
+    SendWebhook,
     StartAlarm,
+    StartChild,
     StartTimer,
     StopAlarm,
     StopRun,
     StopTimer,
+    TellParent,
     WithdrawTask,
 )
 from avtomatika.kernel.events import Deadline
 from avtomatika.kernel.ids import JobId, TaskId, is_of
-from avtomatika.kernel.model import Branch, Done, Gathering, Job, Listening, Ready, Sleeping, Task, Waiting
+from avtomatika.kernel.model import (
+    AwaitingChild,
+    AwaitingHuman,
+    Branch,
+    Done,
+    Gathering,
+    Job,
+    Listening,
+    Ready,
+    Sleeping,
+    Task,
+    Waiting,
+)
 from avtomatika.kernel.progress import Moved
 from avtomatika.kernel.time import Instant
 
@@ -24,7 +40,10 @@ Timers = dict[tuple[TaskId, Deadline], tuple[int, Instant]]
 
 
 class Outbox:
-    """Runs, offers and timers that are pending, and the branch records."""
+    """Runs, offers and timers that are pending, the branch records, and what was said to others.
+
+    `wanted` are the children that were started and neither ended nor were cancelled.
+    """
 
     def __init__(self, job: JobId) -> None:
         self._job = job
@@ -34,6 +53,10 @@ class Outbox:
         self.alarms: dict[int, Instant] = {}
         self.branches: dict[TaskId, Branch] = {}
         self.named: set[TaskId] = set()
+        self.started: dict[JobId, Job] = {}
+        self.wanted: set[JobId] = set()
+        self.told: list[TellParent] = []
+        self.hooks: list[SendWebhook] = []
 
     def carry_out(self, move: Moved) -> None:
         """The move has been committed."""
@@ -67,7 +90,30 @@ class Outbox:
                 left = {task: b for task, b in self.branches.items() if not is_of(task, self._job, opened)}
                 self.branches = left
             case _:
+                self._of_others(effect)
+
+    def _of_others(self, effect: StartChild | CancelChild | TellParent | SendWebhook) -> None:
+        match effect:
+            case StartChild(child=child):
+                assert child.id not in self.started, "a child was started twice"
+                assert (child.version, child.parent is not None) == (0, True)
+                self.started[child.id] = child
+                self.wanted.add(child.id)
+            case CancelChild(child=child):
+                assert child in self.started, "a stranger was cancelled"
+                self.wanted.discard(child)
+            case TellParent():
+                self.told.append(effect)
+            case SendWebhook():
+                named = [(hook.version, hook.event) for hook in self.hooks]
+                assert (effect.version, effect.event) not in named, "a webhook comes twice"
+                self.hooks.append(effect)
+            case _:
                 assert_never(effect)
+
+    def ended(self, child: JobId) -> None:
+        """The child has ended, and told so."""
+        self.wanted.discard(child)
 
     def check(self, job: Job) -> None:
         """The job is armed: what it waits for is out there, and nothing else is."""
@@ -89,8 +135,10 @@ class Outbox:
                 self._expect(tasks=tasks)
             case Sleeping(since=since, until=until):
                 self._expect(alarms={since: until})
-            case Listening(since=since, due=due):
+            case Listening(since=since, due=due) | AwaitingHuman(since=since, due=due):
                 self._expect(alarms={} if due is None else {since: due})
+            case AwaitingChild(since=since, child=child, due=due):
+                self._expect(alarms={} if due is None else {since: due}, wanted={child})
             case Done():
                 self._expect()
                 assert self.branches == {}
@@ -100,8 +148,10 @@ class Outbox:
         runs: set[int] | None = None,
         tasks: list[Task] | None = None,
         alarms: dict[int, Instant] | None = None,
+        wanted: set[JobId] | None = None,
     ) -> None:
         tasks = tasks or []
+        assert self.wanted == (wanted or set())
         assert self.alarms == (alarms or {})
         assert self.runs == (runs or set())
         attempts = {name: offer.attempt for name, offer in self.offers.items()}

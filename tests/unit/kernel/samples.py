@@ -3,16 +3,30 @@
 from msgspec import Raw
 from msgspec.structs import replace
 
-from avtomatika.kernel.decisions import Decision, Dispatch, FanOut, Finish, GoTo, Listen, Sleep
+from avtomatika.kernel.decisions import (
+    Ask,
+    Decision,
+    Dispatch,
+    FanOut,
+    Finish,
+    GoTo,
+    Listen,
+    RunChild,
+    Sleep,
+)
 from avtomatika.kernel.effects import Effect
 from avtomatika.kernel.events import (
     AlarmRang,
     CancelRequested,
+    ChildEnded,
     Deadline,
     DeadlinePassed,
     Decided,
     Event,
     HandlerCrashed,
+    HumanDecided,
+    Requeued,
+    Rewound,
     RunAbandoned,
     SignalReceived,
     Submitted,
@@ -21,9 +35,12 @@ from avtomatika.kernel.events import (
     TaskReported,
     TaskSignalled,
 )
-from avtomatika.kernel.ids import JobId, TaskId, task_id
+from avtomatika.kernel.ids import JobId, TaskId, child_id, task_id
 from avtomatika.kernel.machine import transition
 from avtomatika.kernel.model import (
+    NULL,
+    AwaitingChild,
+    AwaitingHuman,
     Branch,
     Done,
     Failure,
@@ -32,6 +49,7 @@ from avtomatika.kernel.model import (
     Listening,
     OnFailure,
     Order,
+    Parent,
     Phase,
     Policy,
     Ready,
@@ -51,7 +69,11 @@ OPENED = 5
 ORDER = Order(skill="s")
 TRANSITIONS = {"success": "next", "failure": "failed", "cancelled": "undone"}
 EVENT_TRANSITIONS = {"found": "search over"}
+DECISIONS = {"yes": "next", "no": "undone", "timeout": "failed"}
 OK = Report("success", "w", Raw(b'{"a":1}'))
+CHILD = child_id(J, OPENED)
+PARENT = Parent(JobId("p"), 3, 1)
+URL = "https://client.example/hook"
 
 
 def a_job(phase: Phase | None = None, version: int = VERSION, policy: Policy | None = None) -> Job:
@@ -95,6 +117,27 @@ def gathering(
     return a_job(Gathering(OPENED, width, left, "all", on_failure, transitions or {}))
 
 
+def awaiting_child(transitions: dict[str, str] | None = None, due: Instant | None = NOW) -> Job:
+    """A job that waits for its child."""
+    return a_job(AwaitingChild(OPENED, CHILD, TRANSITIONS if transitions is None else transitions, due))
+
+
+def awaiting_human(transitions: dict[str, str] | None = None, due: Instant | None = NOW) -> Job:
+    """A job that waits for somebody to decide."""
+    chosen = DECISIONS if transitions is None else transitions
+    return a_job(AwaitingHuman(OPENED, "mail", "Ship it?", chosen, due=due))
+
+
+def over(verdict: Verdict, gathered: int | None = None) -> Job:
+    """A job that has ended."""
+    return a_job(Done(verdict, gathered=gathered))
+
+
+def child_ended(verdict: Verdict, failure: Failure | None = None, result: Raw = NULL) -> ChildEnded:
+    """The event that the child has ended."""
+    return ChildEnded(OPENED, CHILD, verdict, "its end", result, failure)
+
+
 def failed(code: str, message: str = "m") -> Report:
     """The report of a failure."""
     return Report("failure", "w", failure=Failure(code=code, message=message))
@@ -135,7 +178,13 @@ PHASES: dict[str, Job] = {
     "gather last": gathering(OnFailure.COLLECT, left=1),
     "asleep": a_job(Sleeping(OPENED, NOW, "next")),
     "listening": a_job(Listening(OPENED, "paid", TRANSITIONS, NOW)),
-    "done": a_job(Done(Verdict.FAILED)),
+    "awaiting child": awaiting_child(),
+    "awaiting human": awaiting_human(),
+    "finished": over(Verdict.FINISHED),
+    "cancelled": over(Verdict.CANCELLED),
+    "failed": over(Verdict.FAILED),
+    "in quarantine": over(Verdict.QUARANTINED),
+    "failed aggregating": over(Verdict.FAILED, gathered=OPENED),
 }
 
 _OPEN = a_task().id
@@ -149,6 +198,8 @@ EVENTS: dict[str, Event] = {
     "decided fan-out": decided(FanOut((ORDER, ORDER), "all")),
     "decided sleep": decided(Sleep(Span(1_000), then="next")),
     "decided listen": decided(Listen("paid", TRANSITIONS, Span(1_000))),
+    "decided run child": decided(RunChild("other", {}, TRANSITIONS, "1", "start", Span(1_000))),
+    "decided ask": decided(Ask("mail", "Ship it?", DECISIONS, Span(1_000))),
     "decided finish": decided(Finish()),
     "decided, stale": decided(GoTo("next"), VERSION - 1),
     "decided, ahead": decided(GoTo("next"), VERSION + 1),
@@ -182,6 +233,20 @@ EVENTS: dict[str, Event] = {
     "alarm, stale": AlarmRang(OPENED - 1),
     "signal": SignalReceived("paid", Raw(b'{"by":"card"}')),
     "signal, other name": SignalReceived("seen"),
+    "child finished": child_ended(Verdict.FINISHED, result=Raw(b'{"n":1}')),
+    "child failed": child_ended(Verdict.FAILED, Failure(code="INVALID_INPUT_ERROR", message="m")),
+    "child timed out": child_ended(Verdict.FAILED, Failure(code="TIMEOUT_ERROR", message="m")),
+    "child in quarantine": child_ended(Verdict.QUARANTINED),
+    "child cancelled": child_ended(Verdict.CANCELLED),
+    "child ended, stale": replace(child_ended(Verdict.FINISHED), since=OPENED - 1),
+    "child ended, foreign": replace(child_ended(Verdict.FINISHED), child=JobId("k_5")),
+    "yes": HumanDecided(OPENED, "yes", Raw(b'{"why":"fits"}'), "ann"),
+    "yes, stale": HumanDecided(OPENED - 1, "yes"),
+    "yes, ahead": HumanDecided(OPENED + 1, "yes"),
+    "a decision nobody offered": HumanDecided(OPENED, "maybe"),
+    "time-out as a decision": HumanDecided(OPENED, "timeout"),
+    "requeued": Requeued("ann"),
+    "rewound": Rewound(3, "there", {"x": Raw(b"1")}, {"y": Raw(b"2")}, Raw(b"3"), "ann"),
     "cancel": CancelRequested(),
 }
 
@@ -212,6 +277,10 @@ def in_words(outcome: Outcome) -> str:
             text = f"asleep({then})"
         case Listening(name=name):
             text = f"listening({name})"
+        case AwaitingChild(child=child):
+            text = f"awaiting({child})"
+        case AwaitingHuman():
+            text = "awaiting a human"
         case Done(verdict=verdict):
             code = "" if job.failure is None else f", {job.failure.code}"
             text = f"done({verdict}{code})"

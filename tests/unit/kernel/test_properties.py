@@ -7,198 +7,38 @@ from hypothesis import strategies as st
 from msgspec import Raw
 from msgspec.structs import replace
 
-from avtomatika.kernel.decisions import Decision, Dispatch, FanOut, Finish, GoTo, Listen, Sleep
+from avtomatika.kernel.decisions import Finish
 from avtomatika.kernel.events import (
-    AlarmRang,
-    CancelRequested,
-    Deadline,
-    DeadlinePassed,
+    ChildEnded,
     Decided,
     Event,
-    HandlerCrashed,
-    RunAbandoned,
+    HumanDecided,
+    Requeued,
+    Rewound,
     SignalReceived,
-    Submitted,
-    TaskAbandoned,
-    TaskAccepted,
     TaskReported,
     TaskSignalled,
 )
 from avtomatika.kernel.ids import TaskId
 from avtomatika.kernel.machine import fold, replay, transition
-from avtomatika.kernel.model import (
-    Branch,
-    Data,
-    Done,
-    Failure,
-    Gathering,
-    Job,
-    Listening,
-    OnFailure,
-    Order,
-    Policy,
-    Ready,
-    Report,
-    Sleeping,
-    Verdict,
-    Waiting,
-)
+from avtomatika.kernel.model import Branch, Job, Parent, Policy, Ready
 from avtomatika.kernel.progress import Ignored, Moved
-from avtomatika.kernel.time import Instant, Span
+from avtomatika.kernel.time import Instant
 from avtomatika.ports.store import Fact
 from avtomatika.stores import codec
-from tests.unit.kernel.outbox_model import Outbox
-from tests.unit.kernel.samples import PHASES, J, a_job, a_task
+from tests.unit.kernel.lives import Life
+from tests.unit.kernel.samples import PARENT, PHASES, URL, J, a_task
+from tests.unit.kernel.strategies import NOT_JSON, anything, policies, reports
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "50"))
 
-STATUSES = ["success", "failure", "cancelled", "timeout", "odd"]
-CODES = ["TRANSIENT_ERROR", "PERMANENT_ERROR", "INVALID_INPUT_ERROR", "TIMEOUT_ERROR", "?", "BLUEPRINT_ERROR"]
 
-SIGNALS = ["paid", "seen"]
-TOLD = ["progress", "found", "odd"]
-
-small = st.integers(0, 3)
-spans = st.sampled_from([0, 1, 500, 60_000]).map(Span)
-maybe_span = st.none() | spans
-NOT_JSON = [Raw(b"{"), Raw(b""), Raw(b'{"a":1')]
-raws = st.sampled_from(
-    [
-        Raw(b"null"),
-        Raw(b"1.0"),
-        Raw(b'{"a":1}'),
-        Raw(b'{"a":null,"result":[]}'),
-        Raw(b'{"\xff":1}'),
-        *NOT_JSON,
-    ]
-)
-data: st.SearchStrategy[Data | None] = st.sampled_from([None, {}, {"a": Raw(b"1.0")}, {"result": Raw(b"2")}])
-failures = st.builds(Failure, code=st.sampled_from(CODES), message=st.text(max_size=5))
-transitions = st.dictionaries(st.sampled_from(STATUSES), st.sampled_from(["s1", "s2"]), max_size=4)
-event_transitions = st.dictionaries(st.sampled_from(TOLD), st.sampled_from(["s1", "s2"]), max_size=1)
-orders = st.builds(
-    Order,
-    skill=st.just("s"),
-    execution_timeout=maybe_span,
-    dispatch_timeout=maybe_span,
-    result_timeout=maybe_span,
-    retries=st.none() | small,
-)
-decisions: st.SearchStrategy[Decision] = st.one_of(
-    st.builds(GoTo, st.sampled_from(["s1", "s2"])),
-    st.builds(Dispatch, orders, transitions, event_transitions),
-    st.builds(
-        FanOut,
-        st.lists(orders, max_size=4).map(tuple),
-        st.just("all"),
-        st.sampled_from(OnFailure),
-        transitions,
-    ),
-    st.builds(Sleep, spans, st.none(), st.none() | st.sampled_from(["s1", "s2"])),
-    st.builds(Listen, st.sampled_from(SIGNALS), transitions, maybe_span),
-    st.builds(Finish, st.sampled_from(Verdict), raws, st.none() | failures),
-)
-signals: st.SearchStrategy[Event] = st.builds(SignalReceived, st.sampled_from(SIGNALS), raws)
-reports = st.builds(Report, st.sampled_from(STATUSES), st.just("w"), raws, st.none() | failures)
-policies = st.builds(
-    Policy,
-    handler_retries=small,
-    task_retries=small,
-    max_deliveries=small,
-    max_steps=st.integers(0, 12),
-    max_signals=small,
-    max_task_events=small,
-    dispatch_timeout=maybe_span,
-    result_timeout=maybe_span,
-)
-
-
-def run_events(version: int) -> st.SearchStrategy[Event]:
-    """Events of handlers that looked at the version."""
-    return st.one_of(
-        st.builds(Decided, st.just(version), decisions, data, data, raws),
-        st.builds(HandlerCrashed, st.just(version), failures),
-        st.builds(RunAbandoned, st.just(version), st.integers(0, 6)),
-    )
-
-
-def task_events(task: str, attempt: int) -> st.SearchStrategy[Event]:
-    """Events of one attempt of a task."""
-    name, tried = st.just(TaskId(task)), st.just(attempt)
-    return st.one_of(
-        st.builds(TaskReported, name, tried, st.just(1), reports),
-        st.builds(TaskReported, name, tried, st.just(1), reports),
-        st.builds(TaskAccepted, name, tried, st.just("w")),
-        st.builds(TaskSignalled, name, tried, st.just(1), st.just("w"), st.sampled_from(TOLD), raws),
-        st.builds(TaskAbandoned, name, tried, st.integers(0, 6)),
-        st.builds(DeadlinePassed, name, tried, st.sampled_from(Deadline)),
-    )
-
-
-anything: st.SearchStrategy[Event] = st.one_of(
-    st.integers(-1, 20).flatmap(run_events),
-    st.tuples(
-        st.sampled_from(["j-5-0", "j-5-1", "j-8-0", "j-1-0", "k-5-0", "", "j"]), st.integers(-1, 4)
-    ).flatmap(lambda named: task_events(*named)),
-    st.builds(CancelRequested),
-    st.builds(Submitted, st.just(a_job(version=0))),
-)
-
-
-class Life:
-    """A job, what the outside holds for it, and the facts so far."""
-
-    def __init__(self, policy: Policy) -> None:
-        new = replace(a_job(version=0, policy=policy), steps=0)
-        self.now = Instant(1_000)
-        self.outbox = Outbox(J)
-        self.facts: list[tuple[Event, Instant]] = []
-        self.job = new
-        self.happen(Submitted(new))
-
-    def happen(self, event: Event) -> None:
-        before = self.job
-        task = getattr(event, "task", None)
-        branch = None if task is None else self.outbox.branches.get(task)
-        outcome = transition(before, event, self.now, branch)
-        if isinstance(outcome, Ignored):
-            assert outcome.reason
-            return
-        assert not before.over, "a job that is over has moved"
-        assert outcome.job.version == before.version + 1
-        assert outcome.job.id == before.id
-        assert outcome.job.updated == self.now
-        assert len(set(map(repr, outcome.effects))) == len(outcome.effects), "an effect comes twice"
-        self.job = outcome.job
-        self.facts.append((event, self.now))
-        self.outbox.carry_out(outcome)
-        self.outbox.check(self.job)
-
-    def fitting(self) -> st.SearchStrategy[Event]:
-        """Events that the job waits for, and some that are a little late or early."""
-        job = self.job
-        fitting: list[st.SearchStrategy[Event]] = []
-        match job.phase:
-            case Ready():
-                fitting += [run_events(job.run)] * 3
-            case Waiting(task=task):
-                fitting += [task_events(task.id, task.attempt)] * 3
-            case Gathering():
-                fitting += [task_events(b.task.id, b.task.attempt) for b in self.outbox.branches.values()]
-            case Sleeping(since=since) | Listening(since=since):
-                fitting += [st.builds(AlarmRang, st.just(since)), signals]
-            case Done():
-                pass
-        old = sorted(self.outbox.named)[:3]
-        fitting += [task_events(name, attempt) for name in old for attempt in (1, 2)]
-        fitting += [run_events(job.run - 1), signals, anything]
-        return st.one_of(fitting)
-
-
-@given(policies, st.data())
+@given(policies, st.none() | st.just(PARENT), st.none() | st.just(URL), st.data())
 @settings(max_examples=EXAMPLES)
-def test_a_life_keeps_every_rule(policy: Policy, draw: st.DataObject) -> None:
-    life = Life(policy)
+def test_a_life_keeps_every_rule(
+    policy: Policy, parent: Parent | None, url: str | None, draw: st.DataObject
+) -> None:
+    life = Life(policy, parent, url)
     for _ in range(draw.draw(st.integers(1, 20))):
         life.now = Instant(life.now + draw.draw(st.sampled_from([0, 1, 60_000])))
         life.happen(draw.draw(life.fitting()))
@@ -233,6 +73,12 @@ def values_of_users(event: Event) -> list[Raw]:
             return [payload]
         case SignalReceived(payload=payload):
             return [payload]
+        case ChildEnded(result=result):
+            return [result]
+        case HumanDecided(data=data):
+            return [data]
+        case Rewound(last=last):
+            return [last]
         case _:
             return []
 
@@ -258,7 +104,8 @@ def test_garbage_is_answered_and_harms_nothing(
         before: Job = job
         outcome = transition(job, event, now, branch)
         if isinstance(outcome, Moved):
-            assert not job.over
+            assert not job.final
+            assert not job.over or isinstance(event, Requeued | Rewound)
             assert outcome.job.version == job.version + 1
             assert {effect.job for effect in outcome.effects} <= {J}
             job = outcome.job
@@ -267,9 +114,19 @@ def test_garbage_is_answered_and_harms_nothing(
     assert isinstance(fold(job, events, now, {} if branch is None else {branch.task.id: branch})[0], Job)
 
 
-@given(anything)
-def test_what_is_over_stays_as_it_is(event: Event) -> None:
-    assert transition(PHASES["done"], event, Instant(9)) == Ignored("job_over")
+@given(st.sampled_from(["finished", "cancelled"]), anything)
+def test_what_is_finished_or_cancelled_stays_as_it_is(phase: str, event: Event) -> None:
+    assert transition(PHASES[phase], event, Instant(9)) == Ignored("job_over")
+
+
+@given(st.sampled_from(["failed", "in quarantine", "failed aggregating"]), anything)
+def test_only_an_operator_takes_up_what_has_failed(phase: str, event: Event) -> None:
+    outcome = transition(PHASES[phase], event, Instant(9))
+    if isinstance(outcome, Moved):
+        assert isinstance(event, Requeued | Rewound)
+        assert (outcome.job.phase, outcome.job.failure) == (Ready(), None)
+    else:
+        assert outcome.reason in ("job_over", "aggregation_over")
 
 
 @given(policies, st.data())

@@ -12,12 +12,15 @@ from avtomatika.kernel.time import Instant
 
 
 def requeued(job: Job, event: Requeued, now: Instant) -> Outcome:
-    """The handler of the state where the job ended due once more, with fresh retries and steps."""
+    """The handler of the state where the job ended due once more, with fresh retries and steps.
+
+    Whoever had waited for the job has gone on, so that its time is no longer limited.
+    """
     if not isinstance(job.phase, Done):
         return Ignored("not_over")
     if job.phase.gathered is not None:
         return Ignored("aggregation_over")  # its branches are gone, so that there is nothing to aggregate
-    fresh = msgspec.structs.replace(job, failure=None, steps=1)
+    fresh = msgspec.structs.replace(job, failure=None, steps=1, due=None)
     return run(fresh, now, Ready(), now)
 
 
@@ -31,5 +34,6 @@ def rewound(job: Job, event: Rewound, now: Instant) -> Outcome:
         last=event.last,
         failure=None,
         steps=1,
+        due=None if job.over else job.due,
     )
     return run(before, now, Ready(), now, *withdrawal(job))
