@@ -39,8 +39,10 @@ READ: dict[str, tuple[str, Any, Any]] = {
     "RETRY_BACKOFF_MAX_SECONDS": ("60", lambda s: s.policy.backoff_most, 60_000),
     "RETRY_BACKOFF_SECONDS": ("0.5", lambda s: s.policy.backoff_first, 500),
     "RUN_LEASE_SECONDS": ("12", lambda s: s.run_lease, 12_000),
+    "SCHEDULES_CONFIG_PATH": (__file__, lambda s: s.schedules.file, Path(__file__)),
     "STORAGE_URL": ("memory://", lambda s: s.storage_url, "memory://"),
     "TASK_LEASE_SECONDS": ("13", lambda s: s.task_lease, 13_000),
+    "TZ": (":Europe/Berlin", lambda s: s.schedules.zone, "Europe/Berlin"),
     "WEBHOOK_ALLOWED_HOSTS": (
         "db.Example, 10.1.0.0/16",
         lambda s: (s.webhooks.reach.hosts, s.webhooks.reach.networks),
@@ -119,6 +121,7 @@ def test_an_empty_variable_is_none() -> None:
         ("ENABLE_CLIENT_API", ["maybe", "2", "on "]),
         ("DETAILED_API_RESPONSES", ["ja"]),
         ("BLUEPRINTS_DIR", ["/there/is/no/such/folder"]),
+        ("SCHEDULES_CONFIG_PATH", ["/there/is/no/such/file", "/tmp"]),
         ("LOG_LEVEL", ["LOUD", "7"]),
         ("CLIENT_API_PREFIX", ["a b", "{x}", "a?b", "_worker", "_public/x"]),
     ],

@@ -10,6 +10,7 @@ import msgspec
 from avtomatika.kernel.model import Policy
 from avtomatika.kernel.time import Span
 from avtomatika.settings.reader import SHORTEST, Reader
+from avtomatika.settings.schedules import ScheduleSettings, read_schedules
 from avtomatika.settings.webhooks import WebhookSettings, read_webhooks, webhook_secret
 
 WEAK_TOKENS: Final = frozenset(
@@ -50,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True):
     webhook_secret: str | None = None
     webhooks: WebhookSettings = WebhookSettings()
     blueprints_dir: Path | None = None
+    schedules: ScheduleSettings = ScheduleSettings()
     policy: Policy = Policy()
     longest_poll: Span = Span(30_000)
     task_lease: Span = Span(30_000)
@@ -121,6 +123,7 @@ def read(values: Mapping[str, str]) -> Settings:
         webhook_secret=webhook_secret(reader),
         webhooks=read_webhooks(reader),
         blueprints_dir=_folder(reader, "BLUEPRINTS_DIR"),
+        schedules=read_schedules(reader),
         policy=_policy(reader),
         longest_poll=reader.span("WORKER_POLL_TIMEOUT_SECONDS", 30),
         task_lease=reader.span("TASK_LEASE_SECONDS", 30, SHORTEST),
