@@ -42,11 +42,15 @@ MAX_FOLDED_RUNS: Final = 16
 
 
 class WriterPolicy(msgspec.Struct, frozen=True):
-    """How patient the writer is with handlers, and for how long a node holds the run of one."""
+    """How patient the writer is with handlers, and for how long a node holds the run of one.
+
+    With `export` the facts of every commit are sent to the history outside too.
+    """
 
     patience: Span = Span(5)
     run_lease: Span = Span(30_000)
 
+    export: bool = False
 
 class _Request:
     __slots__ = ("ack", "answer", "event")
@@ -84,7 +88,7 @@ class Writer:
         In the same commit *ack* is acknowledged and *send* is sent. Raises KeyTaken when the claim's key
         belongs to an earlier job, VersionConflict when the job is there already, LeaseLost, Unavailable.
         """
-        draft = Draft(job, self._clock.now())
+        draft = Draft(job, self._clock.now(), exported=self._policy.export)
         draft.add([Submitted(job)])
         lease = self._take_run(draft) if self._decider.takes(draft.job) else None
         commit = draft.commit(claim=claim, take=lease, ack=ack, send=send)
@@ -173,7 +177,7 @@ class Writer:
             _refuse((request,), error)
 
     async def _advance(self, job: Job, requests: Sequence[_Request]) -> None:
-        draft = Draft(job, self._clock.now())
+        draft = Draft(job, self._clock.now(), exported=self._policy.export)
         outcomes: list[Outcome] = []
         for request in requests:
             await draft.meet(request.event, self._store)

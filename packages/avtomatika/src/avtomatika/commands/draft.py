@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from avtomatika.commands.outbox import message_of, plan
+from avtomatika.commands.outbox import history_message, message_of, plan
 from avtomatika.kernel.effects import Effect, RunHandler
 from avtomatika.kernel.events import Event, TaskEvent
 from avtomatika.kernel.ids import TaskId
@@ -10,17 +10,23 @@ from avtomatika.kernel.machine import fold
 from avtomatika.kernel.model import Branch, Gathering, Job, Ready
 from avtomatika.kernel.progress import Moved, Outcome
 from avtomatika.kernel.time import Instant
-from avtomatika.ports.store import Claim, Commit, Fact, Lease, Message, Store
+from avtomatika.ports.fact import Fact, Record, Standing
+from avtomatika.ports.store import Claim, Commit, Lease, Message, Store
 
 
 class Draft:
-    """Events are added one after the other; `commit` is all that they lead to, as one write."""
+    """Events are added one after the other; `commit` is all that they lead to, as one write.
 
-    def __init__(self, job: Job, now: Instant) -> None:
+    The facts of an *exported* draft go to the history outside as well.
+    """
+
+    def __init__(self, job: Job, now: Instant, *, exported: bool = False) -> None:
         self.job = job
         self.now = now
+        self._exported = exported
         self._expected = job.version
         self._facts: list[Fact] = []
+        self._after: list[Standing] = []
         self._effects: list[Effect] = []
         self._branches: dict[TaskId, Branch] = {}
         self._changed: dict[TaskId, Branch] = {}
@@ -48,6 +54,8 @@ class Draft:
         for event, outcome in zip(listed, outcomes, strict=True):
             if isinstance(outcome, Moved):
                 self._facts.append(Fact(self.job.id, outcome.job.version, self.now, event))
+                if self._exported:
+                    self._after.append(Standing(outcome.job.state, outcome.job.status))
         return outcomes
 
     async def gathered(self, store: Store) -> Sequence[Branch]:
@@ -90,9 +98,15 @@ class Draft:
             facts=tuple(self._facts),
             branches=tuple(self._changed.values()),
             close=out.close,
-            send=(*(message for message in out.send if message.id != taken), *send),
+            send=(*(message for message in out.send if message.id != taken), *send, *self._record()),
             take=() if take is None else (take,),
             drop=tuple(name for name in out.drop if name not in acknowledged),
             ack=ack,
             claim=claim,
         )
+
+    def _record(self) -> tuple[Message, ...]:
+        if not self._exported:
+            return ()
+        record = Record(tuple(self._facts), tuple(self._after), self.job.client, self.job.blueprint)
+        return (history_message(record, self.now),)

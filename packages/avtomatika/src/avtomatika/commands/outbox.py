@@ -23,13 +23,16 @@ from avtomatika.kernel.effects import (
 )
 from avtomatika.kernel.events import Deadline
 from avtomatika.kernel.ids import JobId, TaskId
+from avtomatika.kernel.time import Instant
 from avtomatika.matching.placement import queue_of
+from avtomatika.ports.fact import Record
 from avtomatika.ports.store import Message, MessageId
 
 TIMERS: Final = "timer"
 RUNS: Final = "run"
 KIN: Final = "kin"
 WEBHOOKS: Final = "webhook"
+HISTORY: Final = "history"
 
 Sent = RunHandler | OfferTask | StartTimer | StartAlarm | StartChild | CancelChild | TellParent | SendWebhook
 """The effects that leave a message. All others take one back."""
@@ -62,6 +65,13 @@ def timer_message(timer: StartTimer) -> Message:
     """The message that a timer is. A later one for the same limit of the same task replaces it."""
     name = _timer_id(timer.task, timer.deadline)
     return Message(id=name, queue=TIMERS, job=timer.job, visible_at=timer.due, body=timer)
+
+
+def history_message(record: Record, now: Instant) -> Message:
+    """The message that asks for *record*, of one fact or more, to be written to the history outside."""
+    first = record.facts[0]
+    name = MessageId(f"history:{first.job}:{first.version}")
+    return Message(id=name, queue=HISTORY, job=first.job, visible_at=now, body=record)
 
 
 def plan(effects: Iterable[Effect]) -> Outgoing:

@@ -25,22 +25,13 @@ from avtomatika.kernel.effects import (
     StartTimer,
     TellParent,
 )
-from avtomatika.kernel.events import Event
 from avtomatika.kernel.ids import JobId, TaskId
 from avtomatika.kernel.model import Branch, Job, Status, Value
 from avtomatika.kernel.time import Instant, Span
+from avtomatika.ports.fact import Fact, Record
 
 MessageId = NewType("MessageId", str)
 Token = NewType("Token", str)
-
-
-class Fact(Value, frozen=True):
-    """One event that moved a job to `version`. The facts of a job are its history, without a gap."""
-
-    job: JobId
-    version: int
-    at: Instant
-    event: Event
 
 
 class Tick(Value, frozen=True):
@@ -53,12 +44,6 @@ class Tick(Value, frozen=True):
     due: Instant
     rule: str
     last: JobId = JobId("")
-
-
-class Record(Value, frozen=True):
-    """Facts to be written to the history outside, once more beside the facts of the job."""
-
-    facts: tuple[Fact, ...]
 
 
 Body = (
