@@ -7,7 +7,7 @@ from msgspec import Raw
 from avtomatika.errors import InvalidInput
 from avtomatika.kernel.model import Job
 from avtomatika.stores.codec import decode_job, encode_data, encode_head, page_cursor, place_of, same_data
-from avtomatika.testing.contract.data import odd_job
+from avtomatika.testing.contract.kinds import odd_job
 from avtomatika.testing.contract.values import a_job, at
 
 

@@ -225,12 +225,12 @@ class Store(Protocol):
         """The records of the fan-out that version *opened* began, in the order of the orders."""
         ...
 
-    async def facts(self, job: JobId, *, after: int = 0) -> Sequence[Fact]:
-        """The facts of the job with versions above *after*, in order."""
+    async def facts(self, job: JobId, *, after: int = 0, limit: int | None = None) -> Sequence[Fact]:
+        """The facts of the job with versions above *after*, in order, the first *limit* if that is given."""
         ...
 
     async def find(self, query: JobQuery) -> Page:
-        """One page of jobs."""
+        """One page of jobs. Raises InvalidInput for a limit below 1 or a cursor that no page gave."""
         ...
 
     async def tally(self, client: str | None = None) -> Mapping[Status, int]:

@@ -1,6 +1,5 @@
 """How stored values become bytes: JSON, with user data passed through as it came."""
 
-import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -8,11 +7,8 @@ import msgspec
 from msgspec import Raw
 
 from avtomatika.errors import InvalidInput
-from avtomatika.kernel.effects import OfferTask
 from avtomatika.kernel.model import NULL, Branch, Data, Job
-from avtomatika.ports.store import Body, Commit, Fact
-
-_FOR_EVER: Final = 2**63
+from avtomatika.ports.store import Body, Fact
 
 _ENCODER: Final = msgspec.json.Encoder()
 _JOB: Final = msgspec.json.Decoder(Job)
@@ -29,6 +25,9 @@ class _UserData(msgspec.Struct, frozen=True, array_like=True):
 
 _USER_DATA: Final = msgspec.json.Decoder(_UserData)
 _NO_DATA: Final[Data] = {}
+
+NO_USER_DATA: Final = _ENCODER.encode((_NO_DATA, _NO_DATA, NULL))
+"""What `encode_data` says of a job that has none."""
 
 
 def encode_head(job: Job) -> bytes:
@@ -72,27 +71,6 @@ def decode_body(raw: bytes) -> Body:
     return _BODY.decode(raw)
 
 
-def refuse_unreadable(commit: Commit) -> None:
-    """Nothing in *commit* would read differently than it was written. Raises InvalidInput.
-
-    JSON knows no number that is not finite: written, it would be null, and the store could not be opened.
-    Moments have to fit into 64 bits.
-    """
-    job, claim = commit.job, commit.claim
-    moments = [message.visible_at for message in commit.send]
-    moments += () if job is None else (job.created, job.updated)
-    moments += () if claim is None else (claim.expires_at,)
-    if any(abs(moment) >= _FOR_EVER for moment in moments):
-        raise InvalidInput("A moment lies too far away.", field="time")
-    for message in commit.send + tuple(lease.message for lease in commit.take):
-        body = message.body
-        order = body.task.order if isinstance(body, OfferTask) else None
-        if not math.isfinite(message.priority) or (order and not math.isfinite(order.priority)):
-            raise InvalidInput("A priority must be a finite number.", field="priority")
-        if order and order.max_cost is not None and not math.isfinite(order.max_cost):
-            raise InvalidInput("A maximal cost must be a finite number.", field="max_cost")
-
-
 def page_cursor(job: Job) -> str:
     """The place of a job in a listing, as text for the next request."""
     return f"{job.created}~{job.id}"
@@ -101,12 +79,15 @@ def page_cursor(job: Job) -> str:
 def place_of(cursor: str) -> tuple[int, str]:
     """The creation time and id that a cursor names. Raises InvalidInput for text that is none."""
     created, separator, job = cursor.partition("~")
-    if not separator or not job or not (created.isascii() and created.isdecimal() and len(created) <= 15):
+    if not separator or not job or not (created.isascii() and created.isdecimal() and len(created) <= 18):
+        raise InvalidInput("This is no cursor of an earlier page.", field="after")
+    if any("\ud800" <= letter <= "\udfff" for letter in job):
         raise InvalidInput("This is no cursor of an earlier page.", field="after")
     return int(created), job
 
 
 __all__: Sequence[str] = [
+    "NO_USER_DATA",
     "decode_body",
     "decode_branch",
     "decode_fact",
@@ -116,6 +97,5 @@ __all__: Sequence[str] = [
     "encode_head",
     "page_cursor",
     "place_of",
-    "refuse_unreadable",
     "same_data",
 ]

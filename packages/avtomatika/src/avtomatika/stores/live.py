@@ -25,6 +25,9 @@ class LiveReads:
     async def next_due(self, queue: str) -> Instant | None:
         return self._image.messages.next_due(queue)
 
+    async def peek(self, queue: str, *, after: MessageId | None = None, limit: int) -> Sequence[Message]:
+        return self._image.messages.peek(queue, after, limit)
+
     async def queues(self, family: str) -> Mapping[str, Message]:
         return self._image.messages.queues(family)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Job, Status
 from avtomatika.kernel.time import Instant, Span
+from avtomatika.ports.shelf import Shelf
 from avtomatika.ports.store import (
     Claim,
     Commit,
@@ -16,10 +17,12 @@ from avtomatika.ports.store import (
     Page,
     VersionConflict,
 )
-from avtomatika.stores.codec import page_cursor, place_of, refuse_unreadable
+from avtomatika.stores.codec import page_cursor, place_of
 from avtomatika.stores.hints import Hints
 from avtomatika.stores.image import Image
 from avtomatika.stores.live import LiveReads
+from avtomatika.stores.readable import refuse_unanswerable, refuse_unreadable
+from avtomatika.stores.shelf import MemoryShelf
 
 
 class MemoryStore(LiveReads):
@@ -33,6 +36,7 @@ class MemoryStore(LiveReads):
         self._jobs: dict[JobId, Job] = {}
         self._facts: dict[JobId, list[Fact]] = {}
         self._claims: dict[str, Claim] = {}
+        self.shelf: Shelf = MemoryShelf()
 
     async def load(self, job: JobId) -> Job | None:
         return self._jobs.get(job)
@@ -72,10 +76,12 @@ class MemoryStore(LiveReads):
     async def extend(self, lease: Lease, *, now: Instant, ttl: Span) -> Lease:
         return self._image.messages.extend(lease, now, ttl)
 
-    async def facts(self, job: JobId, *, after: int = 0) -> Sequence[Fact]:
-        return [fact for fact in self._facts.get(job, ()) if fact.version > after]
+    async def facts(self, job: JobId, *, after: int = 0, limit: int | None = None) -> Sequence[Fact]:
+        found = [fact for fact in self._facts.get(job, ()) if fact.version > after]
+        return found if limit is None else found[: max(0, limit)]
 
     async def find(self, query: JobQuery) -> Page:
+        refuse_unanswerable(query)
         place = None if query.after is None else place_of(query.after)
         found = [job for job in self._jobs.values() if _matches(job, query, place)]
         found.sort(key=_place, reverse=True)
@@ -109,6 +115,9 @@ def _matches(job: Job, query: JobQuery, place: tuple[int, str] | None) -> bool:
         (query.client is None or job.client == query.client)
         and (query.blueprint is None or job.blueprint == query.blueprint)
         and (query.status is None or job.status is query.status)
+        and all(job.labels.get(name) == value for name, value in query.labels)
+        and (query.since is None or job.created >= query.since)
+        and (query.before is None or job.created < query.before)
         and (place is None or _place(job) < place)
     )
 

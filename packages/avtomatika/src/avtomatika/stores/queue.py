@@ -1,7 +1,9 @@
 """Messages in memory: in which order they come, and who holds them."""
 
 import heapq
+import itertools
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 
 import msgspec
 
@@ -112,6 +114,16 @@ class MessageTable:
         """When the next message of the queue is or becomes available."""
         line = self._queues.get(queue)
         return None if line is None else self._front(line)[0]
+
+    def peek(self, queue: str, above: MessageId | None, limit: int) -> list[Message]:
+        """Up to *limit* messages of the queue by id, from above the given one."""
+        line = self._queues.get(queue)
+        if line is None:
+            return []
+        places = itertools.chain(((p[4], p[3]) for p in line.ready), ((p[2], p[1]) for p in line.later))
+        there = (entry.message for entry, ticket in places if entry.ticket == ticket)
+        wanted = there if above is None else (message for message in there if message.id > above)
+        return heapq.nsmallest(limit, wanted, key=attrgetter("id"))
 
     def queues(self, family: str) -> dict[str, Message]:
         """The queues of the family that hold messages, each with one of them."""

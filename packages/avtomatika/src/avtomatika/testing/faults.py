@@ -182,6 +182,9 @@ class NodeStore:
     async def next_due(self, queue: str) -> Instant | None:
         return await self._call("next_due", self._inner.next_due(queue))
 
+    async def peek(self, queue: str, *, after: MessageId | None = None, limit: int) -> Sequence[Message]:
+        return await self._call("peek", self._inner.peek(queue, after=after, limit=limit))
+
     async def queues(self, family: str) -> Mapping[str, Message]:
         return await self._call("queues", self._inner.queues(family))
 
@@ -191,8 +194,8 @@ class NodeStore:
     async def branches(self, job: JobId, opened: int) -> Sequence[Branch]:
         return await self._call("branches", self._inner.branches(job, opened))
 
-    async def facts(self, job: JobId, *, after: int = 0) -> Sequence[Fact]:
-        return await self._call("facts", self._inner.facts(job, after=after))
+    async def facts(self, job: JobId, *, after: int = 0, limit: int | None = None) -> Sequence[Fact]:
+        return await self._call("facts", self._inner.facts(job, after=after, limit=limit))
 
     async def find(self, query: JobQuery) -> Page:
         return await self._call("find", self._inner.find(query))

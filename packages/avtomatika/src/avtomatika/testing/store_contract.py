@@ -16,9 +16,13 @@ import pytest
 from avtomatika.ports.store import Store
 from avtomatika.testing.contract.commits import CommitContract
 from avtomatika.testing.contract.data import DataContract
+from avtomatika.testing.contract.filters import FilterContract
 from avtomatika.testing.contract.leases import LeaseContract, OrderContract, ReplacementContract
+from avtomatika.testing.contract.peeking import PeekContract
 from avtomatika.testing.contract.reading import FactContract, FindContract, SweepContract
 from avtomatika.testing.contract.records import BranchContract, ClaimContract
+from avtomatika.testing.contract.refusals import RefusalContract
+from avtomatika.testing.contract.revival import RevivalContract
 from avtomatika.testing.contract.survival import Restart, SurvivalContract
 from avtomatika.testing.contract.values import CountedTokens, VirtualClock
 from avtomatika.testing.contract.waiting import QueueContract, WaitContract
@@ -33,10 +37,14 @@ class StoreContract(
     OrderContract,
     FactContract,
     FindContract,
+    FilterContract,
     SweepContract,
+    RevivalContract,
     WaitContract,
     QueueContract,
+    PeekContract,
     DataContract,
+    RefusalContract,
 ):
     """What every store promises. Derive from it and give it your `store`."""
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import resources
@@ -16,9 +17,10 @@ from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Branch, Job
 from avtomatika.kernel.time import Instant
 from avtomatika.ports.store import Lease, Message, MessageId, Token
-from avtomatika.stores.codec import decode_body, decode_branch, decode_job
+from avtomatika.stores.codec import NO_USER_DATA, decode_body, decode_branch, decode_job
+from avtomatika.stores.sql.journal import PUT_LABEL, label_rows
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 _AT_REST: Final = 0
 _IN_USE: Final = 1
@@ -78,12 +80,28 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 def _migrate(database: sqlite3.Connection) -> None:
     version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version == SCHEMA:
-        return
     if version > SCHEMA:
         raise StorageBroken(f"The file has schema {version}; this release knows up to {SCHEMA}.")
-    script = resources.files("avtomatika.stores.sql").joinpath("sqlite.sql").read_text()
-    database.executescript(f"BEGIN; {script} PRAGMA user_version = {SCHEMA}; COMMIT;")
+    if version == SCHEMA:
+        return
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        for step in range(version + 1, SCHEMA + 1):
+            script = resources.files("avtomatika.stores.sql").joinpath(f"schema_{step}.sql").read_text()
+            for statement in script.split(";\n"):
+                database.execute(statement)
+            if step == 2:
+                _list_labels(database)
+        database.execute(f"PRAGMA user_version = {SCHEMA}")
+        database.execute("COMMIT")
+    finally:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+
+
+def _list_labels(database: sqlite3.Connection) -> None:
+    for (head,) in database.execute("SELECT head FROM job").fetchall():
+        database.executemany(PUT_LABEL, label_rows(decode_job(head, NO_USER_DATA)))
 
 
 def begin_session(database: sqlite3.Connection) -> bool:
@@ -157,6 +175,25 @@ def live_messages(database: sqlite3.Connection) -> list[tuple[Message, int, Leas
 def last_number(database: sqlite3.Connection) -> int:
     """The number of the message that was sent last, of those that are there."""
     return int(database.execute("SELECT coalesce(max(sent), 0) FROM message").fetchone()[0])
+
+
+def commit(database: sqlite3.Connection) -> float | sqlite3.Error:
+    """How many seconds the COMMIT of the open transaction took, or why there was none."""
+    begun = time.perf_counter()
+    try:
+        database.execute("COMMIT")
+    except sqlite3.Error as error:
+        return error
+    return time.perf_counter() - begun
+
+
+def checkpoint(database: sqlite3.Connection) -> sqlite3.Error | None:
+    """What is in the log is in the file itself, as far as no reader is in the way; or why not."""
+    try:
+        database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    except sqlite3.Error as error:
+        return error
+    return None
 
 
 def translate(error: Exception) -> Unavailable | StorageBroken:

@@ -8,17 +8,18 @@ for the interpreter lock.)
 import asyncio
 import os
 import sqlite3
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
+from msgspec import Raw
+
 from avtomatika.errors import StorageBroken, Unavailable
 from avtomatika.kernel.time import Instant
 from avtomatika.ports.store import Commit, KeyTaken
-from avtomatika.stores.sql.file import meta, set_meta, translate
-from avtomatika.stores.sql.journal import Batch, Prepared
+from avtomatika.stores.sql.file import checkpoint, commit, meta, set_meta, translate
+from avtomatika.stores.sql.journal import Batch, Change, Prepared
 from avtomatika.stores.sql.staging import Noted, Staging
 
 SLOW_COMMIT_S: Final = 0.002
@@ -28,7 +29,7 @@ RETRY_S: Final = 1.0
 NOTED_S: Final = 0.01  # leases can wait for the next commit: an fsync of their own would hold up a task
 
 T = TypeVar("T")
-Waiting = tuple[Commit, "asyncio.Future[None]"]
+Waiting = tuple[Commit | Change, "asyncio.Future[None]"]
 
 
 class GroupCommit:
@@ -62,11 +63,12 @@ class GroupCommit:
 
     async def commit(self, commit: Commit) -> None:
         """The commit is on disk. Raises what staging raised, Unavailable or StorageBroken: it is not."""
-        self.refuse_if_over()
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((commit, future))
-        self._schedule()
-        await future
+        await self._written(commit)
+
+    async def change(self, change: Change) -> Raw | None:
+        """What is there now is on disk, and returned. Raises as `commit` does."""
+        await self._written(change)
+        return change.value
 
     def note(self, work: Noted) -> None:
         """The lease or commit goes to disk with the next batch, or soon by itself; nobody waits for it."""
@@ -128,6 +130,13 @@ class GroupCommit:
             self._break(refusal)
         return refusal
 
+    async def _written(self, work: Commit | Change) -> None:
+        self.refuse_if_over()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((work, future))
+        self._schedule()
+        await future
+
     async def _pause(self) -> None:
         self._paused.clear()
         await self._paused.wait()
@@ -170,29 +179,32 @@ class GroupCommit:
         self._busy = True
         self._writing = batch
         if self._commit_s < SLOW_COMMIT_S:
-            self._after(_commit(self._database), staged, noted)
+            self._after(commit(self._database), staged, noted)
             return
-        running = asyncio.get_running_loop().run_in_executor(None, _commit, self._database)
+        running = asyncio.get_running_loop().run_in_executor(None, commit, self._database)
         running.add_done_callback(lambda result: self._after(result.result(), staged, noted))
 
     def _gather(self, batch: Batch, waiting: list[Waiting], noted: list[Noted]) -> list[Waiting]:
-        for work in noted:
-            self._staging.restage(batch, work)
+        for note in noted:
+            self._staging.restage(batch, note)
         staged: list[Waiting] = []
-        for commit, future in waiting:
+        for work, future in waiting:
             try:
-                self._staging.stage(batch, commit)
+                if isinstance(work, Change):
+                    self._staging.alter(batch, work)
+                else:
+                    self._staging.stage(batch, work)
             except sqlite3.Error as error:
                 _refuse(future, translate(error))
             except KeyTaken as refusal:
                 if batch.claim(refusal.claim.key) is None:
                     _refuse(future, refusal)
                 else:  # the job that has the key is not on disk yet: nobody may be told of it
-                    self._waiting.append((commit, future))
+                    self._waiting.append((work, future))
             except Exception as refusal:  # noqa: BLE001 - whoever asked for the commit hears of it
                 _refuse(future, refusal)
             else:
-                staged.append((commit, future))
+                staged.append((work, future))
         return staged
 
     def _after(self, outcome: float | sqlite3.Error, staged: list[Waiting], noted: list[Noted]) -> None:
@@ -201,8 +213,11 @@ class GroupCommit:
             return
         self._commit_s += (outcome - self._commit_s) / 16
         self._unwritten -= sum(isinstance(work, Prepared) for work in noted)
-        for commit, future in staged:
-            self._staging.done(commit)
+        for note in noted:
+            self._staging.written(note)
+        for work, future in staged:
+            if isinstance(work, Commit):
+                self._staging.done(work)
             if not future.done():
                 future.set_result(None)
         self._batches += 1
@@ -210,8 +225,8 @@ class GroupCommit:
         if self._is_checkpoint_due():
             self._weight = 0
             self._writing = None
-            checkpoint = asyncio.get_running_loop().run_in_executor(None, _checkpoint, self._database)
-            checkpoint.add_done_callback(self._checkpointed)
+            running = asyncio.get_running_loop().run_in_executor(None, checkpoint, self._database)
+            running.add_done_callback(self._checkpointed)
         else:
             self._go_on()
 
@@ -268,27 +283,10 @@ class GroupCommit:
         self._broken(failure)
 
     def _keep_floor(self, staged: list[Waiting]) -> None:
-        latest = max((commit.now for commit, _ in staged), default=Instant(0))
+        latest = max((work.now for work, _ in staged if isinstance(work, Commit)), default=Instant(0))
         if latest - self._floor >= FLOOR_EVERY_MS:
             set_meta(self._database, "clock_floor", latest)
             self._floor = latest
-
-
-def _commit(database: sqlite3.Connection) -> float | sqlite3.Error:
-    begun = time.perf_counter()
-    try:
-        database.execute("COMMIT")
-    except sqlite3.Error as error:
-        return error
-    return time.perf_counter() - begun
-
-
-def _checkpoint(database: sqlite3.Connection) -> sqlite3.Error | None:
-    try:
-        database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-    except sqlite3.Error as error:
-        return error
-    return None
 
 
 def _refuse(future: "asyncio.Future[None]", refusal: Exception) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
+from msgspec import Raw
 
 from avtomatika.errors import InvalidInput
 from avtomatika.kernel.ids import JobId, TaskId, opened_by
@@ -14,6 +15,7 @@ from avtomatika.ports.store import Claim, Commit, Lease, Message, MessageId
 from avtomatika.stores.codec import encode, encode_data, encode_head, same_data
 
 Row = tuple[object, ...]
+Place = tuple[str, str]
 
 _INSERT_JOB: Final = (
     "INSERT INTO job (head, status, state, updated, is_over, version, data, id, client, blueprint, created)"
@@ -39,10 +41,30 @@ _PUT_FACT: Final = "INSERT INTO fact (job, version, body) VALUES (?, ?, ?)"
 _PUT_BRANCH: Final = "INSERT OR REPLACE INTO branch (job, task, body) VALUES (?, ?, ?)"
 _DROP_BRANCH: Final = "DELETE FROM branch WHERE job = ? AND task = ?"
 _DROP_BRANCHES: Final = "DELETE FROM branch WHERE job = ?"
+PUT_LABEL: Final = "INSERT INTO label (client, name, value, created, job) VALUES (?, ?, ?, ?, ?)"
+DROP_LABEL: Final = (
+    "DELETE FROM label WHERE client = ? AND name = ? AND value = ? AND created = ? AND job = ?"
+)
+_PUT_ITEM: Final = "INSERT OR REPLACE INTO item (store, key, value) VALUES (?, ?, ?)"
+_DROP_ITEM: Final = "DELETE FROM item WHERE store = ? AND key = ?"
 _PUT_CLAIM: Final = "INSERT OR REPLACE INTO claim (key, fingerprint, job, expires_at) VALUES (?, ?, ?, ?)"
 
 _LATEST: Final = 2**62
 _NOT_HELD: Final[Row] = (None, None, None, None, 0)
+
+
+class Change:
+    """What a shelf asks for: the value at a place becomes what `alter` makes of it. It may refuse by raising.
+
+    `value` is what is there once this is written.
+    """
+
+    __slots__ = ("alter", "place", "value")
+
+    def __init__(self, store: str, key: str, alter: Callable[[Raw | None], Raw | None]) -> None:
+        self.place = (store, key)
+        self.alter = alter
+        self.value: Raw | None = None
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -75,6 +97,11 @@ def prepare(commit: Commit, stored: Job | None, closed: tuple[TaskId, ...]) -> P
         )
     except (UnicodeEncodeError, OverflowError) as error:
         raise InvalidInput(f"This cannot be stored: {error}") from error
+
+
+def label_rows(job: Job) -> list[Row]:
+    """What the index of labels has of the job."""
+    return [(job.client, name, value, job.created, job.id) for name, value in job.labels.items()]
 
 
 def _job_row(job: Job) -> Row:
@@ -118,6 +145,7 @@ class Batch:
         self._messages: dict[MessageId, Row | None] = {}
         self._holds: dict[MessageId, Row] = {}
         self._claims: dict[str, Claim] = {}
+        self._items: dict[Place, Raw | None] = {}
         self._changing: set[MessageId] = set()
         self.weight = 0
 
@@ -129,6 +157,15 @@ class Batch:
     def claim(self, key: str) -> Claim | None:
         """The claim that this batch writes for the key."""
         return self._claims.get(key)
+
+    def change(self, change: Change, stored: Callable[[Place], Raw | None]) -> None:
+        """The change belongs to the batch; *stored* knows what is on disk. Raises what refuses it."""
+        place = change.place
+        old = self._items[place] if place in self._items else stored(place)
+        change.value = change.alter(old)
+        if change.value is not old:
+            self._items[place] = change.value
+            self.weight += len(bytes(change.value or b""))
 
     def will_change(self, message: MessageId) -> bool:
         """True when this batch removes or replaces the message as it is in the image."""
@@ -180,6 +217,9 @@ class Batch:
         _many(database, _HOLD_MESSAGE, list(self._holds.values()))
         claims = [(c.key, c.fingerprint, c.job, c.expires_at) for c in self._claims.values()]
         _many(database, _PUT_CLAIM, claims)
+        items = [(*place, value) for place, value in self._items.items()]
+        _many(database, _DROP_ITEM, [item[:2] for item in items if item[2] is None])
+        _many(database, _PUT_ITEM, [(*item[:2], bytes(item[2])) for item in items if item[2] is not None])
 
     def _add_job(self, job: Job, entry: Prepared) -> None:
         if entry.commit.expected == 0:
@@ -204,15 +244,18 @@ class Batch:
         added: list[Row] = []
         moved: list[Row] = []
         rewritten: list[Row] = []
+        labels: list[Row] = []
         for job, row in self._jobs.values():
             data = self._data.get(job.id)
             if job.id in self._created:
                 added.append((*row, data, job.id, job.client, job.blueprint, job.created))
+                labels += label_rows(job)
             elif data is None:
                 moved.append((*row, job.id))
             else:
                 rewritten.append((*row, data, job.id))
         _many(database, _INSERT_JOB, added)
+        _many(database, PUT_LABEL, labels)
         _many(database, _MOVE_JOB, moved)
         _many(database, _REWRITE_JOB, rewritten)
 

@@ -17,6 +17,7 @@ from avtomatika.kernel.effects import RunHandler
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Job, Status
 from avtomatika.kernel.time import Instant, Span
+from avtomatika.ports.shelf import Shelf
 from avtomatika.ports.store import (
     Commit,
     Durability,
@@ -28,8 +29,10 @@ from avtomatika.ports.store import (
 from avtomatika.stores.hints import Hints
 from avtomatika.stores.image import Image
 from avtomatika.stores.live import LiveReads
-from avtomatika.stores.sql import file, reading
+from avtomatika.stores.readable import refuse_unanswerable
+from avtomatika.stores.sql import file, listing, reading
 from avtomatika.stores.sql.group_commit import GroupCommit
+from avtomatika.stores.sql.shelf import SqliteShelf
 from avtomatika.stores.sql.staging import Staging
 
 P = ParamSpec("P")
@@ -70,6 +73,7 @@ class SqliteStore(LiveReads):
             if in_doubt:
                 self._staging.recovered.update(self._image.jobs)
             self._writer = GroupCommit(self._database, path, self._staging, broken=broken)
+            self.shelf: Shelf = SqliteShelf(self._writer, self._read)
             self._release = opened.pop_all().close
 
     def _load(self, now: Instant) -> None:
@@ -127,17 +131,18 @@ class SqliteStore(LiveReads):
         self._writer.note((longer, now))
         return longer
 
-    async def facts(self, job: JobId, *, after: int = 0) -> Sequence[Fact]:
+    async def facts(self, job: JobId, *, after: int = 0, limit: int | None = None) -> Sequence[Fact]:
         await self._writer.caught_up()
-        return self._read(reading.facts, job, after)
+        return self._read(reading.facts, job, after, limit)
 
     async def find(self, query: JobQuery) -> Page:
+        refuse_unanswerable(query)
         await self._writer.caught_up()
-        return self._read(reading.find, query)
+        return self._read(listing.find, query)
 
     async def tally(self, client: str | None = None) -> Mapping[Status, int]:
         await self._writer.caught_up()
-        return self._read(reading.tally, client)
+        return self._read(listing.tally, client)
 
     async def sweep(self, *, now: Instant, finished_before: Instant, limit: int) -> int:
         def work(database: sqlite3.Connection) -> list[JobId]:

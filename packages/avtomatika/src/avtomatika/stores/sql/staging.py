@@ -13,15 +13,17 @@ from avtomatika.kernel.ids import JobId, TaskId
 from avtomatika.kernel.model import Job
 from avtomatika.kernel.time import Instant
 from avtomatika.ports.store import Claim, Commit, KeyTaken, Lease, LeaseLost, VersionConflict
-from avtomatika.stores.codec import refuse_unreadable
 from avtomatika.stores.hints import Hints
 from avtomatika.stores.image import Image
+from avtomatika.stores.readable import refuse_unreadable
 from avtomatika.stores.sql import reading
-from avtomatika.stores.sql.journal import Batch, Prepared, prepare
+from avtomatika.stores.sql.journal import Batch, Change, Prepared, prepare
+from avtomatika.stores.sql.recent import Recent
 
 Noted = Prepared | tuple[Lease, Instant]
 
 RECENT_JOBS: Final = 512
+RECENT_BYTES: Final = 16 * 1024 * 1024
 
 
 class Staging:
@@ -29,7 +31,7 @@ class Staging:
 
     def __init__(self, image: Image, reader: sqlite3.Connection, hints: Hints, first_number: int) -> None:
         self.image = image
-        self.ended = reading.Recent(RECENT_JOBS)
+        self.ended = Recent(RECENT_JOBS, RECENT_BYTES)
         self.recovered: set[JobId] = set()
         self._reader = reader
         self._hints = hints
@@ -46,6 +48,10 @@ class Staging:
         stored = None if commit.job is None else batch.job(commit.job.id)
         batch.add(self._prepare(commit, stored))
 
+    def alter(self, batch: Batch, change: Change) -> None:
+        """The change belongs to the batch. Raises what refuses it: the batch is as it was."""
+        batch.change(change, lambda place: reading.item(self._reader, *place))
+
     def restage(self, batch: Batch, work: Noted) -> None:
         """What was noted belongs to the batch, unless it no longer matters."""
         if isinstance(work, Prepared):
@@ -59,7 +65,14 @@ class Staging:
         self._check(commit, None)
         prepared = self._prepare(commit, None)
         self.done(commit)
+        if commit.job is not None and commit.job.over:
+            self.ended.hold(commit.job)
         return prepared
+
+    def written(self, work: Noted) -> None:
+        """What was noted is on disk."""
+        if isinstance(work, Prepared) and work.commit.job is not None:
+            self.ended.written(work.commit.job)
 
     def done(self, commit: Commit) -> None:
         """The commit has taken effect."""
@@ -68,6 +81,8 @@ class Staging:
             self.recovered.discard(commit.job.id)
             if commit.job.over:
                 self.ended.put(commit.job)
+            else:
+                self.ended.forget(commit.job.id)
         self._hints.announce_commit(commit)
 
     def _prepare(self, commit: Commit, stored: Job | None) -> Prepared:

@@ -8,8 +8,8 @@ from avtomatika.errors import InvalidInput
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Done, Job, Status, Verdict
 from avtomatika.kernel.time import Instant
-from avtomatika.ports.store import Commit, JobQuery, KeyTaken, Page, Store
-from avtomatika.testing.contract.data import phases
+from avtomatika.ports.store import Commit, Fact, JobQuery, KeyTaken, Page, Store
+from avtomatika.testing.contract.kinds import phases
 from avtomatika.testing.contract.values import T0, a_claim, a_fact, a_job, at, create, over
 
 J = JobId("j")
@@ -57,6 +57,23 @@ class FactContract:
         assert list(await store.facts(J, after=10)) == facts[10:]
         assert list(await store.facts(J, after=12)) == []
         assert list(await store.facts(JobId("j2"))) == [a_fact("j2")]
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 5, 6, 7, None])
+    async def test_the_pages_of_facts_together_are_all_facts_once(
+        self, store: Store, limit: int | None
+    ) -> None:
+        facts = tuple(a_fact(version=version) for version in range(1, 7))
+        await store.commit(Commit(now=T0, job=a_job(version=6), facts=facts))
+        seen: list[Fact] = []
+        while page := await store.facts(J, after=len(seen), limit=limit):
+            assert len(page) == min(6 - len(seen), limit or 6)
+            seen += page
+        assert tuple(seen) == facts
+
+    async def test_no_facts_are_no_more_than_none(self, store: Store) -> None:
+        await create(store, a_job())
+        for limit in (0, -1):
+            assert list(await store.facts(J, limit=limit)) == []
 
     async def test_one_commit_may_hold_several_moves(self, store: Store, durable: bool) -> None:
         facts = tuple(a_fact(version=version) for version in range(1, 6))

@@ -8,9 +8,10 @@ from msgspec import Raw
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Report, Status
 from avtomatika.kernel.time import Span
-from avtomatika.ports.store import Commit, JobQuery, KeyTaken, Lease, LeaseLost, MessageId, Store, Token
+from avtomatika.ports.store import Commit, Fact, JobQuery, KeyTaken, Lease, LeaseLost, MessageId, Store, Token
 from avtomatika.ports.store import VersionConflict as Moved
-from avtomatika.testing.contract.data import ODD, bodies, odd_data, odd_job, phases, same
+from avtomatika.testing.contract.kinds import ODD, bodies, events, full_job, odd_data, odd_job, phases, same
+from avtomatika.testing.contract.revival import revive, revived
 from avtomatika.testing.contract.values import (
     T0,
     TTL,
@@ -153,6 +154,53 @@ class SurvivalContract:
         assert same(seen.input, odd_data())
         assert same(seen.history, odd_data())
         assert bytes(seen.last) == ODD["space"]
+
+    async def test_every_field_of_a_job_survives(self, store: Store, restart: Restart) -> None:
+        job = full_job()
+        await create(store, job)
+        query = JobQuery(client="c", labels=tuple(job.labels.items()))
+        for _ in range(2):
+            assert await store.load(J) == job
+            assert (await store.find(query)).jobs == (job,)
+            store = await restart(store)
+
+    async def test_every_kind_of_event_survives(self, store: Store, restart: Restart) -> None:
+        facts = tuple(Fact(J, n, at(n), event) for n, event in enumerate(events(), 1))
+        await store.commit(Commit(now=T0, job=a_job(version=len(facts)), facts=facts))
+        store = await restart(store)
+        assert tuple(await store.facts(J)) == facts
+
+    @pytest.mark.parametrize("durable", [True, False])
+    async def test_a_job_that_was_taken_up_again_goes_on(
+        self, store: Store, restart: Restart, durable: bool
+    ) -> None:
+        await revive(store, durable=durable)
+        await store.commit(Commit(now=T0))
+        store = await restart(store)
+        assert await store.load(J) == revived(3)
+        assert list(await store.branches(J, 3)) == [a_branch(opened=3)]
+        assert await store.sweep(now=at(99), finished_before=at(99), limit=9) == 0
+        await store.commit(Commit(now=T0, job=revived(4), expected=3))
+        store = await restart(store)
+        assert await store.load(J) == revived(4)
+
+    async def test_a_job_is_taken_up_again_by_a_later_process(self, store: Store, restart: Restart) -> None:
+        await create(store, over(), over("k"))
+        store = await restart(store)
+        await store.commit(Commit(now=T0, job=revived(3), expected=2, send=(a_message(),)))
+        with pytest.raises(Moved):
+            await store.commit(Commit(now=T0, job=revived(3), expected=2))
+        store = await restart(store)
+        assert await store.load(J) == revived(3)
+        assert names(await grab(store)) == ["m"]
+
+    async def test_what_was_seen_in_a_queue_is_seen_again(self, store: Store, restart: Restart) -> None:
+        await send(store, a_message("b"), a_message("a", visible_at=at(5)), a_message("c"))
+        await store.lease(("q",), owner="w", now=T0, ttl=TTL, limit=1)
+        seen = list(await store.peek("q", limit=9))
+        store = await restart(store)
+        assert list(await store.peek("q", limit=9)) == seen
+        assert [message.id for message in seen] == ["a", "b", "c"]
 
     async def test_what_was_swept_stays_away(self, store: Store, restart: Restart) -> None:
         await create(store, over(), a_job("live"))
