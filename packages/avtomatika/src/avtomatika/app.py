@@ -13,26 +13,38 @@ from avtomatika.blueprints.client import ClientConfig
 from avtomatika.clock import SystemClock, SystemNames
 from avtomatika.commands.access import Access
 from avtomatika.commands.apply import Writer, WriterPolicy
+from avtomatika.commands.approvals import Approvals
 from avtomatika.commands.control import Control
 from avtomatika.commands.decide import Decider
 from avtomatika.commands.gateway import Gateway
 from avtomatika.commands.offers import Offers
+from avtomatika.commands.operator import Operator
+from avtomatika.commands.pauses import Pauses
 from avtomatika.commands.presence import Presence
 from avtomatika.commands.queries import Queries
 from avtomatika.commands.results import Results
 from avtomatika.commands.submit import Submit
+from avtomatika.commands.ticks import Ticks
 from avtomatika.commands.webhooks import Webhooks, keys_of
 from avtomatika.delivery.webhook import WebhookDelivery
 from avtomatika.errors import ConfigError
+from avtomatika.http.approval_api import ApprovalApi
+from avtomatika.http.blueprint_api import BlueprintApi
+from avtomatika.http.callers import Callers
 from avtomatika.http.client_api import ClientApi
 from avtomatika.http.connections import Site
+from avtomatika.http.follow_api import FollowApi
 from avtomatika.http.middleware import error_middleware
+from avtomatika.http.operator_api import OperatorApi
 from avtomatika.http.public_api import PublicApi
-from avtomatika.http.routes import add_routes
+from avtomatika.http.routes import ClientArea, add_routes
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Store
+from avtomatika.schedules.loader import load
 from avtomatika.services.duties import Sweeper, consumers, webhook_consumer
+from avtomatika.services.pulse import Pulse
 from avtomatika.services.supervisor import Supervisor
+from avtomatika.services.ticking import Armer, tick_consumer
 from avtomatika.settings import Settings
 from avtomatika.stores.memory import MemoryStore
 from avtomatika.stores.registry import MemoryRegistry
@@ -72,6 +84,7 @@ class Node:
         self._offers: Offers | None = None
         self._queries: Queries | None = None
         self._delivery: WebhookDelivery | None = None
+        self.ticks: Ticks | None = None
         self.address: tuple[str, int] | None = None
 
     async def start(self) -> None:
@@ -91,11 +104,12 @@ class Node:
         settings, clock = self.settings, self._clock
         node = NodeContext(store, clock, self._names, self.supervisor.spawn, settings.instance)
         access = _access(settings)
-        decider = Decider(self._blueprints, access.client_of)
+        pauses = Pauses(store.shelf, clock)
+        decider = Decider(self._blueprints, access.client_of, pauses.holds)
         writer = Writer(node, decider, WriterPolicy(run_lease=settings.run_lease))
         offers = self._offers = Offers(node, writer, settings.task_lease)
         presence = Presence(MemoryRegistry(), clock, settings.worker_ttl)
-        queries = self._queries = Queries(node)
+        queries = self._queries = Queries(node, decider.held)
         gateway = Gateway(
             node,
             access=access,
@@ -104,13 +118,22 @@ class Node:
             results=Results(node, writer),
             longest_poll=settings.longest_poll,
         )
-        client = ClientApi(
-            access=access,
+        callers = Callers(access)
+        jobs = ClientApi(
+            callers=callers,
             submit=Submit(node, writer, settings.policy, self._webhooks(node)),
             queries=queries,
             control=Control(writer, queries),
             clock=clock,
             detailed=settings.http.detailed,
+        )
+        approvals = Approvals(writer, queries, settings.approval_secret or self._names.token())
+        client = ClientArea(
+            jobs=jobs,
+            following=FollowApi(callers, queries, clock),
+            approvals=ApprovalApi(callers, approvals, queries),
+            operator=OperatorApi(callers, Operator(node, writer, queries), pauses),
+            blueprints=BlueprintApi(self._blueprints, callers.client_of),
         )
         self.app[DISPATCHER_KEY], self.app[EXECUTOR_KEY] = offers, writer
         self.app[STORAGE_KEY], self.app[WORKER_SERVICE_KEY] = store, gateway
@@ -126,7 +149,23 @@ class Node:
         for consumer in consumers(node, writer, decider.editions, run_lease=lease, width=width):
             self.supervisor.start_duty(consumer.name, consumer.run)
         self.supervisor.start_duty("offers", offers.serve_for_ever)
+        self.supervisor.start_duty("pauses", pauses.run)
+        self.supervisor.start_duty("pulse", Pulse(node, presence).run)
         self.supervisor.start_duty("sweeper", Sweeper(node, presence, settings.keep_finished).run)
+        self._schedule(node, writer)
+
+    def _schedule(self, node: NodeContext, writer: Writer) -> None:
+        """The schedules of the file are at work, if there is one. Raises ConfigError."""
+        settings, wanted = self.settings, self.settings.schedules
+        if wanted.file is None:
+            return
+        names = [blueprint.name for blueprint in self._blueprints]
+        schedules = load(wanted.file, zone=wanted.zone, blueprints=names)
+        self.ticks = Ticks(node, writer, settings.policy, schedules, self._blueprints)
+        self.supervisor.start_duty("schedules", Armer(node, self.ticks).run)
+        if schedules:
+            consumer = tick_consumer(node, self.ticks, width=settings.width)
+            self.supervisor.start_duty(consumer.name, consumer.run)
 
     def _webhooks(self, node: NodeContext) -> Callable[[str], None]:
         """Webhooks are sent from now on; what tells whether one may be sent to a URL."""
@@ -186,4 +225,4 @@ def open_store(settings: Settings, clock: SystemClock, names: SystemNames, super
 
 def _access(settings: Settings) -> Access:
     clients = () if settings.client_token is None else ((settings.client_token, DEFAULT_CLIENT),)
-    return Access(clients, worker_token=settings.worker_token)
+    return Access(clients, worker_token=settings.worker_token, operator_token=settings.operator_token)

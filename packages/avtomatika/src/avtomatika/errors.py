@@ -2,9 +2,11 @@
 
 AvtomatikaError
 ├── InvalidInput            invalid_input        a value from outside breaks a rule; `field` names it
-│   └── InvalidJson         invalid_json
+│   ├── InvalidJson         invalid_json
+│   └── ContractViolation   contract_violation   input or result is not as the blueprint says
 ├── NotFound                not_found            no such thing, or it belongs to somebody else
 ├── Unauthorized            unauthorized         no valid credential
+├── Forbidden               forbidden            a valid credential that does not go that far
 ├── Conflict                conflict             the thing is not in a state that allows the request
 │   ├── AlreadyOver         already_over         the job has ended
 │   └── KeyReused           idempotency_key_reused
@@ -24,6 +26,8 @@ __all__ = [
     "BlueprintError",
     "ConfigError",
     "Conflict",
+    "ContractViolation",
+    "Forbidden",
     "HandlerError",
     "InvalidInput",
     "InvalidJson",
@@ -61,6 +65,12 @@ class InvalidJson(InvalidInput):
     code = "invalid_json"
 
 
+class ContractViolation(InvalidInput):
+    """Input or result of a job is not as the contract of its blueprint says."""
+
+    code = "contract_violation"
+
+
 class NotFound(AvtomatikaError):
     """There is no such thing."""
 
@@ -71,6 +81,12 @@ class Unauthorized(AvtomatikaError):
     """The request carries no valid credential."""
 
     code = "unauthorized"
+
+
+class Forbidden(AvtomatikaError):
+    """The credential is valid, but it does not go that far."""
+
+    code = "forbidden"
 
 
 class Conflict(AvtomatikaError):

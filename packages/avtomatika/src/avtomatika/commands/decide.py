@@ -39,8 +39,14 @@ class Decider:
         return tuple(self._blueprints)
 
     def takes(self, job: Job) -> bool:
-        """True when this node may run the job: it has the edition, and the blueprint is not paused."""
-        return (job.blueprint, job.edition) in self._blueprints and not self._rests(job.blueprint)
+        """True when this node may run the job."""
+        return self.held(job) is None
+
+    def held(self, job: Job) -> str | None:
+        """Why this node may not run the job: it lacks the edition, or the blueprint is paused; else None."""
+        if (job.blueprint, job.edition) not in self._blueprints:
+            return "version_not_loaded"
+        return "blueprint_paused" if self._rests(job.blueprint) else None
 
     async def decide(self, job: Job, branches: Sequence[Branch]) -> HandlerEvent:
         """What the handler of the job's state decided, or how it crashed. Raises only cancellation.

@@ -3,7 +3,7 @@
 A viewer is the id of a client, or `EVERYBODY` for an operator, who sees the jobs of all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Final
 
 from avtomatika.errors import NotFound
@@ -22,8 +22,10 @@ LOOK_AGAIN: Final = SECOND
 class Queries:
     """What a client may know."""
 
-    def __init__(self, node: NodeContext) -> None:
+    def __init__(self, node: NodeContext, held: Callable[[Job], str | None] = lambda _: None) -> None:
+        """*held* tells why this node would not run the handler of a job, or None."""
         self._store, self._clock = node.store, node.clock
+        self.held = held
         self._closed = False
 
     def close(self) -> None:
@@ -53,6 +55,24 @@ class Queries:
         """What happened to the job, in order. Raises NotFound."""
         job = await self.job(job_id, viewer)
         return await self._store.facts(job.id)
+
+    async def follow(self, job_id: str, viewer: Viewer, until: Instant) -> AsyncGenerator[Fact | None, None]:
+        """The facts of the job as they happen, from the first one on, until it is over or *until* or `close`.
+
+        None, now and then, when nothing happens. Raises NotFound when the job is not, or no longer, there.
+        """
+        version = 0
+        while True:
+            job = await self.job(job_id, viewer)
+            for fact in await self._store.facts(job.id, after=version):
+                version = fact.version
+                yield fact
+            now = self._clock.now()
+            if self._closed or now >= until or (job.over and version >= job.version):
+                return
+            if version >= job.version:
+                await self._store.wait((f"job:{job.id}",), until=min(until, after(now, LOOK_AGAIN)))
+                yield None
 
     async def tally(self, viewer: Viewer) -> Mapping[Status, int]:
         """How many of the jobs that the viewer sees stand where."""

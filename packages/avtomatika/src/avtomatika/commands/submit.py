@@ -1,6 +1,7 @@
 """A client asks for a job."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -53,8 +54,28 @@ class Submit:
 
         Raises KeyReused when the key came with another request within a day, InvalidInput, Unavailable.
         """
+        self._check(blueprint, request)
+        return await self._accept(blueprint, request, client)
+
+    async def batch(self, blueprint: Blueprint, requests: Sequence[Request], client: str) -> Sequence[JobId]:
+        """All jobs are durable and on their way; their ids in the order of the requests.
+
+        Raises as a single one. What is wrong with a request is found before any job is accepted; when a key
+        or the storage fails, some may be: with a key, the repetition gives their ids.
+        """
+        for place, request in enumerate(requests):
+            try:
+                self._check(blueprint, request)
+            except InvalidInput as error:
+                error.field = f"jobs[{place}].{error.field or ''}".rstrip(".")
+                raise
+        return await asyncio.gather(*(self._accept(blueprint, request, client) for request in requests))
+
+    def _check(self, blueprint: Blueprint, request: Request) -> None:
         if request.webhook_url is not None:
             self._check_url(request.webhook_url)
+
+    async def _accept(self, blueprint: Blueprint, request: Request, client: str) -> JobId:
         now = self._clock.now()
         job = self._job(blueprint, request, client, now)
         claim = self._claim(blueprint, request, client, job.id, now)

@@ -1,7 +1,8 @@
 """Bodies of requests: JSON that is taken in exactly as it came, or refused."""
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 from aiohttp import web
@@ -17,7 +18,17 @@ MAX_SECONDS: Final = 10**10
 MAX_TRACE: Final = 512
 KEY_HEADER: Final = "Idempotency-Key"
 
+MAX_BATCH: Final = 1_000
+MAX_LABELS: Final = 32
+MAX_LABEL: Final = 255
+MAX_PRIORITY: Final = 1_000_000
+
+S = TypeVar("S", bound=msgspec.Struct)
+
 _ENVELOPE: Final = frozenset({"initial_data", "webhook_url", "dispatch_timeout", "result_timeout"})
+_BESIDE: Final = frozenset({"labels", "priority"})
+_FIELD: Final = re.compile(r"`\$\.([^`]+)`|field `([^`]+)`")
+_LISTED: Final = msgspec.json.Decoder(dict[str, list[Raw]])
 _SPACE: Final = b" \t\r\n"
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, Raw])
 
@@ -30,9 +41,44 @@ async def read_request(request: web.Request) -> Request:
     body = (await read_body(request)).strip(_SPACE) or b"{}"
     value = _decoded(body)
     members = _MEMBERS.decode(body)
+    return _request(value, members, _tracing(request), request.headers.get(KEY_HEADER))
+
+
+async def read_batch(request: web.Request) -> list[Request]:
+    """The requests that the body lists under `jobs`. Each has a key of its own if the whole has one.
+
+    Raises as `read_request`; the field begins with the place, like `jobs[3].priority`.
+    """
+    body = (await read_body(request)).strip(_SPACE)
+    value = _decoded(body)
+    listed = value.get("jobs")
+    if set(value) != {"jobs"} or not isinstance(listed, list) or not 0 < len(listed) <= MAX_BATCH:
+        raise InvalidInput(f'The body is {{"jobs": […]}} with 1 to {MAX_BATCH} requests.', field="jobs")
+    key, tracing = request.headers.get(KEY_HEADER), _tracing(request)
+    raws = _LISTED.decode(body)["jobs"]
+    keys = (None if key is None else f"{key}/{place}" for place in range(len(raws)))
+    return [
+        _listed(place, raw, tracing, own) for place, (raw, own) in enumerate(zip(raws, keys, strict=True))
+    ]
+
+
+def _listed(place: int, raw: Raw, tracing: dict[str, str], key: str | None) -> Request:
+    value = msgspec.json.decode(raw)
+    try:
+        if not isinstance(value, dict):
+            raise InvalidInput("A request in a batch is a JSON object.", field="")
+        return _request(cast("dict[str, Any]", value), _MEMBERS.decode(raw), tracing, key)
+    except InvalidInput as error:
+        field = f".{error.field}" if error.field else ""
+        raise InvalidInput(error.message, field=f"jobs[{place}]{field}") from error
+
+
+def _request(
+    value: dict[str, Any], members: Mapping[str, Raw], tracing: dict[str, str], key: str | None
+) -> Request:
     envelope = not _ENVELOPE.isdisjoint(members)
     given: Mapping[str, Any] = value if envelope else {}
-    unknown = sorted(set(members) - _ENVELOPE) if envelope else []
+    unknown = sorted(set(members) - _ENVELOPE - _BESIDE) if envelope else []
     if unknown:
         raise InvalidInput(f"The request has no field '{unknown[0]}'.", field=unknown[0])
     return Request(
@@ -41,9 +87,24 @@ async def read_request(request: web.Request) -> Request:
         webhook_url=_text(given, "webhook_url"),
         dispatch_timeout=_span(given, "dispatch_timeout"),
         result_timeout=_span(given, "result_timeout"),
-        tracing=_tracing(request),
-        key=request.headers.get(KEY_HEADER),
+        labels=_labels(given.get("labels")),
+        priority=_priority(given.get("priority")),
+        tracing=tracing,
+        key=key,
     )
+
+
+async def read_as(request: web.Request, wanted: type[S]) -> S:
+    """The body as a struct. An empty body is an empty object. Raises InvalidJson, InvalidInput, TooLarge."""
+    body = (await read_body(request)).strip(_SPACE) or b"{}"
+    _decoded(body)
+    try:
+        return msgspec.json.decode(body, type=wanted)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        named = _FIELD.search(text)
+        field = "body" if named is None else named.group(1) or named.group(2)
+        raise InvalidInput(f"{text}.", field=field) from error
 
 
 async def read_payload(request: web.Request) -> Raw:
@@ -115,6 +176,34 @@ def _span(given: Mapping[str, Any], name: str) -> Span | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < MAX_SECONDS:
         raise InvalidInput(f"{name} must be a positive number of seconds.", field=name)
     return max(Span(1), seconds(value))
+
+
+def _labels(given: Any) -> dict[str, str]:
+    if given is None:
+        return {}
+    if not isinstance(given, dict) or len(cast("dict[str, Any]", given)) > MAX_LABELS:
+        raise InvalidInput(f"labels must be an object with at most {MAX_LABELS} members.", field="labels")
+    labels = cast("dict[str, Any]", given)
+    return dict(label_pair(name, value, f"labels.{name}") for name, value in labels.items())
+
+
+def label_pair(name: str, value: Any, field: str) -> tuple[str, str]:
+    """The name and the value of a label. Raises InvalidInput."""
+    if not isinstance(value, str) or not 0 < len(name) <= MAX_LABEL or len(value) > MAX_LABEL:
+        message = f"A label has a name and a text, each of at most {MAX_LABEL} characters."
+        raise InvalidInput(message, field=field)
+    if ":" in name:
+        raise InvalidInput("The name of a label has no colon.", field=field)
+    return name, value
+
+
+def _priority(given: Any) -> float:
+    if given is None:
+        return 0.0
+    if isinstance(given, bool) or not isinstance(given, int | float) or not abs(given) <= MAX_PRIORITY:
+        message = f"priority must be a number from -{MAX_PRIORITY} to {MAX_PRIORITY}."
+        raise InvalidInput(message, field="priority")
+    return float(given)
 
 
 def _tracing(request: web.Request) -> dict[str, str]:

@@ -103,7 +103,7 @@ def _operation(operation: Operation[Any], known: _Schemas) -> dict[str, Any]:
         "summary": operation.summary,
         "tags": [operation.tag],
         "responses": _responses(operation, known),
-        "security": [{name: []} for name in _SECURITY] if operation.security is Security.CLIENT else [],
+        "security": [{name: []} for name in _SECURITY] if operation.security is not Security.ANYBODY else [],
     }
     if operation.description:
         made["description"] = operation.description

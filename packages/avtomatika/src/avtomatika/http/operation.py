@@ -40,6 +40,7 @@ class Security(StrEnum):
 
     ANYBODY = "anybody"
     CLIENT = "client"
+    OPERATOR = "operator"
 
 
 class Place(StrEnum):
@@ -108,6 +109,7 @@ class Route(msgspec.Struct, frozen=True):
 ALWAYS: Final[Mapping[Security, tuple[Code, ...]]] = {
     Security.ANYBODY: ("invalid_request", "internal_error"),
     Security.CLIENT: ("invalid_request", "unauthorized", "internal_error"),
+    Security.OPERATOR: ("invalid_request", "unauthorized", "forbidden", "internal_error"),
 }
 """What every operation can answer."""
 

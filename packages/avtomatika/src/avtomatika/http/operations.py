@@ -8,17 +8,11 @@ versions, the OpenAPI document, the page of docs and the page `docs/reference/ht
 their schema is known.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from aiohttp import web
-
-from avtomatika.blueprints.blueprint import Blueprint
-from avtomatika.commands.submit import MAX_KEY
-from avtomatika.errors import AlreadyOver, Conflict, InvalidInput, KeyReused, NotFound
+from avtomatika.errors import AlreadyOver, Conflict, InvalidInput, NotFound
 from avtomatika.http.blueprint_api import CONTENT_TYPES, BlueprintApi
-from avtomatika.http.bodies import KEY_HEADER, MAX_SECONDS
-from avtomatika.http.client_api import MAX_NAME, MAX_PAGE, MAX_WAIT, ClientApi
+from avtomatika.http.client_api import MAX_NAME, MAX_WAIT, ClientApi
 from avtomatika.http.docs_api import FILES, DocsApi
 from avtomatika.http.operation import (
     BAD_BODY,
@@ -29,40 +23,35 @@ from avtomatika.http.operation import (
     Body,
     Operation,
     Security,
-    in_header,
     in_path,
     in_query,
 )
 from avtomatika.http.public_api import NotReadyView, PublicApi, ReadyView, StatusView
+from avtomatika.http.query import MAX_PAGE
 from avtomatika.http.views import (
     CancellationAccepted,
     DetailedJobView,
     EventAccepted,
-    JobAccepted,
     JobList,
     JobView,
 )
 from avtomatika.kernel.model import Status
 
-CREATION: Final = "Create jobs"
 JOBS: Final = "Jobs"
 BLUEPRINTS: Final = "Blueprints"
 NODE: Final = "Node"
 
-ACCEPTED: Final = Answer(JobAccepted, "The job is durable.", 202)
 JOB_ID: Final = in_path("job_id", "The id of the job.")
-CREATION_PARAMETERS: Final = (
-    in_header(
-        KEY_HEADER,
-        "Makes the request safe to repeat for a day: an equal request with an equal key gives the same job.",
-        minLength=1,
-        maxLength=MAX_KEY,
-        pattern="^[ -~]+$",
-    ),
-    in_header("traceparent", "The trace that the job belongs to; goes to the workers."),
-    in_header("tracestate", "Goes with `traceparent`."),
+FILTERS: Final = (
+    in_query("blueprint", "Only jobs of the blueprint with this name."),
+    in_query("label", "Only jobs with this label, as name:value. May be given several times."),
+    in_query("since", "Only jobs created then or later: seconds since the epoch, or ISO 8601 with a zone."),
+    in_query("before", "Only jobs created earlier than that."),
 )
-"""What every creation of a job takes beside its body."""
+PAGE: Final = (
+    in_query("limit", "How many at most.", type="integer", minimum=1, maximum=MAX_PAGE, default=100),
+    in_query("after", "The `next` of the page before."),
+)
 
 SOME_FIELDS: Final = {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}}
 
@@ -77,11 +66,21 @@ CLIENT: Final[tuple[Operation[ClientApi], ...]] = (
         tag=JOBS,
         parameters=(
             in_query("status", "Only jobs with this status.", enum=[status.value for status in Status]),
-            in_query("blueprint", "Only jobs of the blueprint with this name."),
-            in_query("limit", "How many at most.", type="integer", minimum=1, maximum=MAX_PAGE, default=100),
-            in_query("after", "The `next` of the page before."),
+            *FILTERS,
+            *PAGE,
         ),
-        answers=(Answer(JobList, "A page of the client's jobs."),),
+        answers=(Answer(JobList, "A page of the jobs that the caller sees."),),
+        errors=(InvalidInput, *READS),
+    ),
+    Operation(
+        id="listQuarantinedJobs",
+        method="GET",
+        path="/jobs/quarantined",
+        call=ClientApi.quarantined,
+        summary="List the jobs in quarantine",
+        tag=JOBS,
+        parameters=(*FILTERS, *PAGE),
+        answers=(Answer(JobList, "A page of jobs that need a person to look at them."),),
         errors=(InvalidInput, *READS),
     ),
     Operation(
@@ -157,6 +156,17 @@ PUBLIC: Final[tuple[Operation[PublicApi], ...]] = (
         answers=(Answer(StatusView, "It lives."),),
     ),
     Operation(
+        id="readMetrics",
+        method="GET",
+        path="/_public/metrics",
+        call=PublicApi.metrics,
+        summary="Metrics for Prometheus",
+        description="What they mean is on the page on telemetry of the reference.",
+        tag=NODE,
+        security=Security.ANYBODY,
+        answers=(Answer(None, "The metrics of the process.", content_types=("text/plain",)),),
+    ),
+    Operation(
         id="ready",
         method="GET",
         path="/_public/ready",
@@ -205,36 +215,3 @@ DOCS: Final[tuple[Operation[DocsApi], ...]] = (
         errors=(NotFound,),
     ),
 )
-
-
-def creation(blueprint: Blueprint) -> Operation[ClientApi]:
-    """The operation that creates jobs of the blueprint, which has an endpoint."""
-
-    async def create(api: ClientApi, request: web.Request) -> web.StreamResponse:
-        return await api.create(request, blueprint)
-
-    return Operation(
-        id=f"create_{blueprint.name}",
-        method="POST",
-        path=blueprint.api_endpoint or "",
-        call=create,
-        summary=f"Create a job of {blueprint.name}",
-        description="A body with a member of the envelope is one; any other is the input of the job itself.",
-        tag=CREATION,
-        parameters=CREATION_PARAMETERS,
-        body=Body((_envelope(OBJECT), OBJECT), "The input of the job, in an envelope or as it is."),
-        answers=(ACCEPTED,),
-        errors=(*BAD_BODY, KeyReused, *WRITES),
-    )
-
-
-def _envelope(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    limit = {"type": ["number", "null"], "exclusiveMinimum": 0, "exclusiveMaximum": MAX_SECONDS}
-    members = {
-        "initial_data": given,
-        "webhook_url": {"type": ["string", "null"], "minLength": 1},
-        "dispatch_timeout": limit,
-        "result_timeout": limit,
-    }
-    wanted = [{"required": [name]} for name in members]
-    return {"type": "object", "properties": members, "additionalProperties": False, "anyOf": wanted}

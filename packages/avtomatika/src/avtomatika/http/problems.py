@@ -13,6 +13,7 @@ STATUS: Final[Mapping[str, int]] = {
     "invalid_json": 400,
     "invalid_request": 400,
     "unauthorized": 401,
+    "forbidden": 403,
     "not_found": 404,
     "method_not_allowed": 405,
     "conflict": 409,

@@ -5,8 +5,11 @@ from typing import Literal
 
 import msgspec
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from avtomatika.http.client_api import answer
+from avtomatika import observe
+from avtomatika.http.answers import answer
+from avtomatika.http.metrics import REGISTRY, note
 from avtomatika.ports.store import Durability
 
 
@@ -30,10 +33,15 @@ class NotReadyView(msgspec.Struct, frozen=True):
 
 
 class PublicApi:
-    """Handlers of the public routes."""
+    """Handlers of the public routes. What happens from now on is counted."""
 
     def __init__(self, durability: Durability, is_ready: Callable[[], bool]) -> None:
         self._durability, self._is_ready = durability, is_ready
+        observe.listen(note)
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """200 with the metrics of the process, for Prometheus."""
+        return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def status(self, request: web.Request) -> web.Response:
         """200 for as long as the process lives."""

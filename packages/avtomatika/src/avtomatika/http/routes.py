@@ -5,16 +5,22 @@ from functools import partial
 from importlib import metadata
 from typing import Final
 
+import msgspec
 from aiohttp import web
 
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.errors import BlueprintError
+from avtomatika.http.approval_api import ApprovalApi
 from avtomatika.http.blueprint_api import BlueprintApi
 from avtomatika.http.client_api import ClientApi
+from avtomatika.http.creation import creations
+from avtomatika.http.desk_operations import APPROVALS, FOLLOWING, LINKS, OPERATOR
 from avtomatika.http.docs_api import DocsApi
+from avtomatika.http.follow_api import FollowApi
 from avtomatika.http.openapi import document
 from avtomatika.http.operation import A, Operation, Route
-from avtomatika.http.operations import CLIENT, DOCS, KNOWN_BLUEPRINTS, PUBLIC, creation
+from avtomatika.http.operations import CLIENT, DOCS, KNOWN_BLUEPRINTS, PUBLIC
+from avtomatika.http.operator_api import OperatorApi
 from avtomatika.http.public_api import PublicApi
 from rxon.http.server import add_routes as add_worker_routes
 from rxon.transport import WorkerGateway
@@ -22,11 +28,21 @@ from rxon.transport import WorkerGateway
 FIRST_VERSION: Final = "v1"
 
 
+class ClientArea(msgspec.Struct, frozen=True):
+    """The objects that answer clients and operators."""
+
+    jobs: ClientApi
+    following: FollowApi
+    approvals: ApprovalApi
+    operator: OperatorApi
+    blueprints: BlueprintApi
+
+
 def add_routes(
     app: web.Application,
     *,
     public: PublicApi,
-    client: ClientApi | None,
+    client: ClientArea | None,
     gateway: WorkerGateway,
     blueprints: Iterable[Blueprint],
     prefix: str,
@@ -39,20 +55,26 @@ def add_routes(
     docs = DocsApi(lambda: document(routes, metadata.version("avtomatika")))
     if client is not None:
         routes += client_routes(client, list(blueprints), prefix)
+        routes += _bound(client.approvals, LINKS)
     routes += [*_bound(public, PUBLIC), *_bound(docs, DOCS)]
     for route in routes:
         _add(app.router, route)
     add_worker_routes(app, lambda _: gateway)
 
 
-def client_routes(client: ClientApi, blueprints: Sequence[Blueprint], prefix: str) -> list[Route]:
+def client_routes(client: ClientArea, blueprints: Sequence[Blueprint], prefix: str) -> list[Route]:
     """Every route of the client API. Raises BlueprintError when two blueprints are at one path."""
     served = [blueprint for blueprint in blueprints if blueprint.api_endpoint is not None]
-    known = BlueprintApi(blueprints, client.client_of)
-    shared = [*_bound(client, CLIENT), *_bound(known, KNOWN_BLUEPRINTS)]
+    shared = [
+        *_bound(client.jobs, CLIENT),
+        *_bound(client.following, FOLLOWING),
+        *_bound(client.approvals, APPROVALS),
+        *_bound(client.operator, OPERATOR),
+        *_bound(client.blueprints, KNOWN_BLUEPRINTS),
+    ]
     versions = {FIRST_VERSION, *(each.api_version for each in served if each.api_version is not None)}
     return [
-        *_creations(client, served, prefix),
+        *_creations(client.jobs, served, prefix),
         *(route for version in (None, *sorted(versions)) for route in _under(version, shared, prefix)),
     ]
 
@@ -72,13 +94,13 @@ def _under(version: str | None, routes: Sequence[Route], prefix: str) -> Iterato
 def _creations(client: ClientApi, blueprints: Sequence[Blueprint], prefix: str) -> Iterator[Route]:
     taken = set[str]()
     for blueprint in blueprints:
-        operation = creation(blueprint)
-        path = _base(prefix, blueprint.api_version) + operation.path
-        if path in taken:
-            message = f"Blueprint '{blueprint.name}' cannot be at {path}: another blueprint is there already."
-            raise BlueprintError(message)
-        taken.add(path)
-        yield Route(path, operation, partial(operation.call, client))
+        for operation in creations(blueprint):
+            path = _base(prefix, blueprint.api_version) + operation.path
+            if path in taken:
+                message = f"Blueprint '{blueprint.name}' cannot be at {path}: another one is there already."
+                raise BlueprintError(message)
+            taken.add(path)
+            yield Route(path, operation, partial(operation.call, client))
 
 
 def _base(prefix: str, version: str | None) -> str:

@@ -1,13 +1,14 @@
 """What a client sees of a job."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw
 
 from avtomatika.errors import InvalidInput
-from avtomatika.kernel.model import NULL, Done, Failure, Gathering, Job, Status, Waiting
+from avtomatika.http.waiting import WaitingView, waiting_view
+from avtomatika.kernel.model import NULL, AwaitingChild, Done, Failure, Gathering, Job, Status, Waiting
 from avtomatika.kernel.rules.task import members_of
 from avtomatika.ports.store import Page
 
@@ -43,6 +44,12 @@ class JobView(msgspec.Struct, frozen=True, omit_defaults=True):
     result: Raw | msgspec.UnsetType = msgspec.UNSET
     error: ErrorView | None = None
     progress: ProgressView | None = None
+    waiting: WaitingView | None = None
+    child_job_id: str | None = None
+    parent_job_id: str | None = None
+    labels: dict[str, str] = {}
+    priority: float = 0.0
+    source: str = ""
 
 
 class DetailedJobView(JobView, frozen=True, omit_defaults=True, kw_only=True):
@@ -69,6 +76,13 @@ class JobAccepted(msgspec.Struct, frozen=True, kw_only=True):
     job_id: str
 
 
+class BatchAccepted(msgspec.Struct, frozen=True, kw_only=True):
+    """That the jobs are durable. The ids are in the order of the requests."""
+
+    status: Literal["accepted"] = "accepted"
+    job_ids: list[str]
+
+
 class CancellationAccepted(msgspec.Struct, frozen=True):
     """That the job is cancelled."""
 
@@ -81,8 +95,8 @@ class EventAccepted(msgspec.Struct, frozen=True):
     status: Literal["event_accepted"] = "event_accepted"
 
 
-def job_view(job: Job, *, detailed: bool = False) -> JobView:
-    """The view of one job."""
+def job_view(job: Job, *, detailed: bool = False, held: str | None = None) -> JobView:
+    """The view of one job. *held* tells why this node would not run its handler, if it would not."""
     over = isinstance(job.phase, Done)
     shared: dict[str, Any] = {
         "id": job.id,
@@ -96,6 +110,12 @@ def job_view(job: Job, *, detailed: bool = False) -> JobView:
         "result": job.phase.result if isinstance(job.phase, Done) else msgspec.UNSET,
         "error": None if job.failure is None or (over and job.status == "finished") else _error(job.failure),
         "progress": _progress(job),
+        "waiting": waiting_view(job, held),
+        "child_job_id": job.phase.child if isinstance(job.phase, AwaitingChild) else None,
+        "parent_job_id": None if job.parent is None else job.parent.job,
+        "labels": job.labels,
+        "priority": job.priority,
+        "source": job.source,
     }
     if not detailed:
         return JobView(**shared)
@@ -120,9 +140,9 @@ def some_fields(view: JobView, fields: Sequence[str]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not msgspec.UNSET}
 
 
-def job_list(page: Page) -> JobList:
+def job_list(page: Page, held: Callable[[Job], str | None]) -> JobList:
     """The view of a page."""
-    return JobList([job_view(job) for job in page.jobs], page.next)
+    return JobList([job_view(job, held=held(job)) for job in page.jobs], page.next)
 
 
 def _error(failure: Failure) -> ErrorView:

@@ -28,6 +28,7 @@ from avtomatika.kernel.effects import (
 from avtomatika.kernel.ids import JobId, TaskId
 from avtomatika.kernel.model import Branch, Job, Status, Value
 from avtomatika.kernel.time import Instant, Span
+from avtomatika.ports.shelf import Shelf
 from avtomatika.ports.fact import Fact, Record
 
 MessageId = NewType("MessageId", str)
@@ -174,6 +175,11 @@ class Store(Protocol):
     @property
     def durability(self) -> Durability:
         """What is promised about accepted commits."""
+        ...
+
+    @property
+    def shelf(self) -> Shelf:
+        """Values that belong to no job, kept as safely as jobs are."""
         ...
 
     async def load(self, job: JobId) -> Job | None:

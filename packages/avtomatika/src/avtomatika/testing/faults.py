@@ -8,6 +8,7 @@ from avtomatika.errors import Unavailable
 from avtomatika.kernel.ids import JobId, TaskId
 from avtomatika.kernel.model import Branch, Job, Status
 from avtomatika.kernel.time import Instant, Span
+from avtomatika.ports.shelf import Shelf
 from avtomatika.ports.store import Commit, Durability, Fact, JobQuery, Lease, Message, MessageId, Page, Store
 from avtomatika.testing.clock import SimClock
 from avtomatika.testing.stage import Stage
@@ -92,6 +93,11 @@ class NodeStore:
     def durability(self) -> Durability:
         """What is promised about accepted commits."""
         return self._inner.durability
+
+    @property
+    def shelf(self) -> Shelf:
+        """Values that belong to no job."""
+        return self._inner.shelf
 
     async def _call(self, verb: str, work: Coroutine[Any, Any, T]) -> T:
         process = self._process

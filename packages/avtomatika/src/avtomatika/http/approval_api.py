@@ -1,0 +1,137 @@
+"""Approvals over HTTP: the inbox, the decision of a client, and the decision by the link (A8, B4)."""
+
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+from msgspec import Raw
+
+from avtomatika.commands.approvals import Answer, Approvals
+from avtomatika.commands.queries import Queries
+from avtomatika.errors import InvalidInput, Unauthorized
+from avtomatika.http import query
+from avtomatika.http.answers import answer
+from avtomatika.http.bodies import read_as
+from avtomatika.http.callers import TOKEN_HEADERS, Callers
+from avtomatika.kernel.model import NULL, AwaitingHuman, Job, Status
+from avtomatika.kernel.notices import approval_id, decisions
+from avtomatika.ports.store import JobQuery
+
+MAX_TEXT: Final = 255
+
+
+class DecisionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A decision. `data` goes with it (`metadata` is its older name); `token` is the secret of the link."""
+
+    decision: str
+    data: Raw = NULL
+    metadata: Raw = NULL
+    security: Raw = NULL
+    approval_id: str | None = None
+    token: str | None = None
+
+
+class ApprovalReceived(msgspec.Struct, frozen=True, kw_only=True):
+    """That the job has moved on by the decision."""
+
+    status: str = "approval_received"
+    job_id: str
+
+
+class ApprovalView(msgspec.Struct, frozen=True):
+    """A question that waits for an answer. Times are in milliseconds since the epoch."""
+
+    approval_id: str
+    job_id: str
+    blueprint_name: str
+    integration: str
+    message: str
+    decisions: list[str]
+    data_schema: Raw
+    asked_at: int
+    expires_at: int | None
+    labels: dict[str, str]
+
+
+class ApprovalList(msgspec.Struct, frozen=True):
+    """A page of questions, those of the newest jobs first. `next` is what `after` takes for the rest."""
+
+    approvals: list[ApprovalView]
+    next: str | None
+
+
+class ApprovalApi:
+    """Handlers of the routes about approvals."""
+
+    def __init__(self, callers: Callers, approvals: Approvals, queries: Queries) -> None:
+        self._callers, self._approvals, self._queries = callers, approvals, queries
+
+    async def inbox(self, request: web.Request) -> web.Response:
+        """200 with a page of the questions that the caller may answer."""
+        wanted = JobQuery(
+            client=self._callers.viewer_of(request),
+            blueprint=request.query.get("blueprint"),
+            status=Status.WAITING_FOR_HUMAN,
+            labels=query.labels(request),
+            after=request.query.get("after"),
+            limit=query.limit(request),
+        )
+        page = await self._queries.page(wanted)
+        return answer(ApprovalList([*map(_view, page.jobs)], page.next))
+
+    async def decide(self, request: web.Request) -> web.Response:
+        """200 when the job has moved on by the decision; 409 when it does not ask, or not any more."""
+        client = self._callers.client_of(request)
+        viewer = self._callers.viewer_of(request)
+        body = await _read(request)
+        job_id = request.match_info["job_id"]
+        await self._approvals.decide(job_id, viewer, _answer(body), client.id)
+        return answer(ApprovalReceived(job_id=job_id))
+
+    async def decide_by_link(self, request: web.Request) -> web.Response:
+        """As `decide`, for whoever has the secret of the question, or the token of the client."""
+        if any(header in request.headers for header in (*TOKEN_HEADERS, "Authorization")):
+            return await self.decide(request)
+        body = await _read(request)
+        secret = request.query.get("token") or body.token
+        if not secret:
+            raise Unauthorized("The secret of the approval link is missing.")
+        job_id = request.match_info["job_id"]
+        await self._approvals.decide_by_link(job_id, secret, _answer(body))
+        return answer(ApprovalReceived(job_id=job_id))
+
+
+async def _read(request: web.Request) -> DecisionBody:
+    body = await read_as(request, DecisionBody)
+    if not 0 < len(body.decision) <= MAX_TEXT:
+        raise InvalidInput(f"decision must be a text of 1 to {MAX_TEXT} characters.", field="decision")
+    return body
+
+
+def _answer(body: DecisionBody) -> Answer:
+    field, data = ("data", body.data) if body.data != NULL else ("metadata", body.metadata)
+    if data != NULL and not isinstance(_decoded(data), dict):
+        raise InvalidInput("What goes with a decision is a JSON object.", field=field)
+    return Answer(body.decision, data, body.approval_id)
+
+
+def _decoded(data: Raw) -> Any:
+    return msgspec.json.decode(data)
+
+
+def _view(job: Job) -> ApprovalView:
+    phase = job.phase
+    if not isinstance(phase, AwaitingHuman):
+        raise TypeError(f"{job.id} was listed as {Status.WAITING_FOR_HUMAN}")
+    return ApprovalView(
+        approval_id=approval_id(job.id, phase.since),
+        job_id=job.id,
+        blueprint_name=job.blueprint,
+        integration=phase.integration,
+        message=phase.message,
+        decisions=[*decisions(phase)],
+        data_schema=phase.schema,
+        asked_at=job.updated,
+        expires_at=phase.due,
+        labels=job.labels,
+    )

@@ -1,0 +1,135 @@
+"""Following a job: its history, and its news as server-sent events (features B2 and B3).
+
+Every piece of news has the version of the job as its id, so that a client that comes back with
+`Last-Event-ID` hears what it missed and nothing twice. Only the last piece of a version carries the id: a
+connection that breaks in between hears the version again.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from avtomatika.commands.queries import Queries
+from avtomatika.commands.timeline import Entry, News, Timeline, entries
+from avtomatika.errors import InvalidInput, NotFound
+from avtomatika.http import query
+from avtomatika.http.answers import answer
+from avtomatika.http.callers import Callers
+from avtomatika.kernel.time import Span, after
+from avtomatika.ports.clock import Clock
+
+LONGEST: Final = Span(3_600_000)
+QUIET_BEFORE_COMMENT: Final = 10
+LAST_SEEN: Final = "Last-Event-ID"
+
+
+class HistoryRow(msgspec.Struct, frozen=True):
+    """One fact. `timestamp` is ISO 8601 in UTC, `data` is what the event carries."""
+
+    event_id: str
+    job_id: str
+    version: int
+    timestamp: str
+    event_type: str
+    status: str
+    state: str
+    previous_status: str | None
+    previous_state: str | None
+    data: dict[str, Any]
+
+
+class History(msgspec.Struct, frozen=True):
+    """The facts of a job in order. `next` is what `after` takes for those that follow."""
+
+    events: list[HistoryRow]
+    next: int | None
+
+
+class FollowApi:
+    """Handlers of the routes by which a job is followed."""
+
+    def __init__(self, callers: Callers, queries: Queries, clock: Clock) -> None:
+        self._callers, self._queries, self._clock = callers, queries, clock
+
+    async def history(self, request: web.Request) -> web.Response:
+        """200 with the facts of the job above the version `after`, oldest first."""
+        viewer = self._callers.viewer_of(request)
+        job_id = request.match_info["job_id"]
+        first = query.whole(request, "after", 0, 0, 10**12)
+        limit = query.limit(request)
+        facts = await self._queries.facts(job_id, viewer)
+        page = [entry for entry in entries(facts) if entry.version > first]
+        rows = [_row(job_id, entry) for entry in page[:limit]]
+        return answer(History(rows, page[limit - 1].version if len(page) > limit else None))
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """200 with the news of the job as they happen, until it is over."""
+        viewer = self._callers.viewer_of(request)
+        seen = _last_seen(request)
+        facts = self._queries.follow(request.match_info["job_id"], viewer, after(self._clock.now(), LONGEST))
+        first = await anext(facts)
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **headers})
+        await response.prepare(request)
+        timeline, quiet = Timeline(), 0
+        try:
+            fact = first
+            while True:
+                quiet = 0 if fact is not None else quiet + 1
+                if fact is not None:
+                    await _write(response, (news for news in timeline.news(fact) if news.version > seen))
+                elif quiet % QUIET_BEFORE_COMMENT == 0:
+                    await response.write(b": still here\n\n")
+                fact = await anext(facts)
+        except (StopAsyncIteration, NotFound):
+            pass  # the job is over, or the node stops, or its retention has ended
+        finally:
+            await facts.aclose()
+        await response.write_eof()
+        return response
+
+
+async def _write(response: web.StreamResponse, told: Iterable[News]) -> None:
+    text = b"".join(_event(news) for news in told)
+    if text:
+        await response.write(text)
+
+
+def _event(news: News) -> bytes:
+    data = msgspec.json.encode(_Sent(news.version, news.at, news.data))
+    place = f"id: {news.version}\n" if news.last else ""
+    return f"event: {news.kind}\n{place}data: ".encode() + data + b"\n\n"
+
+
+class _Sent(msgspec.Struct, frozen=True):
+    version: int
+    at: int
+    data: msgspec.Struct
+
+
+def _last_seen(request: web.Request) -> int:
+    text = request.headers.get(LAST_SEEN) or request.query.get("last_event_id") or "0"
+    if not (text.isascii() and text.isdecimal() and len(text) <= 12):
+        raise InvalidInput(f"{LAST_SEEN} is the id of a piece of news.", field=LAST_SEEN)
+    return int(text)
+
+
+def _row(job_id: str, entry: Entry) -> HistoryRow:
+    data: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(entry.event), type=dict[str, msgspec.Raw])
+    kind = msgspec.json.decode(data.pop("type"))
+    data.pop("job", None)
+    return HistoryRow(
+        event_id=f"{job_id}-{entry.version}",
+        job_id=job_id,
+        version=entry.version,
+        timestamp=datetime.fromtimestamp(entry.at / 1_000, UTC).isoformat(),
+        event_type=kind,
+        status=entry.status,
+        state=entry.state,
+        previous_status=entry.before,
+        previous_state=entry.previous,
+        data=data,
+    )
