@@ -19,6 +19,7 @@ from avtomatika.settings import Settings
 CLIENT_TOKEN = "client-token-of-the-tests"
 OTHER_TOKEN = "other-client-token-of-the-tests"
 WORKER_TOKEN = "worker-token-of-the-tests"
+OPERATOR_TOKEN = "operator-token-of-the-tests"
 STORES = ("memory", "sqlite")
 
 
@@ -154,6 +155,7 @@ def two_clients(settings: Settings) -> Access:
     return Access(
         [(CLIENT_TOKEN, ClientConfig(id="default")), (OTHER_TOKEN, ClientConfig(id="other"))],
         worker_token=settings.worker_token,
+        operator_token=settings.operator_token,
     )
 
 
@@ -165,6 +167,7 @@ async def started(
         "API_PORT": 0,
         "CLIENT_TOKEN": CLIENT_TOKEN,
         "GLOBAL_WORKER_TOKEN": WORKER_TOKEN,
+        "OPERATOR_TOKEN": OPERATOR_TOKEN,
         "STORAGE_URL": url,
         "DRAIN_TIMEOUT_SECONDS": 5,
         "RETRY_BACKOFF_SECONDS": 0.05,

@@ -174,7 +174,7 @@ def envelopes() -> Iterator[Case]:
         for value in values:
             name = f"create-{field}-{str(value)[:12] or 'empty'}"
             yield Case(name, CREATE, 400, "invalid_input", field, client_envelope(**{field: value}))
-    for field in ("webhok_url", "priority", "state", "", "\u2028"):
+    for field in ("webhok_url", "tenant", "state", "", "\u2028"):
         yield Case(
             f"create-unknown-{field}", CREATE, 400, "invalid_input", field, client_envelope(**{field: 1})
         )

@@ -18,6 +18,7 @@ COMPACT = {
     "created_at",
     "updated_at",
     "version",
+    "waiting",
 }
 DETAILS = {"initial_data", "state_history", "blueprint_version", "transition_count"}
 

@@ -48,7 +48,7 @@ class JobView(msgspec.Struct, frozen=True, omit_defaults=True):
     child_job_id: str | None = None
     parent_job_id: str | None = None
     labels: dict[str, str] = {}
-    priority: float = 0.0
+    priority: float | None = None
     source: str = ""
 
 
@@ -114,7 +114,7 @@ def job_view(job: Job, *, detailed: bool = False, held: str | None = None) -> Jo
         "child_job_id": job.phase.child if isinstance(job.phase, AwaitingChild) else None,
         "parent_job_id": None if job.parent is None else job.parent.job,
         "labels": job.labels,
-        "priority": job.priority,
+        "priority": job.priority or None,
         "source": job.source,
     }
     if not detailed:
