@@ -5,6 +5,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import Final
 
+from avtomatika import observe
 from avtomatika.blueprints.client import ClientConfig
 from avtomatika.errors import Unauthorized
 
@@ -41,6 +42,7 @@ class Access:
             for known, config in self._by_digest.items():
                 if compare_digest(known, digest):
                     return config
+        observe.measured("auth.failed", role="client")
         raise Unauthorized("The client token is missing or not valid.")
 
     def client_of(self, client_id: str) -> ClientConfig:
@@ -54,6 +56,7 @@ class Access:
         """
         expected = self._workers.get(worker_id or "", self._worker)
         if expected is None or not compare_digest(expected, _digest(token)):
+            observe.measured("auth.failed", role="worker")
             raise Unauthorized("The worker token is not valid.")
 
 

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from avtomatika import observe
+from avtomatika.commands import measures
 from avtomatika.commands.decide import Decider, HandlerEvent
 from avtomatika.commands.draft import Draft
 from avtomatika.commands.outbox import run_id
@@ -203,6 +204,7 @@ class Writer:
         job = commit.job
         if job is not None:
             observe.detail("job.moved", job=job.id, version=job.version, status=job.status)
+            measures.committed(commit)
             if self._witness is not None:
                 self._witness(commit)
 

@@ -138,6 +138,8 @@ class Gateway:
             raise ProtocolError(error.message, details={"field": error.field}) from error
         except Unavailable as error:
             raise UnavailableError(error.message) from error
+        if accepted.duplicate:
+            observe.measured("task.ignored", reason="duplicate")
         return ResultAnswer(
             status=AnswerStatus.ACCEPTED, transition=accepted.transition, duplicate=accepted.duplicate
         )
@@ -185,6 +187,7 @@ class Gateway:
         except Unauthorized as error:
             raise AuthError(f"Unauthorized: {error.message}") from error
         if credentials.worker_id not in (None, worker_id):
+            observe.measured("auth.mismatch", role="worker")
             raise ForbiddenError(f"Worker '{credentials.worker_id}' cannot speak for '{worker_id}'.")
 
     async def _keep(self, task: str, worker_id: str) -> bool:
@@ -235,6 +238,7 @@ def _check_json(data: Raw, field: str) -> None:
 
 def _refused(result: TaskResult, error: AvtomatikaError) -> ResultAnswer:
     """A worker that speaks of leases is refused; one of an earlier generation knows 'ignored' only."""
+    observe.measured("task.ignored", reason="stale")
     if result.lease_token is None:
         return ResultAnswer(status=AnswerStatus.IGNORED, reason="stale_task", message=error.message)
     return ResultAnswer(status=AnswerStatus.REFUSED, code=error.code, message=error.message)

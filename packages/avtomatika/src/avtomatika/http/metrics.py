@@ -24,24 +24,24 @@ class Bounded:
     """A metric whose label sets are bound once, and of which there are not too many."""
 
     def __init__(self, metric: MetricWrapperBase, *labels: str) -> None:
-        self._metric, self._labels = metric, labels
+        self.metric, self.labels = metric, labels
         self._bound: dict[tuple[str, ...], Any] = {}
 
     def of(self, fields: Fields) -> Any:
         """The metric with its labels as the fields say."""
-        values = tuple(str(fields[label]) for label in self._labels)
+        values = tuple(str(fields[label]) for label in self.labels)
         found = self._bound.get(values)
         if found is None:
             if len(self._bound) >= MOST_LABELS:
-                values = (OTHER,) * len(self._labels)
-            found = self._bound[values] = self._metric.labels(*values)
+                values = (OTHER,) * len(self.labels)
+            found = self._bound[values] = self.metric.labels(*values)
         return found
 
     def forget(self, fields: Fields) -> None:
         """What the fields say is no longer among the metrics."""
-        values = tuple(str(fields[label]) for label in self._labels)
+        values = tuple(str(fields[label]) for label in self.labels)
         if self._bound.pop(values, None) is not None:
-            self._metric.remove(*values)
+            self.metric.remove(*values)
 
 
 def counter(name: str, text: str, *labels: str) -> Bounded:
