@@ -138,7 +138,7 @@ async def test_arguments_are_given_by_name(serve: Serve) -> None:
     @flow.handler(is_end=True)
     def end(amount: int, currency: str, data_stores: Any, client: Any, note: str = "none") -> list[Any]:
         in_thread = threading.current_thread() is not threading.main_thread()
-        return [amount * data_stores.rates[currency], note, client.id, client.token, in_thread]
+        return [amount * data_stores.rates.get(currency), note, client.id, client.token, in_thread]
 
     node = await serve(flow)
     job = await node.run("/v1/names", {"amount": 1, "currency": "EUR"})

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from avtomatika.blueprints.blueprint import Blueprint, StateMachineBlueprint, verdict_of_name
+from avtomatika.blueprints.blueprint import Blueprint, StateMachineBlueprint
+from avtomatika.blueprints.states import verdict_of_name
 from avtomatika.errors import BlueprintError
 from avtomatika.kernel.model import Verdict
 

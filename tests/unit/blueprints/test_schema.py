@@ -16,7 +16,7 @@ def test_data_that_fits_breaks_nothing(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("data", "place"),
-    [(b"{}", "data"), (b'{"n":"1"}', "n"), (b'{"n":1,"l":["a",2]}', "l[1]"), (b"null", "data")],
+    [(b"{}", "n"), (b'{"n":"1"}', "n"), (b'{"n":1,"l":["a",2]}', "l[1]"), (b"null", "data")],
 )
 def test_a_violation_names_the_field(data: bytes, place: str) -> None:
     found = violation(SCHEMA, data)

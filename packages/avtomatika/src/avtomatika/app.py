@@ -16,6 +16,7 @@ from avtomatika.commands.apply import Writer, WriterPolicy
 from avtomatika.commands.approvals import Approvals
 from avtomatika.commands.control import Control
 from avtomatika.commands.decide import Decider
+from avtomatika.commands.export import Export
 from avtomatika.commands.gateway import Gateway
 from avtomatika.commands.offers import Offers
 from avtomatika.commands.operator import Operator
@@ -38,14 +39,19 @@ from avtomatika.http.middleware import error_middleware
 from avtomatika.http.operator_api import OperatorApi
 from avtomatika.http.public_api import PublicApi
 from avtomatika.http.routes import ClientArea, add_routes
+from avtomatika.kernel.time import Span
+from avtomatika.ports.history import History
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Store
+from avtomatika.records.sqlite import SqliteHistory
 from avtomatika.schedules.loader import load
 from avtomatika.services.duties import Sweeper, consumers, webhook_consumer
+from avtomatika.services.exporter import Exporter
 from avtomatika.services.pulse import Pulse
 from avtomatika.services.supervisor import Supervisor
 from avtomatika.services.ticking import Armer, tick_consumer
 from avtomatika.settings import Settings
+from avtomatika.settings.history import sqlite_path
 from avtomatika.stores.memory import MemoryStore
 from avtomatika.stores.registry import MemoryRegistry
 from avtomatika.stores.sql.sqlite import SqliteStore
@@ -54,6 +60,8 @@ DISPATCHER_KEY: web.AppKey[Offers] = web.AppKey("dispatcher", Offers)
 EXECUTOR_KEY: web.AppKey[Writer] = web.AppKey("executor", Writer)
 STORAGE_KEY: web.AppKey[Store] = web.AppKey("storage", Store)
 WORKER_SERVICE_KEY: web.AppKey[Gateway] = web.AppKey("worker_service", Gateway)
+
+EXPORT_GRACE: Final = Span(5_000)
 
 DEFAULT_CLIENT: Final = ClientConfig(id="default", plan="default")
 
@@ -84,6 +92,7 @@ class Node:
         self._offers: Offers | None = None
         self._queries: Queries | None = None
         self._delivery: WebhookDelivery | None = None
+        self._exporter: Exporter | None = None
         self.ticks: Ticks | None = None
         self.address: tuple[str, int] | None = None
 
@@ -105,8 +114,8 @@ class Node:
         node = NodeContext(store, clock, self._names, self.supervisor.spawn, settings.instance)
         access = _access(settings)
         pauses = Pauses(store.shelf, clock)
-        decider = Decider(self._blueprints, access.client_of, pauses.holds)
-        writer = Writer(node, decider, WriterPolicy(run_lease=settings.run_lease))
+        decider = Decider(self._blueprints, access.client_of, pauses.holds, store.shelf)
+        writer = Writer(node, decider, WriterPolicy(run_lease=settings.run_lease, export=self._export(node)))
         offers = self._offers = Offers(node, writer, settings.task_lease)
         presence = Presence(MemoryRegistry(), clock, settings.worker_ttl)
         queries = self._queries = Queries(node, decider.held)
@@ -167,6 +176,14 @@ class Node:
             consumer = tick_consumer(node, self.ticks, width=settings.width)
             self.supervisor.start_duty(consumer.name, consumer.run)
 
+    def _export(self, node: NodeContext) -> bool:
+        """True when there is a history outside, to which facts are exported from now on."""
+        if self.settings.history_uri is None:
+            return False
+        exporter = self._exporter = Exporter(node, Export(node, open_history(self.settings.history_uri)))
+        self.supervisor.start_duty("history", exporter.run)
+        return True
+
     def _webhooks(self, node: NodeContext) -> Callable[[str], None]:
         """Webhooks are sent from now on; what tells whether one may be sent to a URL."""
         wanted, secret = self.settings.webhooks, self.settings.webhook_secret
@@ -201,6 +218,9 @@ class Node:
         if self._delivery is not None:
             await self._delivery.close()
             self._delivery = None
+        if self._exporter is not None:
+            await self._exporter.finish(EXPORT_GRACE)
+            self._exporter = None
         if self._store is not None:
             await self._store.close()
             self._store = None
@@ -221,6 +241,20 @@ def open_store(settings: Settings, clock: SystemClock, names: SystemNames, super
         clock.never_before(store.clock_floor)
         return store
     raise ConfigError(f"STORAGE_URL: there is no storage '{scheme}://'; use sqlite:///PATH or memory://.")
+
+
+def open_history(uri: str) -> History:
+    """The history outside that `HISTORY_DATABASE_URI` names. Raises ConfigError."""
+    path = sqlite_path(uri)
+    if path is not None:
+        return SqliteHistory(path)
+    try:
+        from avtomatika.records.postgres import PostgresHistory
+    except ImportError:
+        raise ConfigError(
+            "HISTORY_DATABASE_URI: PostgreSQL needs the package asyncpg: pip install 'avtomatika[postgres]'."
+        ) from None
+    return PostgresHistory(uri)
 
 
 def _access(settings: Settings) -> Access:

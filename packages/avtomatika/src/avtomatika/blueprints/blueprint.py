@@ -3,17 +3,17 @@
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Final, TypeVar, overload
 
 import msgspec
 
 from avtomatika import observe
-from avtomatika.blueprints.chart import ENDINGS, Chart, Charted, Node, chart_of
-from avtomatika.blueprints.conditions import Condition, condition_of
-from avtomatika.blueprints.context import JobContext
+from avtomatika.blueprints.chart import Chart, Charted, Node, chart_of
+from avtomatika.blueprints.contracts import Contract, given_contract, input_contract, output_contract
+from avtomatika.blueprints.data_stores import DataStores
 from avtomatika.blueprints.graph import rendered
 from avtomatika.blueprints.injection import Handler, handler_of
+from avtomatika.blueprints.states import Conditional, Registration, State, ending
 from avtomatika.blueprints.validation import Finding, Severity, findings
 from avtomatika.errors import BlueprintError
 from avtomatika.kernel.model import Verdict
@@ -25,67 +25,24 @@ UNVERSIONED: Final = "1"
 _PART: Final = re.compile(r"[A-Za-z0-9._~-]+")
 
 
-class Conditional(msgspec.Struct, frozen=True):
-    """A handler for the jobs that its condition holds for. `text` is how the condition was written."""
-
-    condition: Condition
-    text: str
-    handler: Handler
-
-
-class State(msgspec.Struct, frozen=True):
-    """A state with its handlers. `ends` is how a job ends there, or None when it goes on."""
-
-    name: str
-    default: Handler | None = None
-    conditional: tuple[Conditional, ...] = ()
-    ends: Verdict | None = None
-
-    def handler(self, context: JobContext) -> Handler | None:
-        """The first handler whose condition holds, in the order of registration, else the default."""
-        for candidate in self.conditional:
-            if candidate.condition(context):
-                return candidate.handler
-        return self.default
-
-
-class Registration:
-    """A decorator that makes a function the handler of a state; `when` narrows it to some jobs."""
-
-    def __init__(self, register: Callable[[Callable[..., Any], Conditional | None], None]) -> None:
-        self._register = register
-
-    def __call__(self, function: F) -> F:
-        """The function is the default handler. Raises BlueprintError when there is one."""
-        self._register(function, None)
-        return function
-
-    def when(self, condition: str | Condition) -> Callable[[F], F]:
-        """A decorator for the jobs that *condition* holds for: a text, or a function of the JobContext.
-
-        Raises BlueprintError when the text says no condition.
-        """
-        known = condition_of(condition)
-        text = condition if isinstance(condition, str) else getattr(condition, "__name__", "condition")
-
-        def register(function: F) -> F:
-            self._register(function, Conditional(known, text, handler_of(function)))
-            return function
-
-        return register
-
-
 class Blueprint:
     """A process as a state machine. States are added by the decorators `handler` and `aggregator`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the signature that blueprints know, and contracts
         self,
         name: str,
         api_endpoint: str | None = None,
         api_version: str | None = None,
         data_stores: Mapping[str, Any] | None = None,
         version: str | None = None,
+        *,
+        input_schema: Mapping[str, Any] | None = None,
+        output_schema: Mapping[str, Any] | None = None,
     ) -> None:
+        """The schemas are JSON Schemas; without them the annotations of handlers say what data is like.
+
+        Raises BlueprintError.
+        """
         if not name:
             raise BlueprintError("A blueprint needs a name.")
         self.name = name
@@ -96,11 +53,13 @@ class Blueprint:
             raise BlueprintError(f"The API version of blueprint '{name}' is no name: {api_version!r}.")
         self.api_version = api_version
         self.version = version
-        self.data_stores = SimpleNamespace(**(data_stores or {}))
+        self.data_stores = DataStores(**(data_stores or {}))
         self.states: dict[str, State] = {}
         self.aggregators: dict[str, Handler] = {}
         self.start_state: str | None = None
         self._told: tuple[Finding, ...] = ()
+        self._given = given_contract("input", input_schema), given_contract("output", output_schema)
+        self._contracts: tuple[Contract | None, Contract | None] | None = None
 
     @property
     def end_states(self) -> frozenset[str]:
@@ -111,6 +70,26 @@ class Blueprint:
     def edition(self) -> str:
         """The version that jobs of this blueprint are bound to; all without a `version` are one."""
         return self.version or UNVERSIONED
+
+    @property
+    def input_contract(self) -> Contract | None:
+        """What the input of a job must be like, or None when anything will do. Raises BlueprintError."""
+        return self._agreed()[0]
+
+    @property
+    def output_contract(self) -> Contract | None:
+        """What the result of a finished job must be like, or None. Raises BlueprintError."""
+        return self._agreed()[1]
+
+    @property
+    def input_schema(self) -> Mapping[str, Any] | None:
+        """The JSON Schema of the input, or None when anything will do. Raises BlueprintError."""
+        return None if self.input_contract is None else self.input_contract.schema
+
+    @property
+    def output_schema(self) -> Mapping[str, Any] | None:
+        """The JSON Schema of the result of a finished job, or None. Raises BlueprintError."""
+        return None if self.output_contract is None else self.output_contract.schema
 
     @overload
     def handler(self, name: F, /) -> F: ...
@@ -140,7 +119,7 @@ class Blueprint:
                 raise BlueprintError(
                     f"Blueprint '{self.name}' already has a start state: '{self.start_state}'."
                 )
-            self._add(state, conditional or handler_of(function), _ending(state, is_end, outcome))
+            self._add(state, conditional or handler_of(function), ending(state, is_end, outcome))
             self.start_state = state if is_start else self.start_state
 
         registration = Registration(register)
@@ -186,6 +165,10 @@ class Blueprint:
 
     def check(self) -> tuple[Finding, ...]:
         """Everything that is wrong, or may be, as far as it can be known before a job runs."""
+        try:
+            self._agreed()
+        except BlueprintError as error:
+            return (Finding(Severity.ERROR, "", f"Blueprint '{self.name}': {error.message}"),)
         return findings(self.chart())
 
     def validate(self) -> None:
@@ -209,6 +192,20 @@ class Blueprint:
             Path(output_filename).write_text(text, "utf-8")
         return text
 
+    def _agreed(self) -> tuple[Contract | None, Contract | None]:
+        if self._contracts is None:
+            every = [handler for state in self.states.values() for handler in state.handlers]
+            for handler in (*every, *self.aggregators.values()):
+                _ = handler.accepts  # what cannot be read is told before any job runs
+            start = self.states.get(self.start_state or "")
+            first = () if start is None else start.handlers
+            last = [state for state in self.states.values() if state.ends is Verdict.FINISHED]
+            self._contracts = (
+                input_contract(self._given[0], [handler.accepts for handler in first]),
+                output_contract(self._given[1], [h.returns for state in last for h in state.handlers]),
+            )
+        return self._contracts
+
     def _charted(self, name: str) -> Charted:
         state, aggregator = self.states.get(name, State(name)), self.aggregators.get(name)
         handlers = [(each.text, each.handler) for each in state.conditional]
@@ -226,6 +223,7 @@ class Blueprint:
         else:
             raise BlueprintError(f"Default handler for state '{name}' is already registered.")
         self.states[name] = added
+        self._contracts = None
 
 
 class StateMachineBlueprint(Blueprint):
@@ -235,20 +233,3 @@ class StateMachineBlueprint(Blueprint):
 def _is_endpoint(path: str, most: int = 32) -> bool:
     parts = path.split("/")[1:]
     return len(parts) <= most and all(_PART.fullmatch(part) and part.strip(".") for part in parts)
-
-
-def verdict_of_name(state: str) -> Verdict | None:
-    """How a job ends that enters a state of this name which has no handler, or None for other names."""
-    return ENDINGS.get(state)
-
-
-def _ending(state: str, is_end: bool, outcome: str | None) -> Verdict | None:
-    if not is_end:
-        if outcome:
-            raise BlueprintError(f"State '{state}' has an outcome but is no end state.")
-        return None
-    if not outcome:
-        return ENDINGS.get(state, Verdict.FINISHED)
-    if outcome not in tuple(Verdict):
-        raise BlueprintError(f"The outcome of state '{state}' is none of {', '.join(Verdict)}.")
-    return Verdict(outcome)

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 from avtomatika.blueprints.actions import ActionFactory
 from avtomatika.blueprints.client import ClientConfig
+from avtomatika.blueprints.data_stores import DataStores
 
 
 @dataclass
@@ -19,7 +19,7 @@ class JobContext:
     state_history: dict[str, Any]
     actions: ActionFactory
     client: ClientConfig
-    data_stores: SimpleNamespace
+    data_stores: DataStores
     aggregation_results: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     tracing_context: Mapping[str, str] = field(default_factory=dict[str, str])
     webhook_url: str | None = None

@@ -1,12 +1,15 @@
-"""Which arguments a handler gets: by name, decided once when it is registered (feature A2)."""
+"""Which arguments a handler gets: by name, decided once when it is registered (features A2, A17)."""
 
 import inspect
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
 
 from avtomatika.blueprints.context import JobContext
+from avtomatika.blueprints.contracts import INPUT, RESULT, annotated_shape, made
+from avtomatika.blueprints.shapes import Shape
 from avtomatika.errors import BlueprintError, HandlerError
 
 CONTEXT_NAMES: Final = frozenset(JobContext.__dataclass_fields__)
@@ -14,13 +17,27 @@ _REFUSED: Final = (inspect.Parameter.POSITIONAL_ONLY,)
 _OPEN: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-class Handler(msgspec.Struct, frozen=True):
+class Handler(msgspec.Struct, frozen=True, dict=True):
     """A function of the user with the names of its arguments, and which of those have defaults."""
 
     function: Callable[..., Any]
     names: tuple[str, ...]
     optional: frozenset[str]
     is_async: bool
+
+    @cached_property
+    def accepts(self) -> Shape | None:
+        """The class that `initial_data` is made an instance of, or None when it stays a dict.
+
+        Found when it is first asked for: an annotation may name a class that comes later in its file.
+        Raises BlueprintError.
+        """
+        return annotated_shape(self.function, INPUT) if INPUT in self.names else None
+
+    @cached_property
+    def returns(self) -> Shape | None:
+        """The class that the handler says it returns, or None. Raises BlueprintError."""
+        return annotated_shape(self.function, RESULT)
 
 
 def handler_of(function: Callable[..., Any]) -> Handler:
@@ -41,12 +58,15 @@ def handler_of(function: Callable[..., Any]) -> Handler:
 def arguments(handler: Handler, context: JobContext) -> dict[str, Any]:
     """The arguments of a call: the job's own names, then keys of the history, then of the input.
 
-    Raises HandlerError that names the argument which nothing provides.
+    `initial_data` is an instance when the handler says so. Raises HandlerError that names the argument
+    which nothing provides, ContractViolation when no instance can be made.
     """
     given: dict[str, Any] = {}
     for name in handler.names:
         if name == "context":
             given[name] = context
+        elif name == INPUT and handler.accepts is not None:
+            given[name] = made(handler.accepts.make, INPUT, context.initial_data)
         elif name in CONTEXT_NAMES:
             given[name] = getattr(context, name)
         elif name in context.state_history:

@@ -9,16 +9,20 @@ import msgspec
 from msgspec import Raw
 
 from avtomatika.blueprints.actions import ActionFactory
-from avtomatika.blueprints.blueprint import Blueprint, verdict_of_name
+from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.blueprints.client import ClientConfig
 from avtomatika.blueprints.context import JobContext
+from avtomatika.blueprints.contracts import check_result
+from avtomatika.blueprints.data_stores import DataStores
 from avtomatika.blueprints.encoding import encoded
 from avtomatika.blueprints.injection import Handler, arguments
-from avtomatika.errors import HandlerError
+from avtomatika.blueprints.states import verdict_of_name
+from avtomatika.errors import ContractViolation, HandlerError
 from avtomatika.kernel.decisions import Decision, Finish
 from avtomatika.kernel.events import Decided, HandlerCrashed
 from avtomatika.kernel.model import NULL, Branch, Data, Failure, Job, Ready, Verdict
-from avtomatika.kernel.retry import BLUEPRINT
+from avtomatika.kernel.retry import BLUEPRINT, CONTRACT
+from avtomatika.kernel.rules.handler import result_of
 
 HandlerEvent = Decided | HandlerCrashed
 
@@ -27,11 +31,26 @@ MAX_MESSAGE = 4_000
 
 
 async def run_handler(
-    blueprint: Blueprint, job: Job, branches: Sequence[Branch], client: ClientConfig
+    blueprint: Blueprint,
+    job: Job,
+    branches: Sequence[Branch],
+    client: ClientConfig,
+    stores: DataStores | None = None,
 ) -> HandlerEvent:
-    """What the handler of the job's state decided, or how it crashed. Raises only cancellation."""
+    """What the handler of the job's state decided, or how it crashed. Raises only cancellation.
+
+    A decision that would finish the job with a result that breaks the contract of the blueprint is a
+    crash. The result is the one that the rules are going to choose, whether the handler gave it or not:
+    here the contract is known, and no rule has to know contracts.
+
+    *stores* are given to the handler instead of those of the blueprint.
+    """
     try:
-        return await _run(blueprint, job, branches, client)
+        event = await _run(blueprint, job, branches, client, stores or blueprint.data_stores)
+        _check_result(blueprint, job, event)
+        return event
+    except ContractViolation as error:
+        return HandlerCrashed(job.run, Failure(code=CONTRACT, message=error.message))
     except HandlerError as error:
         return HandlerCrashed(job.run, Failure(code=BLUEPRINT, message=error.message))
     except asyncio.CancelledError as error:
@@ -56,13 +75,19 @@ def _said(error: BaseException) -> str:
         return "it cannot say why"
 
 
+def _check_result(blueprint: Blueprint, job: Job, event: Decided) -> None:
+    decision, contract = event.decision, blueprint.output_contract
+    if contract is not None and isinstance(decision, Finish) and decision.verdict is Verdict.FINISHED:
+        check_result(contract, result_of(job, event, decision))
+
+
 async def _run(
-    blueprint: Blueprint, job: Job, branches: Sequence[Branch], client: ClientConfig
-) -> HandlerEvent:
+    blueprint: Blueprint, job: Job, branches: Sequence[Branch], client: ClientConfig, stores: DataStores
+) -> Decided:
     ends = verdict_of_name(job.state)
     if ends is not None and job.state not in blueprint.states and job.state not in blueprint.aggregators:
         return Decided(job.run, Finish(ends))
-    context = _context(blueprint, job, branches, client)
+    context = _context(job, branches, client, stores)
     handler, ends = _handler(blueprint, job, context)
     returned = await _call(handler, arguments(handler, context))
     value = encoded("The value that a handler returns", returned)
@@ -79,7 +104,7 @@ async def _run(
     )
 
 
-def _context(blueprint: Blueprint, job: Job, branches: Sequence[Branch], client: ClientConfig) -> JobContext:
+def _context(job: Job, branches: Sequence[Branch], client: ClientConfig, stores: DataStores) -> JobContext:
     return JobContext(
         job_id=job.id,
         current_state=job.state,
@@ -87,7 +112,7 @@ def _context(blueprint: Blueprint, job: Job, branches: Sequence[Branch], client:
         state_history=_decoded(job.history),
         actions=ActionFactory(),
         client=client,
-        data_stores=blueprint.data_stores,
+        data_stores=stores,
         aggregation_results={branch.task.id: _result(job, branch) for branch in branches},
         tracing_context=dict(job.tracing),
         webhook_url=job.webhook_url,
@@ -147,8 +172,16 @@ def _changed(name: str, after: Mapping[str, Any], before: Data) -> Data | None:
         if not isinstance(key, str):
             raise HandlerError(f"The keys of {name} must be texts, not {key!r}.")
         encoded(f"The key {key!r} of {name}", key)
-    data = {key: encoded(f"{name}[{key!r}]", value) for key, value in after.items()}
+    data = {key: _kept(f"{name}[{key!r}]", value, before.get(key)) for key, value in after.items()}
     return None if data == before else data
+
+
+def _kept(what: str, value: Any, before: Raw | None) -> Raw:
+    """The value as JSON: in the bytes that it came in, unless the handler changed it."""
+    now = encoded(what, value)
+    if before is None or now == before:
+        return now
+    return before if now == Raw(msgspec.json.encode(msgspec.json.decode(before))) else now
 
 
 def _result(job: Job, branch: Branch) -> dict[str, Any]:

@@ -6,11 +6,15 @@ import msgspec
 
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.blueprints.client import ClientConfig
+from avtomatika.blueprints.contracts import accept_input
+from avtomatika.blueprints.data_stores import Keeper
 from avtomatika.blueprints.run import HandlerEvent, run_handler
+from avtomatika.errors import ContractViolation, HandlerError
 from avtomatika.kernel.decisions import RunChild
 from avtomatika.kernel.events import Decided, HandlerCrashed
 from avtomatika.kernel.model import Branch, Failure, Job
-from avtomatika.kernel.retry import BLUEPRINT
+from avtomatika.kernel.retry import BLUEPRINT, CONTRACT
+from avtomatika.ports.shelf import Shelf
 
 Edition = tuple[str, str]
 
@@ -26,12 +30,17 @@ class Decider:
         blueprints: Iterable[Blueprint],
         client: Callable[[str], ClientConfig],
         rests: Callable[[str], bool] = lambda _: False,
+        shelf: Shelf | None = None,
     ) -> None:
-        """*client* tells who a client is by its id, *rests* whether a blueprint is paused."""
+        """*client* tells who a client is by its id, *rests* whether a blueprint is paused.
+
+        The named data stores of blueprints are on *shelf*; without one no handler can have them.
+        """
         listed = list(blueprints)
         self._blueprints: Mapping[Edition, Blueprint] = {(b.name, b.edition): b for b in listed}
         self._newest: Mapping[str, Blueprint] = {b.name: b for b in listed}
         self._client, self._rests = client, rests
+        self._keeper = Keeper(shelf)
 
     @property
     def editions(self) -> Sequence[Edition]:
@@ -57,23 +66,35 @@ class Decider:
         if blueprint is None:
             message = f"Blueprint '{job.blueprint}' edition '{job.edition}' is not loaded."
             return _crashed(job, message)
-        event = await run_handler(blueprint, job, branches, self._client(job.client))
+        try:
+            stores = self._keeper.stores(blueprint.name, blueprint.edition, blueprint.data_stores)
+        except HandlerError as error:
+            return _crashed(job, error.message)
+        event = await run_handler(blueprint, job, branches, self._client(job.client), stores)
         if isinstance(event, Decided) and isinstance(event.decision, RunChild):
             return self._bound(job, event, event.decision)
         return event
 
     def _bound(self, job: Job, event: Decided, wanted: RunChild) -> HandlerEvent:
-        """The event with the child bound to the edition that new jobs of its blueprint get."""
+        """The event with the child bound to the edition that new jobs of its blueprint get.
+
+        A child whose blueprint is not there, or does not take the input, is a crash of the handler.
+        """
         blueprint = self._newest.get(wanted.blueprint)
         if blueprint is None:
             return _crashed(job, f"There is no blueprint '{wanted.blueprint}' to run.")
+        try:
+            accept_input(blueprint, wanted.input)
+        except ContractViolation as error:
+            message = f"Blueprint '{wanted.blueprint}' does not take this: {error.message}"
+            return _crashed(job, message, CONTRACT)
         start = blueprint.start_state or ""
         bound = msgspec.structs.replace(wanted, edition=blueprint.edition, state=start)
         return msgspec.structs.replace(event, decision=bound)
 
 
-def _crashed(job: Job, message: str) -> HandlerCrashed:
-    return HandlerCrashed(job.run, Failure(code=BLUEPRINT, message=message))
+def _crashed(job: Job, message: str, code: str = BLUEPRINT) -> HandlerCrashed:
+    return HandlerCrashed(job.run, Failure(code=code, message=message))
 
 
 __all__ = ["Decider", "Edition", "HandlerEvent"]

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from avtomatika.blueprints.blueprint import Blueprint
+from avtomatika.blueprints.contracts import accept_input
 from avtomatika.commands.apply import Writer
 from avtomatika.errors import InvalidInput, KeyReused
 from avtomatika.kernel.ids import JobId
@@ -52,7 +53,8 @@ class Submit:
     async def __call__(self, blueprint: Blueprint, request: Request, client: str) -> JobId:
         """The job is durable and on its way; its id. An equal request with an equal key gives the same id.
 
-        Raises KeyReused when the key came with another request within a day, InvalidInput, Unavailable.
+        Raises KeyReused when the key came with another request within a day, ContractViolation when the
+        blueprint does not take the input, InvalidInput, Unavailable.
         """
         self._check(blueprint, request)
         return await self._accept(blueprint, request, client)
@@ -72,6 +74,7 @@ class Submit:
         return await asyncio.gather(*(self._accept(blueprint, request, client) for request in requests))
 
     def _check(self, blueprint: Blueprint, request: Request) -> None:
+        accept_input(blueprint, request.input)
         if request.webhook_url is not None:
             self._check_url(request.webhook_url)
 

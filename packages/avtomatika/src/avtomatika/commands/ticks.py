@@ -12,8 +12,9 @@ import msgspec
 
 from avtomatika import observe
 from avtomatika.blueprints.blueprint import Blueprint
+from avtomatika.blueprints.contracts import accept_input
 from avtomatika.commands.apply import Writer
-from avtomatika.errors import ConfigError
+from avtomatika.errors import ConfigError, ContractViolation
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Job, Policy, Ready
 from avtomatika.kernel.time import SECOND, Instant, Span, after
@@ -63,7 +64,7 @@ class Ticks:
         schedules: Iterable[Schedule],
         blueprints: Iterable[Blueprint],
     ) -> None:
-        """Raises ConfigError when a schedule names a blueprint that is not there."""
+        """Raises ConfigError when a schedule names no blueprint, or gives it input that it does not take."""
         self._store, self._clock = node.store, node.clock
         self._writer, self._policy = writer, policy
         self._schedules: Mapping[str, Schedule] = {schedule.name: schedule for schedule in schedules}
@@ -72,6 +73,10 @@ class Ticks:
             if schedule.blueprint not in self._blueprints:
                 message = f"{schedule.name}.blueprint: there is no blueprint {schedule.blueprint!r}"
                 raise ConfigError(message)
+            try:
+                accept_input(self._blueprints[schedule.blueprint], schedule.input)
+            except ContractViolation as error:
+                raise ConfigError(f"{schedule.name}.{error.message}") from error
 
     @property
     def queues(self) -> Sequence[str]:

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.commands.submit import MAX_KEY
-from avtomatika.errors import KeyReused
+from avtomatika.errors import ContractViolation, KeyReused
 from avtomatika.http.bodies import KEY_HEADER, MAX_BATCH, MAX_LABEL, MAX_LABELS, MAX_PRIORITY, MAX_SECONDS
 from avtomatika.http.client_api import ClientApi
 from avtomatika.http.operation import BAD_BODY, OBJECT, WRITES, Answer, Body, Operation, in_header
@@ -49,7 +49,7 @@ def creations(blueprint: Blueprint) -> Iterator[Operation[ClientApi]]:
         parameters=PARAMETERS,
         body=Body(wanted, "The input of the job, in an envelope or as it is."),
         answers=(Answer(JobAccepted, "The job is durable.", 202),),
-        errors=(*BAD_BODY, KeyReused, *WRITES),
+        errors=(*BAD_BODY, ContractViolation, KeyReused, *WRITES),
     )
     yield Operation(
         id=f"create_batch_{blueprint.name}",
@@ -63,7 +63,7 @@ def creations(blueprint: Blueprint) -> Iterator[Operation[ClientApi]]:
         parameters=PARAMETERS,
         body=Body(_batch({"anyOf": [*wanted]}), "The jobs, each as in a request of its own."),
         answers=(Answer(BatchAccepted, "All jobs are durable.", 202),),
-        errors=(*BAD_BODY, KeyReused, *WRITES),
+        errors=(*BAD_BODY, ContractViolation, KeyReused, *WRITES),
     )
 
 

@@ -21,6 +21,7 @@ STATUS: Final[Mapping[str, int]] = {
     "stale_lease": 409,
     "payload_too_large": 413,
     "unsupported_media_type": 415,
+    "contract_violation": 422,
     "idempotency_key_reused": 422,
     "overloaded": 429,
     "internal_error": 500,

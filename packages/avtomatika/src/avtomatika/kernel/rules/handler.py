@@ -33,13 +33,21 @@ def decided(job: Job, event: Decided, now: Instant) -> Outcome:
     """The decision carried out, and the data that the handler changed kept."""
     if not isinstance(job.phase, Ready) or event.version != job.run:
         return STALE
-    settled = msgspec.structs.replace(
+    return _carry_out(_settled(job, event), event.decision, now, _run_over(job, job.phase))
+
+
+def result_of(job: Job, event: Decided, finish: Finish) -> Raw:
+    """The result that the job will have when it ends by this decision (feature A14)."""
+    return _result(_settled(job, event), finish.result)
+
+
+def _settled(job: Job, event: Decided) -> Job:
+    return msgspec.structs.replace(
         job,
         input=job.input if event.input is None else event.input,
         history=job.history if event.history is None else event.history,
         last=job.last if event.returned == NULL else event.returned,
     )
-    return _carry_out(settled, event.decision, now, _run_over(job, job.phase))
 
 
 def _carry_out(job: Job, decision: Decision, now: Instant, over: tuple[Effect, ...]) -> Outcome:
