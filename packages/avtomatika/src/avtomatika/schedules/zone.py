@@ -28,12 +28,16 @@ def shown(at: Instant, zone: ZoneInfo) -> datetime:
 
 def instants(local: datetime, zone: ZoneInfo) -> tuple[Instant, ...]:
     """The instants at which the clocks show *local*, in order: none, one, or two."""
-    found: list[Instant] = []
-    for fold in (0, 1):
-        at = Instant((local.replace(tzinfo=zone, fold=fold) - _EPOCH) // _MILLISECOND)
-        if at not in found and shown(at, zone) == local:
-            found.append(at)
-    return tuple(found)
+    first = local.replace(tzinfo=zone)
+    second = first.replace(fold=1)
+    if first.utcoffset() == second.utcoffset():
+        return (_instant(first),)
+    # Clocks are set around then: forward, so that neither shows it, or back, so that both do.
+    return tuple(at for at in map(_instant, (first, second)) if shown(at, zone) == local)
+
+
+def _instant(moment: datetime) -> Instant:
+    return Instant((moment - _EPOCH) // _MILLISECOND)
 
 
 def first_valid(local: datetime, zone: ZoneInfo) -> Instant:
