@@ -95,7 +95,8 @@ class Operator:
         if not told:
             raise Conflict("The job has no webhook, or is not over yet.")
         now = self._clock.now()
-        again = (message_of(msgspec.structs.replace(effect, at=now)) for effect in told)
+        # Only the message is new: what it says, the moment of the event included, stays as it was.
+        again = (msgspec.structs.replace(message_of(effect), visible_at=now) for effect in told)
         await self._store.commit(Commit(now=now, send=tuple(again)))
 
     async def _then(self, job: JobId, place: Place) -> Job:
