@@ -16,6 +16,8 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "ENABLE_CLIENT_API": "Whether there is a client API.",
     "EXECUTOR_MAX_CONCURRENT_JOBS": "How many messages of one kind (runs, timers) are dealt with at once.",
     "GLOBAL_WORKER_TOKEN": "The token of the workers; 16 characters or more.",
+    "HISTORY_DATABASE_URI": "Where the history is written as well: `sqlite:///PATH` or `postgresql://…`; "
+    "see [history](../how-to/history.md).",
     "INSTANCE_ID": "The name of the node, under which it holds leases.",
     "JOB_MAX_RETRIES": "How many more attempts a failed task or a handler that raised gets.",
     "JOB_RETENTION_DAYS": "For how many days finished jobs and their history are kept; 0 for ever.",

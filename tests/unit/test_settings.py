@@ -28,6 +28,7 @@ READ: dict[str, tuple[str, Any, Any]] = {
     "ENABLE_CLIENT_API": ("False", lambda s: s.http.client_api, False),
     "EXECUTOR_MAX_CONCURRENT_JOBS": ("7", lambda s: s.width, 7),
     "GLOBAL_WORKER_TOKEN": (TOKEN, lambda s: s.worker_token, TOKEN),
+    "HISTORY_DATABASE_URI": ("sqlite:///h.db", lambda s: s.history_uri, "sqlite:///h.db"),
     "INSTANCE_ID": ("n1", lambda s: s.instance, "n1"),
     "JOB_MAX_RETRIES": ("9", lambda s: (s.policy.task_retries, s.policy.handler_retries), (9, 9)),
     "JOB_RETENTION_DAYS": ("2", lambda s: s.keep_finished, 2 * 86_400_000),

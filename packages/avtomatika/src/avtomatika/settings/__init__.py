@@ -9,6 +9,7 @@ import msgspec
 
 from avtomatika.kernel.model import Policy
 from avtomatika.kernel.time import Span
+from avtomatika.settings.history import history_uri
 from avtomatika.settings.reader import SHORTEST, Reader
 from avtomatika.settings.schedules import ScheduleSettings, read_schedules
 from avtomatika.settings.webhooks import WebhookSettings, read_webhooks, webhook_secret
@@ -50,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True):
     approval_secret: str | None = None
     webhook_secret: str | None = None
     webhooks: WebhookSettings = WebhookSettings()
+    history_uri: str | None = None
     blueprints_dir: Path | None = None
     schedules: ScheduleSettings = ScheduleSettings()
     policy: Policy = Policy()
@@ -110,10 +112,11 @@ def read(values: Mapping[str, str]) -> Settings:
             f"{http.host} can be reached from outside and there is no TLS here yet; "
             "set AVTOMATIKA_INSECURE_HTTP=true when a proxy in front of it speaks TLS",
         )
+    storage_url = reader.text("STORAGE_URL", f"sqlite:///{data_dir / 'avtomatika.db'}")
     keep_days = reader.whole("JOB_RETENTION_DAYS", 0)
     settings = Settings(
         data_dir=data_dir,
-        storage_url=reader.text("STORAGE_URL", f"sqlite:///{data_dir / 'avtomatika.db'}"),
+        storage_url=storage_url,
         instance=reader.text("INSTANCE_ID", "local"),
         http=http,
         client_token=reader.optional("CLIENT_TOKEN"),
@@ -122,6 +125,7 @@ def read(values: Mapping[str, str]) -> Settings:
         approval_secret=reader.optional("APPROVAL_SECRET"),
         webhook_secret=webhook_secret(reader),
         webhooks=read_webhooks(reader),
+        history_uri=history_uri(reader, storage_url),
         blueprints_dir=_folder(reader, "BLUEPRINTS_DIR"),
         schedules=read_schedules(reader),
         policy=_policy(reader),

@@ -1,0 +1,1 @@
+"""Adapters of the history port: tables of facts outside the store."""
