@@ -20,13 +20,18 @@ from avtomatika.ports.store import JobQuery
 MAX_TEXT: Final = 255
 
 
+def _null() -> Raw:
+    # A default that is made: one that stands would be part of the schema, which cannot show it.
+    return NULL
+
+
 class DecisionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A decision. `data` goes with it (`metadata` is its older name); `token` is the secret of the link."""
 
     decision: str
-    data: Raw = NULL
-    metadata: Raw = NULL
-    security: Raw = NULL
+    data: Raw = msgspec.field(default_factory=_null)
+    metadata: Raw = msgspec.field(default_factory=_null)
+    security: Raw = msgspec.field(default_factory=_null)
     approval_id: str | None = None
     token: str | None = None
 
