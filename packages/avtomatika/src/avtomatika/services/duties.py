@@ -1,6 +1,6 @@
 """Which background duties a node has: the queue of each, and what is done with its messages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from avtomatika import observe
@@ -13,9 +13,9 @@ from avtomatika.commands.webhooks import DEAD, Webhooks
 from avtomatika.errors import Unavailable
 from avtomatika.kernel.time import SECOND, Instant, Span, after
 from avtomatika.ports.node import NodeContext
-from avtomatika.services.consumer import Consumer, Duty
+from avtomatika.services.consumer import Consumer, Duty, Rests, never
 
-WEBHOOK_GRACE: Final = Span(20 * SECOND)
+WEBHOOK_GRACE: Final = SECOND
 TIMER_LEASE: Final = Span(30_000)
 SWEEP_EVERY: Final = Span(60 * SECOND)
 SWEEP_LIMIT: Final = 1_000
@@ -46,11 +46,24 @@ class Sweeper:
 
 
 def consumers(
-    node: NodeContext, writer: Writer, editions: Sequence[tuple[str, str]], *, run_lease: Span, width: int
+    node: NodeContext,
+    writer: Writer,
+    editions: Sequence[tuple[str, str]],
+    *,
+    run_lease: Span,
+    width: int,
+    rests: Rests = never,
 ) -> Sequence[Consumer]:
-    """The consumers of a node that has loaded these editions of blueprints."""
-    queues = tuple(run_queue(*edition) for edition in editions)
-    runs = Duty(name="runs", queues=queues, handle=writer.perform, ttl=run_lease, width=width)
+    """The consumers of a node that has loaded these editions of blueprints. Of one that *rests* none is run."""
+    blueprints: Mapping[str, str] = {run_queue(*edition): edition[0] for edition in editions}
+    runs = Duty(
+        name="runs",
+        queues=tuple(blueprints),
+        handle=writer.perform,
+        ttl=run_lease,
+        width=width,
+        rests=lambda queue: rests(blueprints[queue]),
+    )
     fire = Timers(node, writer).fire
     timers = Duty(name="timers", queues=(TIMERS,), handle=fire, ttl=TIMER_LEASE, width=width)
     kin = Duty(name="kin", queues=(KIN,), handle=Kin(node, writer).deliver, ttl=TIMER_LEASE, width=width)
@@ -59,7 +72,7 @@ def consumers(
 
 def webhook_consumer(node: NodeContext, webhooks: Webhooks, *, timeout: Span, width: int) -> Consumer:
     """The consumer of webhooks, each attempt at which takes *timeout* at most."""
-    lease = Span(timeout + WEBHOOK_GRACE)
+    lease = Span(2 * timeout + WEBHOOK_GRACE)
     queues = (WEBHOOKS, DEAD)
     return Consumer(
         node, Duty(name="webhooks", queues=queues, handle=webhooks.deliver, ttl=lease, width=width)

@@ -192,6 +192,8 @@ def bodies() -> list[Body]:
             question=3,
             attempt=2,
             at=at(10),
+            first_try=at(11),
+            trouble="the server answered 500 é",
         ),
         Tick("schedule é", at(11), "digest"),
         Record(facts),
