@@ -1,16 +1,33 @@
 """A job and its messages belong together: nothing that a job needs is missing, nothing is left over."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from avtomatika.commands.outbox import run_id, task_message_id
-from avtomatika.kernel.effects import OfferTask, StartTimer
+from avtomatika.kernel.effects import CancelChild, OfferTask, SendWebhook, StartChild, StartTimer, TellParent
 from avtomatika.kernel.events import Deadline
-from avtomatika.kernel.model import Branch, Done, Gathering, Job, Listening, Ready, Sleeping, Task, Waiting
+from avtomatika.kernel.model import (
+    AwaitingChild,
+    AwaitingHuman,
+    Branch,
+    Done,
+    Gathering,
+    Job,
+    Listening,
+    Ready,
+    Sleeping,
+    Task,
+    Waiting,
+)
 from avtomatika.ports.store import MessageId
 from avtomatika.testing.message_ledger import Held
 from avtomatika.testing.violations import Violated
 
 Present = Mapping[MessageId, Held]
+Rest = Sleeping | Listening | AwaitingChild | AwaitingHuman
+
+SAID: Final = (StartChild, CancelChild, TellParent, SendWebhook)
+"""What is said to others, and stays to be said whatever the job does next."""
 
 
 def check_armed(
@@ -22,6 +39,7 @@ def check_armed(
     whole: bool = True,
 ) -> None:
     """The messages are those of the job's phase. *branches* are all of its fan-out, or not *whole*."""
+    present = {name: held for name, held in present.items() if not isinstance(held.message.body, SAID)}
     match job.phase:
         case Done():
             if present:
@@ -29,7 +47,7 @@ def check_armed(
         case Ready():
             if list(present) != [run_id(job.id, job.run)]:
                 violated("a job that is ready has its run", f"{job.id} {job.version}: {list(present)}")
-        case Sleeping() | Listening() as rest:
+        case Sleeping() | Listening() | AwaitingChild() | AwaitingHuman() as rest:
             _check_rest(job, rest, present, violated)
         case Waiting(task=task):
             expected = 1 + _check_task(task, present, violated)
@@ -42,8 +60,8 @@ def check_armed(
                 violated("the count of open branches is right", f"{job.id}: {gathering}")
 
 
-def _check_rest(job: Job, rest: Sleeping | Listening, present: Present, violated: Violated) -> None:
-    waits_for_ever = isinstance(rest, Listening) and rest.due is None
+def _check_rest(job: Job, rest: Rest, present: Present, violated: Violated) -> None:
+    waits_for_ever = not isinstance(rest, Sleeping) and rest.due is None
     if list(present) != ([] if waits_for_ever else [f"alarm:{job.id}:{rest.since}"]):
         violated("a job that rests has its alarm", f"{job.id} {rest.since}: {list(present)}")
 

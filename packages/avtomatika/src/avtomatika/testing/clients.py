@@ -14,6 +14,7 @@ from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.time import Span, after
 from avtomatika.testing.network import ConnectionLost, Network
 from avtomatika.testing.nodes import SimNode
+from avtomatika.testing.sink import URL
 from avtomatika.testing.stage import Stage
 from avtomatika.testing.workload import SIGNAL
 
@@ -32,7 +33,8 @@ class SimClient:
         self._stage, self._network, self._blueprint = stage, network, blueprint
         self._key = f"key {number}" if rng.random() < stage.options.keys else None
         width = str(rng.randint(0, stage.options.widest)).encode()
-        self._request = Request(input={"width": Raw(width)}, body=width, key=self._key)
+        url = URL if rng.random() < stage.options.hooks else None
+        self._request = Request(input={"width": Raw(width)}, body=width, key=self._key, webhook_url=url)
         self._cancels = rng.random() < stage.options.cancel
         self._waits = rng.random() < 0.3
         self._begin = rng.randint(0, stage.options.faults_for // 2)
@@ -97,12 +99,12 @@ class SimClient:
                 await self._network.request("cancel", lambda node: node.control.cancel(job, CLIENT))
             except AlreadyOver:
                 self._stage.log("too late", job)
-                ledger.promises.too_late(ledger.jobs[job])
+                ledger.promises.too_late(ledger.jobs[job], revived=job in ledger.kin.revived)
                 return
             except NotFound:
                 ledger.violated("an accepted job is found", job)
                 return
-            except Lost:
+            except (Conflict, *Lost):  # an operator took the job up again meanwhile, or nobody answered
                 await self._stage.pass_time(20, 1_500)
             else:
                 self._stage.log("cancelled", job)

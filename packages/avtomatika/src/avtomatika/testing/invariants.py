@@ -3,15 +3,17 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from avtomatika.kernel.events import Submitted, TaskEvent
+from avtomatika.kernel.events import Event, Requeued, Rewound, Submitted, TaskEvent
 from avtomatika.kernel.ids import JobId, TaskId, opened_by
-from avtomatika.kernel.machine import transition
+from avtomatika.kernel.machine import Life, transition
 from avtomatika.kernel.model import Branch, Gathering, Job
 from avtomatika.kernel.progress import Moved
 from avtomatika.ports.store import Claim, Commit, Fact
-from avtomatika.testing.armed import check_armed
+from avtomatika.testing.armed import SAID, check_armed
+from avtomatika.testing.kinship import Kinship
 from avtomatika.testing.message_ledger import Held, MessageLedger
 from avtomatika.testing.promises import Promises
+from avtomatika.testing.sink import Sink
 from avtomatika.testing.violations import Log, Violation
 
 FEW_BRANCHES: Final = 8
@@ -31,6 +33,8 @@ class Ledger:
         self.facts: dict[JobId, list[Fact]] = {}
         self.messages = MessageLedger(self.violated, log)
         self.promises = Promises(self.violated, self.messages)
+        self.kin = Kinship(self.violated, self.messages, self.jobs)
+        self.sink = Sink(self.violated)
         self._branches: dict[JobId, dict[TaskId, Branch]] = {}
         self._claims: dict[str, Claim] = {}
 
@@ -51,8 +55,17 @@ class Ledger:
             self.violated("facts belong to a move", commit.facts)
         else:
             self._log("commit", *(f"-{lease.message.id}" for lease in commit.ack))
+        self._hear_what_was_said(commit)
         for job in self.messages.exchanged(commit):
             self._check(job, commit.branches if commit.job is not None else None)
+
+    def _hear_what_was_said(self, commit: Commit) -> None:
+        for lease in commit.ack:
+            message = lease.message
+            if isinstance(message.body, SAID):
+                left = next((sent for sent in commit.send if sent.id == message.id), None)
+                self.sink.dealt_with(message, left)
+                self._stir()
 
     def loaded(self, job_id: JobId, job: Job | None) -> None:
         """The store has shown the job."""
@@ -80,6 +93,7 @@ class Ledger:
             self._branches.setdefault(job_id, {})[branch.task.id] = branch
         for job in jobs:
             self._take_over(job, facts.get(job.id, ()))
+        for job in jobs:
             self._check(job.id, None)
 
     def _move(self, job: Job, commit: Commit) -> None:
@@ -88,8 +102,6 @@ class Ledger:
         self._log(
             "move", job.id, version, job.version, job.status, *(type(f.event).__name__ for f in commit.facts)
         )
-        if before is not None and before.over:
-            self.violated("terminal is absorbing", f"{job.id}: {before.status}, then {job.status}")
         if commit.expected != version:
             self.violated("a commit follows the version it saw", f"{job.id} {version}, not {commit.expected}")
         branches = self._branches.setdefault(job.id, {})
@@ -113,6 +125,8 @@ class Ledger:
             if current is None or fact.version != current.version + 1:
                 self.violated("facts have no gap", fact)
                 return commit.job
+            if ended(current, event):
+                self.violated("terminal is absorbing", f"{current.id}: {current.status}, then {event}")
             branch = branches.get(event.task) if isinstance(event, TaskEvent) else None
             outcome = transition(current, event, fact.at, branch)
             if not isinstance(outcome, Moved):
@@ -121,6 +135,8 @@ class Ledger:
             self.promises.happened(fact, current, commit)
             branches.update((branch.task.id, branch) for branch in outcome.branches)
             job = outcome.job
+            self.kin.happened(fact, current, job, at_once=True)
+            self.sink.moved(job)
             self.facts.setdefault(fact.job, []).append(fact)
         return job
 
@@ -130,10 +146,16 @@ class Ledger:
             self.violated("facts survive", f"{job.id}: {known}, then {facts}")
         if [fact.version for fact in facts] != list(range(1, job.version + 1)):
             self.violated("facts have no gap", f"{job.id} {job.version}: {facts}")
-        for fact in facts[len(known) :]:
+        life = Life()
+        for fact in facts if len(facts) > len(known) else ():
+            before, after = life.job, life.add(fact.event, fact.at)
+            if fact.version <= len(known):
+                continue
             self.moves += 1
             self._log("survived", job.id, fact.version, type(fact.event).__name__)
             self.promises.happened(fact, None, None)
+            self.kin.happened(fact, before, after, at_once=False)
+            self.sink.moved(after)
         self.facts[job.id] = list(facts)
         self._keep(job)
 
@@ -156,9 +178,17 @@ class Ledger:
 
     def _check(self, job_id: JobId, changed: Sequence[Branch] | None) -> None:
         job = self.jobs.get(job_id)
+        if not job_id:
+            return  # what belongs to no job
         if job is None:
             self.violated("a message belongs to a job", job_id)
             return
         whole = changed is None or not isinstance(job.phase, Gathering) or job.phase.width <= FEW_BRANCHES
         branches = tuple(self._branches.get(job_id, {}).values()) if whole or changed is None else changed
         check_armed(job, self.messages.of_job(job_id), branches, self.violated, whole=whole)
+        self.kin.check(job)
+
+
+def ended(job: Job, event: Event) -> bool:
+    """True when the event must not move the job any more."""
+    return job.final or (job.over and not isinstance(event, Requeued | Rewound))

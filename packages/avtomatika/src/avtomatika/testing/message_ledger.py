@@ -64,6 +64,14 @@ class MessageLedger:
             self.put(Held(lease.message, lease, lease.delivery))
         return list(touched)
 
+    def waiting_in(self, *queues: str) -> bool:
+        """True when one of the queues holds messages."""
+        return any(held.message.queue in queues for held in self._messages.values())
+
+    def in_queue(self, queue: str) -> set[MessageId]:
+        """The names of the messages in the queue."""
+        return {name for name, held in self._messages.items() if held.message.queue == queue}
+
     def put(self, held: Held) -> None:
         """The message is there, in place of another of its name."""
         message = held.message

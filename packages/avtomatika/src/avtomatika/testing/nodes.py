@@ -8,23 +8,28 @@ from typing import Any, Final, TypeVar
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.commands.access import Access
 from avtomatika.commands.apply import Writer, WriterPolicy
+from avtomatika.commands.approvals import Approvals
 from avtomatika.commands.control import Control
 from avtomatika.commands.decide import Decider
 from avtomatika.commands.gateway import Gateway
 from avtomatika.commands.offers import Offers
+from avtomatika.commands.operator import Operator
 from avtomatika.commands.presence import Presence
 from avtomatika.commands.queries import Queries
 from avtomatika.commands.results import Results
 from avtomatika.commands.submit import Submit
+from avtomatika.commands.webhooks import WebhookPolicy, Webhooks
 from avtomatika.kernel.model import Policy
 from avtomatika.kernel.time import Span
 from avtomatika.ports.node import NodeContext
-from avtomatika.services.duties import Sweeper, consumers
+from avtomatika.services.duties import Sweeper, consumers, webhook_consumer
 from avtomatika.services.supervisor import Supervisor
 from avtomatika.stores.registry import MemoryRegistry
 from avtomatika.testing.clock import SimClock
+from avtomatika.testing.delivery import TIMEOUT, SimDelivery
 from avtomatika.testing.faults import NodeStore, Process
 from avtomatika.testing.loop import OWNER
+from avtomatika.testing.sink import TRIES
 from avtomatika.testing.stage import Stage
 from avtomatika.testing.watched import Home
 
@@ -33,6 +38,8 @@ T = TypeVar("T")
 WORKER_TOKEN: Final = "the token of every worker"
 WORKER_TTL: Final = Span(120_000)
 WIDTH: Final = 50
+HOOKS: Final = WebhookPolicy(tries=TRIES, backoff_first=Span(200), backoff_most=Span(3_000))
+KEY: Final = "the key of approvals"
 GRACE_MS: Final = 1_000
 
 
@@ -75,6 +82,8 @@ class SimNode:
         presence = Presence(MemoryRegistry(), self.clock, WORKER_TTL)
         self.queries = Queries(node)
         self.control = Control(writer, self.queries)
+        self.approvals = Approvals(writer, self.queries, KEY)
+        self.operator = Operator(node, writer, self.queries)
         self.submit = Submit(node, writer, self._policy)
         self.offers = Offers(node, writer, Span(options.task_lease))
         self.gateway = Gateway(
@@ -87,6 +96,9 @@ class SimNode:
         )
         for consumer in consumers(node, writer, decider.editions, run_lease=lease, width=WIDTH):
             supervisor.start_duty(consumer.name, consumer.run)
+        webhooks = Webhooks(node, SimDelivery(self.stage), lambda _: (b"0123456789abcdef" * 2,), HOOKS)
+        consumer = webhook_consumer(node, webhooks, timeout=TIMEOUT, width=WIDTH)
+        supervisor.start_duty(consumer.name, consumer.run)
         supervisor.start_duty("offers", self.offers.serve_for_ever)
         supervisor.start_duty("sweeper", Sweeper(node, presence, None).run)
         supervisor.failure().add_done_callback(lambda failed: self._failed(process, failed.result()))

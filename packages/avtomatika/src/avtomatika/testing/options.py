@@ -16,6 +16,8 @@ BLUEPRINTS: Final[tuple[str, ...]] = (
     "nested",
     "resting",
     "raising",
+    "family",
+    "asking",
     "slow",
     "loop",
     "poison",
@@ -69,6 +71,12 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
     cancel: float = 0.0
     signal: float = 0.0
     keys: float = 0.5
+    hooks: float = 0.0
+    hook_fail: float = 0.0
+    hook_hang: float = 0.0
+    hook_refuse: float = 0.0
+    odd_answers: float = 0.0
+    operations: int = 0
 
     def told(self) -> str:
         """The options that differ from a quiet world, in one line."""
@@ -104,12 +112,17 @@ _RATES: Final[Mapping[str, Sequence[float]]] = {
     "slow": (0.05, 0.2),
     "cancel": (0.1, 0.3),
     "signal": (0.2, 0.6),
+    "hook_fail": (0.2, 0.6),
+    "hook_hang": (0.1, 0.3),
+    "hook_refuse": (0.1, 0.3),
+    "odd_answers": (0.2, 0.5),
 }
 _COUNTS: Final[Mapping[str, Sequence[int]]] = {
     "crashes": (1, 2, 4),
     "pauses": (1, 2),
     "restarts": (1, 2),
     "jumps": (1, 2),
+    "operations": (3, 6),
 }
 
 
@@ -139,12 +152,15 @@ def draw(seed: int, store: str = "memory") -> Options:
         store_delay=rng.choice((0.0, 0.05, 0.2, 0.5)),
         slow_delay=rng.random() < 0.3,
         keys=rng.choice((0.0, 0.5, 1.0)),
+        hooks=rng.choice((0.0, 0.3, 1.0)),
         **chosen,
     )
 
 
 def _blueprints(rng: random.Random) -> tuple[str, ...]:
     some: list[str] = rng.sample(BLUEPRINTS[:-1], rng.randint(2, 6))
+    if rng.random() < 0.25 and "family" not in some:
+        some.append("family")
     if rng.random() < 0.15:
         some.append("poison")
     return tuple(some)

@@ -153,7 +153,7 @@ class Promises:
         if not isinstance(job.phase, Done) or job.phase.verdict is not Verdict.CANCELLED:
             self._violated("200 for a cancel means cancelled", f"{job.id}: {job.phase}")
 
-    def too_late(self, job: Job) -> None:
-        """A client was told that its job is already over."""
-        if not job.over:
+    def too_late(self, job: Job, *, revived: bool) -> None:
+        """A client was told that its job is already over. *revived* when it may not be so any more."""
+        if not job.over and not revived:
             self._violated("409 for a cancel means over", f"{job.id}: {job.phase}")

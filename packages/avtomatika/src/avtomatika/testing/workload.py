@@ -8,6 +8,7 @@ from avtomatika.blueprints.actions import ActionFactory
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.kernel.model import Policy
 from avtomatika.kernel.time import Span
+from avtomatika.testing.families import asking, family
 from avtomatika.testing.mishaps import Kill, Mishaps
 from avtomatika.testing.stage import Stage
 
@@ -20,6 +21,7 @@ POLICY: Final = Policy(
     task_retries=2,
     max_deliveries=4,
     max_steps=15,
+    max_depth=3,
     execution_timeout=Span(8_000),
     backoff_first=Span(200),
     backoff_most=Span(2_000),
@@ -29,7 +31,11 @@ POLICY: Final = Policy(
 def blueprints(stage: Stage, kill: Kill) -> Sequence[Blueprint]:
     """The blueprints that the options of the world name."""
     mishaps = Mishaps(stage, kill)
-    return [_MAKERS[name](name, mishaps) for name in stage.options.blueprints]
+    names = stage.options.blueprints
+    return [
+        _RELATED[name](name, mishaps, names) if name in _RELATED else _MAKERS[name](name, mishaps)
+        for name in names
+    ]
 
 
 def _chain(name: str, mishaps: Mishaps) -> Blueprint:
@@ -274,4 +280,8 @@ _MAKERS: Final[dict[str, Callable[[str, Mishaps], Blueprint]]] = {
     "slow": _slow,
     "loop": _loop,
     "poison": _poison,
+}
+_RELATED: Final[dict[str, Callable[[str, Mishaps, Sequence[str]], Blueprint]]] = {
+    "family": family,
+    "asking": asking,
 }

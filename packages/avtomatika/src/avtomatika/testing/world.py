@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from avtomatika.commands.outbox import TIMERS, run_queue
+from avtomatika.commands.outbox import KIN, TIMERS, WEBHOOKS, run_queue
+from avtomatika.commands.webhooks import DEAD
 from avtomatika.matching.placement import FAMILY
 from avtomatika.ports.store import Store
 from avtomatika.stores.sql import group_commit
@@ -19,7 +20,9 @@ from avtomatika.testing.clients import clients
 from avtomatika.testing.loop import Deadlock, Livelock, SimLoop
 from avtomatika.testing.network import Network
 from avtomatika.testing.nodes import SimNode
+from avtomatika.testing.operators import SimOperator
 from avtomatika.testing.options import Options
+from avtomatika.testing.people import SimPeople
 from avtomatika.testing.stage import Stage
 from avtomatika.testing.violations import Violation
 from avtomatika.testing.watched import Home, OneFile, SharedMemory
@@ -70,14 +73,13 @@ class World:
             node.start()
         for worker in self._workers:
             worker.start()
-        plans = {blueprint.name: blueprint for blueprint in self._blueprints}
-        asking = [stage.loop.create_task(client.run()) for client in clients(stage, self._network, plans)]
+        asking = self._everybody()
         self._arrange_trouble()
         stage.soon(stage.options.faults_for, self._heal)
         until = stage.options.faults_for + PATIENCE_MS + 4 * stage.options.skew
         stage.soon(until, stage.stirred.set)
         while not stage.ledger.violations and stage.loop.time() * 1_000 < until:
-            if not stage.ledger.open and all(client.done() for client in asking):
+            if self._is_quiet() and all(client.done() for client in asking):
                 break
             stage.stirred.clear()
             for client in asking:
@@ -90,6 +92,21 @@ class World:
         if not stage.ledger.violations:
             await self._take_stock()
         self._ended = True
+
+    def _everybody(self) -> "list[asyncio.Task[None]]":
+        """Clients and operators at work, who come to an end, and people, who do not."""
+        stage = self._stage
+        plans = {blueprint.name: blueprint for blueprint in self._blueprints}
+        if "asking" in plans:
+            stage.loop.create_task(SimPeople(stage, self._network).look_for_ever())
+        operators = [SimOperator(stage, self._network, n) for n in range(stage.options.operations)]
+        asking = [stage.loop.create_task(client.run()) for client in clients(stage, self._network, plans)]
+        return [*asking, *(stage.loop.create_task(operator.run()) for operator in operators)]
+
+    def _is_quiet(self) -> bool:
+        """True when every job is over and nobody has anything to say to anybody."""
+        ledger = self._stage.ledger
+        return not ledger.open and not ledger.messages.waiting_in(KIN, WEBHOOKS)
 
     def _stir(self, client: "asyncio.Task[None]") -> None:
         self._stage.stirred.set()
@@ -142,6 +159,8 @@ class World:
         stage, ledger = self._stage, self._stage.ledger
         for job in ledger.open:
             ledger.violated("every job ends", f"{ledger.jobs[job]}: {list(ledger.messages.of_job(job))}")
+        for name in ledger.sink.missing(ledger.messages.in_queue(DEAD)):
+            ledger.violated("every announced event is told, or lies among the dead", name)
         for request in self._network.forgotten():
             ledger.violated("every request is answered", request)
         store = next((node.store for node in self._nodes if node.up), None)
@@ -149,7 +168,7 @@ class World:
             return
         await self._compare(store)
         queues = [run_queue(b.name, b.edition) for b in self._blueprints]
-        queues += [TIMERS, *(await store.queues(FAMILY))]
+        queues += [TIMERS, KIN, WEBHOOKS, *(await store.queues(FAMILY))]
         for queue in queues:
             if await store.next_due(queue) is not None:
                 ledger.violated("nothing is left in the queues", queue)
