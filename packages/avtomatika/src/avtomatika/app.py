@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,14 +19,16 @@ from avtomatika.commands.control import Control
 from avtomatika.commands.decide import Decider
 from avtomatika.commands.export import Export
 from avtomatika.commands.gateway import Gateway
+from avtomatika.commands.hooks import Hooks
 from avtomatika.commands.offers import Offers
 from avtomatika.commands.operator import Operator
+from avtomatika.commands.parked import parked, warn_of_parked
 from avtomatika.commands.pauses import Pauses
 from avtomatika.commands.presence import Presence
 from avtomatika.commands.queries import Queries
 from avtomatika.commands.results import Results
 from avtomatika.commands.submit import Submit
-from avtomatika.commands.ticks import Ticks
+from avtomatika.commands.ticks import Planned, Ticks
 from avtomatika.commands.webhooks import Webhooks, keys_of
 from avtomatika.delivery.webhook import WebhookDelivery
 from avtomatika.errors import ConfigError
@@ -37,6 +40,7 @@ from avtomatika.http.connections import Site
 from avtomatika.http.follow_api import FollowApi
 from avtomatika.http.middleware import error_middleware
 from avtomatika.http.operator_api import OperatorApi
+from avtomatika.http.overview_api import OverviewApi, Sources
 from avtomatika.http.public_api import PublicApi
 from avtomatika.http.routes import ClientArea, add_routes
 from avtomatika.kernel.time import Span
@@ -77,13 +81,22 @@ def application(settings: Settings) -> web.Application:
 class Node:
     """One running orchestrator: its store open, its duties at work, its API listening."""
 
-    def __init__(self, settings: Settings, blueprints: Sequence[Blueprint], app: web.Application) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        blueprints: Sequence[Blueprint],
+        app: web.Application,
+        hooks: Hooks | None = None,
+    ) -> None:
         for blueprint in blueprints:
             blueprint.validate()
         self.settings = settings
         self.app = app
         self.supervisor = Supervisor()
         self._blueprints = blueprints
+        self._hooks = hooks or Hooks((), ())
+        self.submit: Submit | None = None
+        self.control: Control | None = None
         self._clock = SystemClock()
         self._names = SystemNames()
         self._ready = False
@@ -102,6 +115,7 @@ class Node:
         self._store = store
         try:
             self._assemble(store)
+            await warn_of_parked(store, {(each.name, each.edition) for each in self._blueprints})
             await self._listen()
         except BaseException:
             await self.stop()
@@ -115,7 +129,8 @@ class Node:
         access = _access(settings)
         pauses = Pauses(store.shelf, clock)
         decider = Decider(self._blueprints, access.client_of, pauses.holds, store.shelf)
-        writer = Writer(node, decider, WriterPolicy(run_lease=settings.run_lease, export=self._export(node)))
+        policy = WriterPolicy(run_lease=settings.run_lease, export=self._export(node))
+        writer = Writer(node, decider, policy, self._hooks.witness(self.supervisor.spawn))
         offers = self._offers = Offers(node, writer, settings.task_lease)
         presence = Presence(MemoryRegistry(), clock, settings.worker_ttl)
         queries = self._queries = Queries(node, decider.held)
@@ -128,28 +143,39 @@ class Node:
             longest_poll=settings.longest_poll,
         )
         callers = Callers(access)
-        jobs = ClientApi(
-            callers=callers,
-            submit=Submit(node, writer, settings.policy, self._webhooks(node)),
-            queries=queries,
-            control=Control(writer, queries),
-            clock=clock,
-            detailed=settings.http.detailed,
-        )
-        approvals = Approvals(writer, queries, settings.approval_secret or self._names.token())
-        client = ClientArea(
-            jobs=jobs,
+        self.submit = Submit(node, writer, settings.policy, self._webhooks(node))
+        self.control = Control(writer, queries)
+        area = ClientArea(
+            jobs=ClientApi(
+                callers=callers,
+                submit=self.submit,
+                queries=queries,
+                control=self.control,
+                clock=clock,
+                detailed=settings.http.detailed,
+            ),
             following=FollowApi(callers, queries, clock),
-            approvals=ApprovalApi(callers, approvals, queries),
+            approvals=ApprovalApi(callers, self._approvals(writer, queries), queries),
             operator=OperatorApi(callers, Operator(node, writer, queries), pauses),
             blueprints=BlueprintApi(self._blueprints, callers.client_of),
+            overview=OverviewApi(
+                callers,
+                Sources(
+                    queries=queries,
+                    presence=presence,
+                    pauses=pauses,
+                    parked=partial(parked, store, decider.editions),
+                    schedules=self._planned,
+                ),
+                self._blueprints,
+            ),
         )
         self.app[DISPATCHER_KEY], self.app[EXECUTOR_KEY] = offers, writer
         self.app[STORAGE_KEY], self.app[WORKER_SERVICE_KEY] = store, gateway
         add_routes(
             self.app,
             public=PublicApi(store.durability, lambda: self._ready),
-            client=client if settings.http.client_api else None,
+            client=area if settings.http.client_api else None,
             gateway=gateway,
             blueprints=self._blueprints,
             prefix=settings.http.prefix,
@@ -162,6 +188,12 @@ class Node:
         self.supervisor.start_duty("pulse", Pulse(node, presence).run)
         self.supervisor.start_duty("sweeper", Sweeper(node, presence, settings.keep_finished).run)
         self._schedule(node, writer)
+
+    def _approvals(self, writer: Writer, queries: Queries) -> Approvals:
+        return Approvals(writer, queries, self.settings.approval_secret or self._names.token())
+
+    async def _planned(self) -> Sequence[Planned]:
+        return () if self.ticks is None else await self.ticks.schedules()
 
     def _schedule(self, node: NodeContext, writer: Writer) -> None:
         """The schedules of the file are at work, if there is one. Raises ConfigError."""

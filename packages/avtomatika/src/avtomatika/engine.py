@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
@@ -12,11 +12,16 @@ from aiohttp import web
 
 from avtomatika.app import Node, application
 from avtomatika.blueprints.blueprint import Blueprint
+from avtomatika.blueprints.encoding import encoded
 from avtomatika.blueprints.loader import load_folder
 from avtomatika.clock import SystemNames
+from avtomatika.commands.hooks import Hooks, JobHook, WorkerHook
+from avtomatika.commands.queries import EVERYBODY
+from avtomatika.commands.submit import Request
 from avtomatika.config import Config
 from avtomatika.credentials import FILE, load_or_make, new_secret
-from avtomatika.errors import BlueprintError, StorageBroken
+from avtomatika.errors import AlreadyOver, BlueprintError, NotFound, StorageBroken
+from avtomatika.kernel.time import seconds
 from avtomatika.settings import Settings
 from avtomatika.storage import StorageBackend
 
@@ -42,8 +47,11 @@ class OrchestratorEngine:
         if storage is not None:
             self.config.STORAGE_URL = storage.url
         self.blueprints: dict[str, Blueprint] = {}
+        self._editions: dict[tuple[str, str], Blueprint] = {}
         self.app: web.Application = application(self.config.settings())
         self.app[ENGINE_KEY] = self
+        self.on_job_finished: list[JobHook] = []
+        self.on_worker_event: list[WorkerHook] = []
         self._node: Node | None = None
         self._started = False
 
@@ -52,14 +60,25 @@ class OrchestratorEngine:
         """The host and port that the API listens on while the engine runs."""
         return None if self._node is None else self._node.address
 
+    @property
+    def editions(self) -> Sequence[Blueprint]:
+        """Every version of every blueprint, as they were registered; `blueprints` has the last of each."""
+        return tuple(self._editions.values())
+
     def register_blueprint(self, blueprint: Blueprint) -> None:
-        """Jobs of the blueprint can be created. Raises BlueprintError."""
+        """New jobs are of this version of the blueprint; those of other versions stay on theirs.
+
+        Raises BlueprintError, also for a version that is registered already.
+        """
         if self._started:
             raise BlueprintError("Cannot register blueprints after the engine was started.")
-        if blueprint.name in self.blueprints:
-            raise BlueprintError(f"Blueprint with name '{blueprint.name}' is already registered.")
+        edition = blueprint.name, blueprint.edition
+        if edition in self._editions:
+            which = f"version '{blueprint.version}'" if blueprint.version else "without a version"
+            known = f"Blueprint with name '{blueprint.name}' is already registered"
+            raise BlueprintError(f"{known}: {which}.")
         blueprint.validate()
-        self.blueprints[blueprint.name] = blueprint
+        self._editions[edition] = self.blueprints[blueprint.name] = blueprint
 
     async def start(self) -> None:
         """The API listens and jobs run, beside whatever else the event loop does. Once per engine.
@@ -70,15 +89,61 @@ class OrchestratorEngine:
         self._load(settings)
         self._started = True
         settings = _with_secrets(settings)
-        node = Node(settings, list(self.blueprints.values()), self.app)
+        node = Node(settings, self.editions, self.app, self._hooks())
         await node.start()
         self._node = node
+
+    def _hooks(self) -> Hooks:
+        return Hooks(self.on_job_finished, self.on_worker_event)
+
+    async def create_background_job(
+        self,
+        blueprint_name: str,
+        initial_data: Mapping[str, Any] | None = None,
+        source: str = "internal",
+        tracing_context: Mapping[str, str] | None = None,
+        dispatch_timeout: float | None = None,
+        result_timeout: float | None = None,
+    ) -> str:
+        """A job that no client asked for is durable and on its way; its id. Operators see it.
+
+        Raises NotFound for a blueprint that is not there, InvalidInput for data that it does not take,
+        HandlerError for data that JSON cannot carry, BlueprintError before `start`.
+        """
+        submit = None if self._node is None else self._node.submit
+        blueprint = self.blueprints.get(blueprint_name)
+        if submit is None:
+            raise BlueprintError("Jobs can be created once the engine was started.")
+        if blueprint is None:
+            raise NotFound(f"There is no blueprint '{blueprint_name}'.")
+        given = initial_data or {}
+        data = {name: encoded(f"initial_data[{name!r}]", given[name]) for name in given}
+        request = Request(
+            input=data,
+            body=b"",
+            source=source,
+            tracing=dict(tracing_context or {}),
+            dispatch_timeout=None if dispatch_timeout is None else seconds(dispatch_timeout),
+            result_timeout=None if result_timeout is None else seconds(result_timeout),
+        )
+        return await submit(blueprint, request, "")
+
+    async def cancel_job(self, job_id: str) -> bool:
+        """True when the job is cancelled now; False when it was over, or is not there."""
+        control = None if self._node is None else self._node.control
+        if control is None:
+            return False
+        try:
+            await control.cancel(job_id, EVERYBODY)
+        except (AlreadyOver, NotFound):
+            return False
+        return True
 
     def _load(self, settings: Settings) -> None:
         """The blueprints of the folder that the settings name are registered."""
         folder = settings.blueprints_dir
         for file, blueprint in [] if folder is None else load_folder(folder):
-            if self.blueprints.get(blueprint.name) is not blueprint:
+            if blueprint not in self.editions:
                 try:
                     self.register_blueprint(blueprint)
                 except BlueprintError as error:

@@ -29,6 +29,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     webhook_url: str | None = None
     dispatch_timeout: Span | None = None
     result_timeout: Span | None = None
+    source: str = ""
     labels: dict[str, str] = {}
     priority: float = 0.0
     tracing: dict[str, str] = {}
@@ -108,6 +109,7 @@ class Submit:
             client=client,
             webhook_url=request.webhook_url,
             tracing=request.tracing,
+            source=request.source,
             labels=request.labels,
             priority=request.priority,
             input=request.input,

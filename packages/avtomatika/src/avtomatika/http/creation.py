@@ -1,7 +1,8 @@
 """The operations that create jobs: two for every blueprint with an endpoint."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, cast
 
 from aiohttp import web
 
@@ -28,8 +29,11 @@ PARAMETERS: Final = (
 """What every creation of a job takes beside its body."""
 
 
-def creations(blueprint: Blueprint) -> Iterator[Operation[ClientApi]]:
-    """The operations that create jobs of the blueprint, which has an endpoint: one, or many at once."""
+def creations(blueprint: Blueprint, newest: bool) -> Iterator[Operation[ClientApi]]:
+    """The operations that create jobs of the blueprint, which has an endpoint: one, or many at once.
+
+    One that is not the *newest* of its name is called by its version too.
+    """
 
     async def create(api: ClientApi, request: web.Request) -> web.StreamResponse:
         return await api.create(request, blueprint)
@@ -37,26 +41,30 @@ def creations(blueprint: Blueprint) -> Iterator[Operation[ClientApi]]:
     async def create_batch(api: ClientApi, request: web.Request) -> web.StreamResponse:
         return await api.create_batch(request, blueprint)
 
-    endpoint, wanted = blueprint.api_endpoint or "", (_envelope(OBJECT), OBJECT)
+    called = blueprint.name if newest else f"{blueprint.name}_{blueprint.edition}"
+    title = blueprint.name if newest else f"{blueprint.name}, version {blueprint.edition}"
+    components, given = _input(blueprint, called)
+    endpoint, wanted = blueprint.api_endpoint or "", (_envelope(given), given)
     yield Operation(
-        id=f"create_{blueprint.name}",
+        id=f"create_{called}",
         method="POST",
         path=endpoint,
         call=create,
-        summary=f"Create a job of {blueprint.name}",
+        summary=f"Create a job of {title}",
         description="A body with a member of the envelope is one; any other is the input of the job itself.",
         tag=CREATION,
         parameters=PARAMETERS,
         body=Body(wanted, "The input of the job, in an envelope or as it is."),
         answers=(Answer(JobAccepted, "The job is durable.", 202),),
         errors=(*BAD_BODY, ContractViolation, KeyReused, *WRITES),
+        components=components,
     )
     yield Operation(
-        id=f"create_batch_{blueprint.name}",
+        id=f"create_batch_{called}",
         method="POST",
         path=f"{endpoint}/batch",
         call=create_batch,
-        summary=f"Create many jobs of {blueprint.name}",
+        summary=f"Create many jobs of {title}",
         description="Nothing is accepted when anything is wrong with one of them. "
         "With a key, the repetition after a failure gives the jobs that were accepted, and accepts the rest.",
         tag=CREATION,
@@ -64,7 +72,31 @@ def creations(blueprint: Blueprint) -> Iterator[Operation[ClientApi]]:
         body=Body(_batch({"anyOf": [*wanted]}), "The jobs, each as in a request of its own."),
         answers=(Answer(BatchAccepted, "All jobs are durable.", 202),),
         errors=(*BAD_BODY, ContractViolation, KeyReused, *WRITES),
+        components=components,
     )
+
+
+def _input(blueprint: Blueprint, called: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The components of the document that the input of the blueprint needs, and the schema of the input."""
+    schema = blueprint.input_schema
+    if schema is None:
+        return {}, OBJECT
+    name = f"Input_{re.sub('[^A-Za-z0-9._-]', lambda found: f'_{ord(found[0]):x}_', called)}"
+    place = f"#/components/schemas/{name}"
+    return {name: _moved(schema, place)}, {"$ref": place}
+
+
+def _moved(schema: Any, place: str) -> Any:
+    """The schema with its references to itself leading to where it is now."""
+    match schema:
+        case {"$ref": str(target)} if target.startswith("#"):
+            return {**schema, "$ref": place + target[1:]}
+        case dict():
+            return {key: _moved(part, place) for key, part in cast("Mapping[str, Any]", schema).items()}
+        case list():
+            return [_moved(part, place) for part in cast("Sequence[Any]", schema)]
+        case _:
+            return schema
 
 
 def _batch(each: Mapping[str, Any]) -> Mapping[str, Any]:

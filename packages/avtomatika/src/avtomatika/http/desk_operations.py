@@ -17,7 +17,7 @@ from avtomatika.http.operation import (
     in_path,
     in_query,
 )
-from avtomatika.http.operations import FILTERS, JOB_ID, JOBS, PAGE
+from avtomatika.http.operations import BLUEPRINTS, FILTERS, JOB_ID, JOBS, PAGE
 from avtomatika.http.operator_api import (
     BlueprintPaused,
     OperatorApi,
@@ -26,6 +26,7 @@ from avtomatika.http.operator_api import (
     Rewound,
     WebhookQueued,
 )
+from avtomatika.http.overview_api import BlueprintList, Dashboard, OverviewApi, ScheduleList, WorkerList
 from avtomatika.http.query import MAX_PAGE
 from avtomatika.http.views import JobAccepted
 
@@ -142,6 +143,61 @@ def _switch(name: str, call: Any, summary: str) -> Operation[OperatorApi]:
         errors=(NotFound, *WRITES),
     )
 
+
+OVERVIEW: Final[tuple[Operation[OverviewApi], ...]] = (
+    Operation(
+        id="listBlueprints",
+        method="GET",
+        path="/blueprints",
+        call=OverviewApi.blueprints,
+        summary="The blueprints of this node",
+        tag=BLUEPRINTS,
+        answers=(Answer(BlueprintList, "The blueprints, and the versions that jobs wait for in vain here."),),
+        errors=READS,
+    ),
+    Operation(
+        id="listWorkers",
+        method="GET",
+        path="/workers",
+        call=OverviewApi.workers,
+        summary="The workers that are present",
+        tag=OPERATION,
+        security=Security.OPERATOR,
+        answers=(Answer(WorkerList, "The workers."),),
+        errors=READS,
+    ),
+    Operation(
+        id="readCatalog",
+        method="GET",
+        path="/workers/catalog",
+        call=OverviewApi.catalog,
+        summary="The skills that workers offer",
+        tag=BLUEPRINTS,
+        answers=(Answer({"type": "object"}, "The skills by name."),),
+        errors=READS,
+    ),
+    Operation(
+        id="readDashboard",
+        method="GET",
+        path="/dashboard",
+        call=OverviewApi.dashboard,
+        summary="How many jobs stand where",
+        tag=JOBS,
+        answers=(Answer(Dashboard, "The numbers."),),
+        errors=READS,
+    ),
+    Operation(
+        id="listSchedules",
+        method="GET",
+        path="/schedules",
+        call=OverviewApi.schedules,
+        summary="The schedules of this node",
+        tag=OPERATION,
+        security=Security.OPERATOR,
+        answers=(Answer(ScheduleList, "The schedules."),),
+        errors=READS,
+    ),
+)
 
 OPERATOR: Final[tuple[Operation[OperatorApi], ...]] = (
     _verb("requeue", OperatorApi.requeue, "Run the handler again", Answer(Requeued, "It is due.", 202)),

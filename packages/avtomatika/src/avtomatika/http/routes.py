@@ -14,13 +14,14 @@ from avtomatika.http.approval_api import ApprovalApi
 from avtomatika.http.blueprint_api import BlueprintApi
 from avtomatika.http.client_api import ClientApi
 from avtomatika.http.creation import creations
-from avtomatika.http.desk_operations import APPROVALS, FOLLOWING, LINKS, OPERATOR
+from avtomatika.http.desk_operations import APPROVALS, FOLLOWING, LINKS, OPERATOR, OVERVIEW
 from avtomatika.http.docs_api import DocsApi
 from avtomatika.http.follow_api import FollowApi
 from avtomatika.http.openapi import document
 from avtomatika.http.operation import A, Operation, Route
 from avtomatika.http.operations import CLIENT, DOCS, KNOWN_BLUEPRINTS, PUBLIC
 from avtomatika.http.operator_api import OperatorApi
+from avtomatika.http.overview_api import OverviewApi
 from avtomatika.http.public_api import PublicApi
 from rxon.http.server import add_routes as add_worker_routes
 from rxon.transport import WorkerGateway
@@ -36,6 +37,7 @@ class ClientArea(msgspec.Struct, frozen=True):
     approvals: ApprovalApi
     operator: OperatorApi
     blueprints: BlueprintApi
+    overview: OverviewApi
 
 
 def add_routes(
@@ -71,6 +73,7 @@ def client_routes(client: ClientArea, blueprints: Sequence[Blueprint], prefix: s
         *_bound(client.approvals, APPROVALS),
         *_bound(client.operator, OPERATOR),
         *_bound(client.blueprints, KNOWN_BLUEPRINTS),
+        *_bound(client.overview, OVERVIEW),
     ]
     versions = {FIRST_VERSION, *(each.api_version for each in served if each.api_version is not None)}
     return [
@@ -92,15 +95,17 @@ def _under(version: str | None, routes: Sequence[Route], prefix: str) -> Iterato
 
 
 def _creations(client: ClientApi, blueprints: Sequence[Blueprint], prefix: str) -> Iterator[Route]:
-    taken = set[str]()
+    """Where jobs are created. Of several versions of a blueprint at one path the last one is there."""
+    newest = {blueprint.name: blueprint for blueprint in blueprints}
+    taken: dict[str, tuple[str, Route]] = {}
     for blueprint in blueprints:
-        for operation in creations(blueprint):
+        for operation in creations(blueprint, newest[blueprint.name] is blueprint):
             path = _base(prefix, blueprint.api_version) + operation.path
-            if path in taken:
+            if path in taken and taken[path][0] != blueprint.name:
                 message = f"Blueprint '{blueprint.name}' cannot be at {path}: another one is there already."
                 raise BlueprintError(message)
-            taken.add(path)
-            yield Route(path, operation, partial(operation.call, client))
+            taken[path] = blueprint.name, Route(path, operation, partial(operation.call, client))
+    return (route for _, route in taken.values())
 
 
 def _base(prefix: str, version: str | None) -> str:
