@@ -82,14 +82,14 @@ class Blueprint:
         return self._agreed()[1]
 
     @property
-    def input_schema(self) -> Mapping[str, Any] | None:
+    def input_schema(self) -> dict[str, Any] | None:
         """The JSON Schema of the input, or None when anything will do. Raises BlueprintError."""
-        return None if self.input_contract is None else self.input_contract.schema
+        return None if self.input_contract is None else dict(self.input_contract.schema)
 
     @property
-    def output_schema(self) -> Mapping[str, Any] | None:
+    def output_schema(self) -> dict[str, Any] | None:
         """The JSON Schema of the result of a finished job, or None. Raises BlueprintError."""
-        return None if self.output_contract is None else self.output_contract.schema
+        return None if self.output_contract is None else dict(self.output_contract.schema)
 
     @overload
     def handler(self, name: F, /) -> F: ...

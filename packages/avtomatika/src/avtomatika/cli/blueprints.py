@@ -128,7 +128,7 @@ def named(target: str) -> tuple[str, str | None]:
 def found_in(target: str) -> "tuple[Blueprint, ...]":
     """The blueprints of the target, or of the engine that is there. Raises ConfigError for none."""
     found = find(target)
-    blueprints = found.blueprints if found.engine is None else tuple(found.engine.blueprints.values())
+    blueprints = found.blueprints if found.engine is None else tuple(found.engine.editions)
     if not blueprints:
         raise ConfigError(f"The engine of {target} has no blueprint.")
     return blueprints

@@ -73,7 +73,7 @@ def engine_of(targets: Sequence[str], options: Mapping[str, str]) -> "Orchestrat
         setattr(config, name, value)
     engine = engine or OrchestratorEngine(config=config)
     blueprints = {id(blueprint): blueprint for each in found for blueprint in each.blueprints}
-    known = {id(blueprint) for blueprint in engine.blueprints.values()}
+    known = {id(blueprint) for blueprint in engine.editions}
     for key, blueprint in blueprints.items():
         if key not in known:
             engine.register_blueprint(blueprint)

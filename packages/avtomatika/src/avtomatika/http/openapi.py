@@ -58,7 +58,7 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "securitySchemes": _SECURITY,
-            "schemas": known.components,
+            "schemas": _components(listed) | known.components,
             "headers": {
                 "X-Request-ID": _REQUEST_ID,
                 "Retry-After": _RETRY_AFTER,
@@ -71,6 +71,11 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
             },
         },
     }
+
+
+def _components(routes: Iterable[Route]) -> dict[str, Any]:
+    """The schemas that operations bring with them."""
+    return {name: schema for route in routes for name, schema in route.operation.components.items()}
 
 
 class _Schemas:

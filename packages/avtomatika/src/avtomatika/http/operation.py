@@ -81,6 +81,7 @@ class Operation(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
     """One route of the API object A: how it is called, and all that it can answer.
 
     `path` of an operation for clients begins behind prefix and version. `errors` are those beyond `ALWAYS`.
+    `components` are schemas that the others refer to by `#/components/schemas/…`.
     """
 
     id: str
@@ -95,6 +96,7 @@ class Operation(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
     parameters: tuple[Parameter, ...] = ()
     body: Body | None = None
     errors: tuple[Code, ...] = ()
+    components: Mapping[str, Any] = {}
 
 
 class Route(msgspec.Struct, frozen=True):
