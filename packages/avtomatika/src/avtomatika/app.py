@@ -22,7 +22,6 @@ from avtomatika.commands.gateway import Gateway
 from avtomatika.commands.hooks import Hooks
 from avtomatika.commands.offers import Offers
 from avtomatika.commands.operator import Operator
-from avtomatika.commands.parked import warn_of_parked
 from avtomatika.commands.parked import parked, warn_of_parked
 from avtomatika.commands.pauses import Pauses
 from avtomatika.commands.presence import Presence

@@ -48,7 +48,6 @@ class OrchestratorEngine:
             self.config.STORAGE_URL = storage.url
         self.blueprints: dict[str, Blueprint] = {}
         self._editions: dict[tuple[str, str], Blueprint] = {}
-        self._editions: dict[tuple[str, str], Blueprint] = {}
         self.app: web.Application = application(self.config.settings())
         self.app[ENGINE_KEY] = self
         self.on_job_finished: list[JobHook] = []
