@@ -46,9 +46,13 @@ class Sink:
         self.received: list[Received] = []
         self.connections = 0
         self.port = 0
+        self.serving: set[asyncio.Task[object]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self.serving.add(task)
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             line, *fields = head.rstrip("\r\n").split("\r\n")
@@ -57,10 +61,17 @@ class Sink:
             self.received.append(Received(line, headers, body))
             await self.answer(self.received[-1], writer)
             await writer.drain()
-        except (OSError, asyncio.IncompleteReadError):
-            pass
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the other side left, or the test is over
         finally:
             writer.close()
+            self.serving.discard(task)
+
+    async def close(self) -> None:
+        """Whoever is still being served is cut off."""
+        for task in self.serving:
+            task.cancel()
+        await asyncio.gather(*self.serving)
 
 
 @asynccontextmanager
@@ -73,6 +84,7 @@ async def sink(answer: Answer, host: str = HERE, **options: object) -> AsyncIter
         yield opened
     finally:
         server.close()
+        await opened.close()
 
 
 @asynccontextmanager
@@ -90,3 +102,4 @@ async def trap() -> AsyncIterator[Sink]:
     finally:
         for server in servers:
             server.close()
+        await caught.close()
