@@ -85,8 +85,8 @@ class Node:
     ) -> None:
         self.store, self._clock = Fragile(store), clock
         self.context = NodeContext(self.store, clock, names, Supervisor().spawn, name)
-        writer = Writer(self.context, Decider((), lambda client: ClientConfig(id=client)))
-        self.ticks = Ticks(self.context, writer, Policy(), schedules, [FLOW])
+        self.writer = Writer(self.context, Decider((), lambda client: ClientConfig(id=client)))
+        self.ticks = Ticks(self.context, self.writer, Policy(), schedules, [FLOW])
 
     async def take(self, limit: int = 100) -> Sequence[Lease]:
         queues, owner = self.ticks.queues, self.context.owner

@@ -167,6 +167,11 @@ def test_the_last_moment_before_another_is_found_without_going_through_all(rule:
     assert last_fire(rule, first, until) == due
 
 
+def test_ten_years_of_minutes_are_not_gone_through_one_by_one() -> None:
+    rule, until = Cron("* * * * *", BERLIN), at("2026-01-01T00:00:30")
+    assert last_fire(rule, at("2016-01-01T00:00"), until) == at("2026-01-01T00:00")
+
+
 def test_a_tick_that_is_not_due_yet_is_its_own_last() -> None:
     for rule in (Interval(60), Daily(2, 0, "UTC")):
         assert last_fire(rule, Instant(10_000), Instant(5)) == 10_000
