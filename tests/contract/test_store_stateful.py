@@ -23,7 +23,8 @@ from avtomatika.errors import AvtomatikaError
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Data, Done, Job, Phase, Ready, Status, Verdict, Waiting
 from avtomatika.kernel.time import Span
-from avtomatika.ports.store import Commit, JobQuery, KeyTaken, Lease, MessageId, Store, Token
+from avtomatika.ports.shelf import Shelf
+from avtomatika.ports.store import Commit, JobQuery, KeyTaken, Lease, MessageId, Page, Store, Token
 from avtomatika.stores.memory import MemoryStore
 from avtomatika.stores.sql.sqlite import SqliteStore
 from avtomatika.testing.contract.values import (
@@ -46,6 +47,9 @@ KEYS = ("k0", "k1")
 OWNERS = ("w1", "w2", "node:n1")
 
 small = st.integers(0, 3)
+labels: st.SearchStrategy[dict[str, str]] = st.sampled_from(
+    [{}, {"l": "1"}, {"l": "2"}, {"l": "1", "m": "1"}, {"m": "2", "l": "1"}]
+)
 spans = st.sampled_from([0, 1, 5, 20, 100]).map(Span)
 ttls = st.sampled_from([1, 10, 50, 1_000]).map(Span)
 phases: st.SearchStrategy[Phase] = st.sampled_from(
@@ -74,6 +78,8 @@ class Plan(msgspec.Struct, frozen=True):
     steps: int
     wrong: int
     phase: Phase
+    labels: dict[str, str]
+    blueprint: str
     history: Data | None
     branches: tuple[tuple[int, int], ...]
     close: tuple[int, ...]
@@ -99,6 +105,8 @@ plans = st.builds(
     steps=st.sampled_from([1, 1, 2]),
     wrong=st.sampled_from([0, 0, 0, 0, 1, -1]),
     phase=phases,
+    labels=labels,
+    blueprint=st.sampled_from(["a", "b"]),
     history=user_data,
     branches=st.lists(st.tuples(small, small), max_size=2).map(tuple),
     close=st.lists(small, max_size=1).map(tuple),
@@ -107,6 +115,35 @@ plans = st.builds(
     ack=st.lists(st.integers(0, 5), max_size=2).map(tuple),
     key=st.sampled_from([None, None, *KEYS]),
     durable=st.booleans(),
+)
+
+
+Shelving = Callable[[Shelf], Awaitable[object]]
+
+
+def _put(key: str, value: Raw) -> Shelving:
+    return lambda shelf: shelf.put("s", key, value)
+
+
+def _put_new(key: str, value: Raw) -> Shelving:
+    return lambda shelf: shelf.put_new("s", key, value)
+
+
+def _incr(key: str, by: int) -> Shelving:
+    return lambda shelf: shelf.incr("s", key, by)
+
+
+def _delete(key: str) -> Shelving:
+    return lambda shelf: shelf.delete("s", key)
+
+
+names = st.sampled_from(KEYS)
+values = st.sampled_from([Raw(b"1"), Raw(b"1.0"), Raw(b" 7"), Raw(b"null")])
+shelvings: st.SearchStrategy[Shelving] = st.one_of(
+    st.builds(_put, names, values),
+    st.builds(_put_new, names, values),
+    st.builds(_incr, names, st.sampled_from([1, -5, 2**62])),
+    st.builds(_delete, names),
 )
 
 
@@ -201,6 +238,8 @@ class StorePair(RuleBasedStateMachine):
         stored = self.run(self.memory.load(JobId(name)))
         version = 0 if stored is None else stored.version
         job: Job = a_job(name, created=commit.now, client=name[-1]) if stored is None else stored
+        if stored is None:
+            job = msgspec.structs.replace(job, labels=plan.labels, blueprint=plan.blueprint)
         expected = max(0, version + plan.wrong)
         job = msgspec.structs.replace(
             job, version=expected + plan.steps, phase=plan.phase, updated=commit.now
@@ -286,16 +325,46 @@ class StorePair(RuleBasedStateMachine):
     @rule(
         client=st.sampled_from([None, "0", "1"]),
         status=st.sampled_from([None, Status.RUNNING, Status.FINISHED]),
-        limit=st.integers(1, 3),
+        blueprint=st.sampled_from([None, None, "a"]),
+        wanted=labels,
+        since=st.sampled_from([None, None, 0, 10]),
+        before=st.sampled_from([None, None, 0, 10]),
+        limit=st.integers(0, 3),
     )
-    def find(self, client: str | None, status: Status | None, limit: int) -> None:
-        query = JobQuery(client=client, status=status, limit=limit)
+    def find(self, **given: Any) -> None:
+        now = self.clock.now()
+        query = JobQuery(
+            client=given["client"],
+            status=given["status"],
+            blueprint=given["blueprint"],
+            labels=tuple(given["wanted"].items()),
+            since=None if given["since"] is None else type(now)(now - given["since"]),
+            before=None if given["before"] is None else type(now)(now - given["before"]),
+            limit=given["limit"],
+        )
         while True:
             page = self.both(lambda store, query=query: store.find(query))
-            if page.next is None:
+            if not isinstance(page, Page) or page.next is None:
                 break
             query = msgspec.structs.replace(query, after=page.next)
-        self.both(lambda store: store.tally(client))
+
+    @rule(queue=st.sampled_from(QUEUES), above=st.sampled_from([None, "m0", "m2"]), limit=small)
+    def peek(self, queue: str, above: str | None, limit: int) -> None:
+        place = None if above is None else MessageId(above)
+        self.both(lambda store: store.peek(queue, after=place, limit=limit))
+
+    @rule(after=small, limit=st.sampled_from([None, 0, 1, 2]))
+    def page_facts(self, after: int, limit: int | None) -> None:
+        for name in JOBS:
+            self.both(lambda store, name=name: store.facts(JobId(name), after=after, limit=limit))
+
+    @rule(several=st.lists(shelvings, min_size=1, max_size=4))
+    def shelve(self, several: list[Shelving]) -> None:
+        async def at_once(shelf: Shelf) -> list[object]:
+            return list(await asyncio.gather(*(answer(each(shelf)) for each in several)))
+
+        expected = self.run(at_once(self.memory.shelf))
+        assert self.run(at_once(self.sqlite.shelf)) == expected
 
     @rule()
     def come_back(self) -> None:
@@ -319,6 +388,9 @@ class StorePair(RuleBasedStateMachine):
 
     @invariant()
     def they_agree(self) -> None:
+        for client in (None, "0", "1", "2"):
+            self.both(lambda store, client=client: store.tally(client))
+        assert self.run(self.sqlite.shelf.items("s")) == self.run(self.memory.shelf.items("s"))
         self.leases += self.granted
         self.granted = []
         now = self.clock.now()

@@ -29,10 +29,10 @@ def told(job: JobId, version: int) -> None:
 
 
 async def live(store: Store, name: JobId) -> None:
-    """One job from its beginning to its end: 1 has a message, 2 a branch instead, 3 neither."""
+    """One job from its beginning to its end: 1 has a message, 2 a branch instead, 3 neither; then a count."""
     at = now()
     task = Task(id=task_id(name, 2, 0), order=Order(skill="s"), execution_timeout=Span(1))
-    job = Job(name, "b", "1", "s", Ready(), Policy(), at, at, version=1)
+    job = Job(name, "b", "1", "s", Ready(), Policy(), at, at, labels={"name": name}, version=1)
     message = Message(
         MessageId(f"m-{name}"), f"q:{name}", name, at, StartTimer(name, task.id, 1, Deadline.RESULT, at)
     )
@@ -40,16 +40,18 @@ async def live(store: Store, name: JobId) -> None:
     await store.commit(Commit(now=at, job=job, facts=(fact,), send=(message,)))
     told(name, 1)
     (lease,) = await store.lease((f"q:{name}",), owner="node:n", now=now(), ttl=Span(60_000), limit=1)
-    job = Job(name, "b", "1", "s", Ready(), Policy(), at, at, version=2)
+    job = Job(name, "b", "1", "s", Ready(), Policy(), at, at, labels={"name": name}, version=2)
     fact = Fact(name, 2, at, CancelRequested())
     await store.commit(
         Commit(now=now(), job=job, expected=1, facts=(fact,), branches=(Branch(task),), ack=(lease,))
     )
     told(name, 2)
-    job = Job(name, "b", "1", "s", Done(Verdict.FINISHED), Policy(), at, at, version=3)
+    job = Job(name, "b", "1", "s", Done(Verdict.FINISHED), Policy(), at, at, labels={"name": name}, version=3)
     fact = Fact(name, 3, at, CancelRequested())
     await store.commit(Commit(now=now(), job=job, expected=2, facts=(fact,), close=(2,)))
     told(name, 3)
+    counter = str(name).rpartition("x")[0]
+    told(JobId(f"counter:{counter}"), await store.shelf.incr("counters", counter, 1))
 
 
 async def main(path: Path, name: str, mode: str) -> None:

@@ -46,12 +46,16 @@ async def check(store: SqliteStore, job: Job) -> None:
 async def test_every_acknowledged_commit_is_there_after_a_kill_and_none_is_half_there(files: Files) -> None:
     draw = random.Random(4711)
     acknowledged: dict[JobId, int] = {}
+    counted: dict[str, int] = {}
     for life in range(ROUNDS):
         mode = ("loop", "thread")[life % 2]
         said = run_until_killed(files.path, f"life{life}", mode, draw.randrange(1, 400))
         for line in said:
             name, version = line.split()
-            acknowledged[JobId(name)] = int(version)
+            if name.startswith("counter:"):
+                counted[name.removeprefix("counter:")] = int(version)
+            else:
+                acknowledged[JobId(name)] = int(version)
         store = files.open()
         found: set[JobId] = set()
         place: str | None = None
@@ -63,10 +67,14 @@ async def test_every_acknowledged_commit_is_there_after_a_kill_and_none_is_half_
                 assert await store.load(job.id) == job
                 if job.id.startswith(f"life{life}x"):
                     await check(store, job)
+                    labelled = await store.find(JobQuery(labels=(("name", job.id),)))
+                    assert labelled.jobs == (job,)
             place = page.next
             if place is None:
                 break
         assert acknowledged.keys() <= found
+        counters = await store.shelf.items("counters")
+        assert all(int(bytes(counters[name])) >= count for name, count in counted.items())
         # Left as a killed process leaves it, for the next one.
         files.kill(store)
     assert len(acknowledged) > ROUNDS

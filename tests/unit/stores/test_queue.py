@@ -83,3 +83,21 @@ def test_only_the_latest_grant_of_a_message_is_its_latest_lease() -> None:
     assert table.is_latest(second), "it ran out, but nobody else had it since"
     table.put(a_message())
     assert not table.is_latest(second)
+
+
+def test_looking_into_a_queue_sees_every_message_once_wherever_its_place_is() -> None:
+    table = MessageTable(CountedTokens())
+    for n in range(300):
+        table.put(a_message(f"m{n:03}", visible_at=at(n % 7), priority=float(n % 3)))
+    held = list(table.lease("q", "w", at(3), TTL, 60))
+    for lease in held[:20]:
+        table.extend(lease, at(4), TTL)
+    for n in range(0, 300, 10):
+        table.put(a_message(f"m{n:03}", visible_at=FAR))
+    for n in range(5, 300, 10):
+        table.remove(MessageId(f"m{n:03}"))
+    there = [f"m{n:03}" for n in range(300) if n % 10 != 5]
+    assert [message.id for message in table.peek("q", None, 1_000)] == there
+    assert [message.id for message in table.peek("q", MessageId("m1"), 5)] == [n for n in there if n > "m1"][
+        :5
+    ]

@@ -12,9 +12,14 @@ import msgspec
 from avtomatika.kernel.model import Status
 from avtomatika.ports.store import JobQuery, Page
 from avtomatika.stores.codec import decode_job, page_cursor, place_of
+from avtomatika.stores.sql.standings import Place
 
 PROBE: Final = 1_000
 """Up to so many entries of an index are counted to find out which has the fewest."""
+
+COUNT_ALL: Final = (
+    "SELECT client, status, count(*) FROM job INDEXED BY job_by_client_status GROUP BY client, status"
+)
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -112,12 +117,7 @@ def _fewest(database: sqlite3.Connection, way: Walk) -> int:
     return int(database.execute(statement, [*way.values, PROBE]).fetchone()[0])
 
 
-def tally(database: sqlite3.Connection, client: str | None) -> dict[Status, int]:
-    """How many jobs stand where."""
-    if client is None:
-        statement = "SELECT status, count(*) FROM job INDEXED BY job_by_status GROUP BY status"
-        return {Status(status): count for status, count in database.execute(statement)}
-    statement = (
-        "SELECT status, count(*) FROM job INDEXED BY job_by_client_status WHERE client = ? GROUP BY status"
-    )
-    return {Status(status): count for status, count in database.execute(statement, (client,))}
+def standings(database: sqlite3.Connection) -> list[tuple[Place, int]]:
+    """How many jobs of every client stand where."""
+    rows = database.execute(COUNT_ALL)
+    return [((client, Status(status)), count) for client, status, count in rows]

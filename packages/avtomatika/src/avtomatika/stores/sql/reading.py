@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from msgspec import Raw
 
 from avtomatika.kernel.ids import JobId
-from avtomatika.kernel.model import Job
+from avtomatika.kernel.model import Job, Status
 from avtomatika.kernel.time import Instant
 from avtomatika.ports.store import Claim, Fact
 from avtomatika.stores.codec import NO_USER_DATA, decode_fact, decode_job
 from avtomatika.stores.sql.journal import DROP_LABEL, label_rows
+from avtomatika.stores.sql.standings import Place
 
 
 def job(database: sqlite3.Connection, job_id: JobId) -> Job | None:
@@ -19,10 +20,10 @@ def job(database: sqlite3.Connection, job_id: JobId) -> Job | None:
     return None if row is None else decode_job(*row)
 
 
-def version(database: sqlite3.Connection, job_id: JobId) -> int:
-    """The version of the job on disk, 0 when it is not there."""
-    row = database.execute("SELECT version FROM job WHERE id = ?", (job_id,)).fetchone()
-    return 0 if row is None else int(row[0])
+def standing(database: sqlite3.Connection, job_id: JobId) -> tuple[int, Place | None]:
+    """The version of the job on disk, 0 when it is not there, and where it stands."""
+    row = database.execute("SELECT version, client, status FROM job WHERE id = ?", (job_id,)).fetchone()
+    return (0, None) if row is None else (int(row[0]), (row[1], Status(row[2])))
 
 
 def claim(database: sqlite3.Connection, key: str) -> Claim | None:
@@ -53,8 +54,8 @@ def items(database: sqlite3.Connection, store: str) -> dict[str, Raw]:
     return {key: Raw(value) for key, value in rows}
 
 
-def sweep(database: sqlite3.Connection, now: Instant, finished_before: Instant, limit: int) -> list[JobId]:
-    """Expired claims and old jobs with their facts and labels are gone; the ids of the jobs."""
+def sweep(database: sqlite3.Connection, now: Instant, finished_before: Instant, limit: int) -> list[Job]:
+    """Expired claims and old jobs with their facts and labels are gone; the jobs without user data."""
     statement = "SELECT head FROM job WHERE is_over = 1 AND updated < ? ORDER BY updated LIMIT ?"
     database.execute("BEGIN IMMEDIATE")
     try:
@@ -69,4 +70,4 @@ def sweep(database: sqlite3.Connection, now: Instant, finished_before: Instant, 
     finally:
         if database.in_transaction:
             database.execute("ROLLBACK")
-    return [job.id for job in ended]
+    return ended

@@ -141,16 +141,17 @@ class SqliteStore(LiveReads):
         return self._read(listing.find, query)
 
     async def tally(self, client: str | None = None) -> Mapping[Status, int]:
-        await self._writer.caught_up()
-        return self._read(listing.tally, client)
+        if self._closed:
+            raise Unavailable("The store is closed.")
+        return self._staging.standings.tally(client)
 
     async def sweep(self, *, now: Instant, finished_before: Instant, limit: int) -> int:
-        def work(database: sqlite3.Connection) -> list[JobId]:
+        def work(database: sqlite3.Connection) -> list[Job]:
             return reading.sweep(database, now, finished_before, limit)
 
         ended = await self._writer.exclusively(work)
         for job in ended:
-            self._staging.ended.forget(job)
+            self._staging.forgotten(job)
         return len(ended)
 
     def recovered(self, job: JobId) -> bool:

@@ -16,9 +16,10 @@ from avtomatika.ports.store import Claim, Commit, KeyTaken, Lease, LeaseLost, Ve
 from avtomatika.stores.hints import Hints
 from avtomatika.stores.image import Image
 from avtomatika.stores.readable import refuse_unreadable
-from avtomatika.stores.sql import reading
+from avtomatika.stores.sql import listing, reading
 from avtomatika.stores.sql.journal import Batch, Change, Prepared, prepare
 from avtomatika.stores.sql.recent import Recent
+from avtomatika.stores.sql.standings import Place, Standings, place_of
 
 Noted = Prepared | tuple[Lease, Instant]
 
@@ -33,12 +34,15 @@ class Staging:
         self.image = image
         self.ended = Recent(RECENT_JOBS, RECENT_BYTES)
         self.recovered: set[JobId] = set()
+        self.standings = Standings(listing.standings(reader))
+        self._left: dict[tuple[JobId, int], Place | None] = {}
         self._reader = reader
         self._hints = hints
         self._numbers = itertools.count(first_number)
 
     def batch(self) -> Batch:
-        """An empty batch."""
+        """An empty batch, when there is no other."""
+        self._left.clear()
         return Batch(self._numbers.__next__)
 
     def stage(self, batch: Batch, commit: Commit) -> None:
@@ -79,11 +83,18 @@ class Staging:
         self.image.apply(commit)
         if commit.job is not None:
             self.recovered.discard(commit.job.id)
+            left = self._left.pop((commit.job.id, commit.expected), None)
+            self.standings.move(left, place_of(commit.job))
             if commit.job.over:
                 self.ended.put(commit.job)
             else:
                 self.ended.forget(commit.job.id)
         self._hints.announce_commit(commit)
+
+    def forgotten(self, job: Job) -> None:
+        """The job, which was over, is no longer there."""
+        self.ended.forget(job.id)
+        self.standings.move(place_of(job), None)
 
     def _prepare(self, commit: Commit, stored: Job | None) -> Prepared:
         job = commit.job
@@ -99,17 +110,23 @@ class Staging:
             taken = self._claim(commit.claim.key, batch)
             if taken is not None and taken.expires_at > commit.now:
                 raise KeyTaken(taken)
-        if commit.job is not None and self._version(commit.job.id, batch) != commit.expected:
-            raise VersionConflict
+        if commit.job is not None:
+            self._check_version(commit.job.id, commit.expected, batch)
         for lease in commit.ack:
             if batch is not None and batch.will_change(lease.message.id):
                 raise LeaseLost
             self.image.messages.check(lease, commit.now)
 
-    def _version(self, job: JobId, batch: Batch | None) -> int:
+    def _check_version(self, job: JobId, expected: int, batch: Batch | None) -> None:
         known = None if batch is None else batch.job(job)
         known = known or self.image.jobs.get(job) or self.ended.get(job)
-        return reading.version(self._reader, job) if known is None else known.version
+        if known is None:
+            version, place = reading.standing(self._reader, job)
+        else:
+            version, place = known.version, place_of(known)
+        if version != expected:
+            raise VersionConflict
+        self._left[job, expected] = place
 
     def _claim(self, key: str, batch: Batch | None) -> Claim | None:
         fresh = None if batch is None else batch.claim(key)
