@@ -12,7 +12,7 @@ import pytest
 from yarl import URL
 
 from avtomatika import Blueprint, ClientConfig, Config, OrchestratorEngine
-from avtomatika import app as composition
+from avtomatika.app import parts as composition
 from avtomatika.commands.access import Access
 from avtomatika.settings import Settings
 
@@ -191,7 +191,7 @@ async def start(
     storage: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> AsyncIterator[Start]:
     """Starts nodes on the storage; afterwards nothing on the log may be an error."""
-    monkeypatch.setattr(composition, "_access", two_clients)
+    monkeypatch.setattr(composition, "access_of", two_clients)
     nodes: list[Orchestrator] = []
 
     async def begin(*blueprints: Blueprint, **settings: Any) -> Orchestrator:

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from avtomatika import app as composition
+from avtomatika.app import parts as composition
 from tests.integration.http.blueprints import fan, flow, straight
 from tests.integration.http.conftest import (
     CLIENT_TOKEN,
@@ -659,7 +659,7 @@ async def target(
         "WORKER_HEALTH_CHECK_INTERVAL_SECONDS": 600,
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(composition, "_access", two_clients)
+        patch.setattr(composition, "access_of", two_clients)
         engine = await started(storage_url(request.param, folder), (flow(), straight(), fan()), settings)
     async with aiohttp.ClientSession() as session:
         target = Target(Orchestrator(engine, session))

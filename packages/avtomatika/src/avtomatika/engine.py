@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from avtomatika.app import Node, application
+from avtomatika.app.parts import Parts
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.blueprints.encoding import encoded
 from avtomatika.blueprints.loader import load_folder
@@ -93,6 +94,10 @@ class OrchestratorEngine:
         await node.start()
         self._node = node
 
+    @property
+    def _parts(self) -> Parts | None:
+        return None if self._node is None else self._node.parts
+
     def _hooks(self) -> Hooks:
         return Hooks(self.on_job_finished, self.on_worker_event)
 
@@ -110,9 +115,9 @@ class OrchestratorEngine:
         Raises NotFound for a blueprint that is not there, InvalidInput for data that it does not take,
         HandlerError for data that JSON cannot carry, BlueprintError before `start`.
         """
-        submit = None if self._node is None else self._node.submit
+        parts = self._parts
         blueprint = self.blueprints.get(blueprint_name)
-        if submit is None:
+        if parts is None:
             raise BlueprintError("Jobs can be created once the engine was started.")
         if blueprint is None:
             raise NotFound(f"There is no blueprint '{blueprint_name}'.")
@@ -126,15 +131,15 @@ class OrchestratorEngine:
             dispatch_timeout=None if dispatch_timeout is None else seconds(dispatch_timeout),
             result_timeout=None if result_timeout is None else seconds(result_timeout),
         )
-        return await submit(blueprint, request, "")
+        return await parts.submit(blueprint, request, "")
 
     async def cancel_job(self, job_id: str) -> bool:
         """True when the job is cancelled now; False when it was over, or is not there."""
-        control = None if self._node is None else self._node.control
-        if control is None:
+        parts = self._parts
+        if parts is None:
             return False
         try:
-            await control.cancel(job_id, EVERYBODY)
+            await parts.control.cancel(job_id, EVERYBODY)
         except (AlreadyOver, NotFound):
             return False
         return True

@@ -1,0 +1,22 @@
+"""The composition root: from settings to a node that runs."""
+
+from avtomatika.app.backends import open_history, open_store
+from avtomatika.app.node import (
+    DISPATCHER_KEY,
+    EXECUTOR_KEY,
+    STORAGE_KEY,
+    WORKER_SERVICE_KEY,
+    Node,
+    application,
+)
+
+__all__ = [
+    "DISPATCHER_KEY",
+    "EXECUTOR_KEY",
+    "Node",
+    "STORAGE_KEY",
+    "WORKER_SERVICE_KEY",
+    "application",
+    "open_history",
+    "open_store",
+]

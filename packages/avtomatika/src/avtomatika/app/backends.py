@@ -1,0 +1,40 @@
+"""Which engines keep things: chosen by URLs, opened here and nowhere else."""
+
+from pathlib import Path
+
+from avtomatika.clock import SystemClock, SystemNames
+from avtomatika.errors import ConfigError
+from avtomatika.ports.history import History
+from avtomatika.ports.store import Store
+from avtomatika.records.sqlite import SqliteHistory
+from avtomatika.services.supervisor import Supervisor
+from avtomatika.settings import Settings
+from avtomatika.settings.history import sqlite_path
+from avtomatika.stores.memory import MemoryStore
+from avtomatika.stores.sql.sqlite import SqliteStore
+
+
+def open_store(settings: Settings, clock: SystemClock, names: SystemNames, supervisor: Supervisor) -> Store:
+    """The store that `STORAGE_URL` names. Raises ConfigError for one that there is not, StorageBroken."""
+    scheme, _, rest = settings.storage_url.partition("://")
+    if scheme == "memory":
+        return MemoryStore(now=clock.now, tokens=names.token)
+    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        store = SqliteStore(Path(rest[1:]), now=clock.now, tokens=names.token, broken=supervisor.fail)
+        clock.never_before(store.clock_floor)
+        return store
+    raise ConfigError(f"STORAGE_URL: there is no storage '{scheme}://'; use sqlite:///PATH or memory://.")
+
+
+def open_history(uri: str) -> History:
+    """The history outside that `HISTORY_DATABASE_URI` names. Raises ConfigError."""
+    path = sqlite_path(uri)
+    if path is not None:
+        return SqliteHistory(path)
+    try:
+        from avtomatika.records.postgres import PostgresHistory
+    except ImportError:
+        raise ConfigError(
+            "HISTORY_DATABASE_URI: PostgreSQL needs the package asyncpg: pip install 'avtomatika[postgres]'."
+        ) from None
+    return PostgresHistory(uri)

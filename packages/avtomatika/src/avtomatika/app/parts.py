@@ -1,0 +1,182 @@
+"""The parts of a node, put together: what stands on what, and what runs in the background."""
+
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from avtomatika.app.backends import open_history
+from avtomatika.blueprints.blueprint import Blueprint
+from avtomatika.blueprints.client import ClientConfig
+from avtomatika.commands.access import Access
+from avtomatika.commands.apply import Writer, WriterPolicy
+from avtomatika.commands.approvals import Approvals
+from avtomatika.commands.control import Control
+from avtomatika.commands.decide import Decider
+from avtomatika.commands.export import Export
+from avtomatika.commands.gateway import Gateway
+from avtomatika.commands.hooks import Hooks
+from avtomatika.commands.offers import Offers
+from avtomatika.commands.operator import Operator
+from avtomatika.commands.parked import parked
+from avtomatika.commands.pauses import Pauses
+from avtomatika.commands.presence import Presence
+from avtomatika.commands.queries import Queries
+from avtomatika.commands.results import Results
+from avtomatika.commands.submit import Submit
+from avtomatika.commands.ticks import Planned, Ticks
+from avtomatika.commands.webhooks import Webhooks, keys_of
+from avtomatika.delivery.webhook import WebhookDelivery
+from avtomatika.http.approval_api import ApprovalApi
+from avtomatika.http.blueprint_api import BlueprintApi
+from avtomatika.http.callers import Callers
+from avtomatika.http.client_api import ClientApi
+from avtomatika.http.follow_api import FollowApi
+from avtomatika.http.operator_api import OperatorApi
+from avtomatika.http.overview_api import OverviewApi, Sources
+from avtomatika.http.routes import ClientArea
+from avtomatika.ports.node import NodeContext
+from avtomatika.schedules.loader import load
+from avtomatika.services.duties import Sweeper, consumers, webhook_consumer
+from avtomatika.services.exporter import Exporter
+from avtomatika.services.pulse import Pulse
+from avtomatika.services.ticking import Armer, tick_consumer
+from avtomatika.settings import Settings
+from avtomatika.stores.registry import MemoryRegistry
+
+DEFAULT_CLIENT: Final = ClientConfig(id="default", plan="default")
+
+DutyOf = tuple[str, Callable[[], Coroutine[Any, Any, None]]]
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a node consists of, except its store and its port."""
+
+    node: NodeContext
+    access: Access
+    decider: Decider
+    writer: Writer
+    offers: Offers
+    presence: Presence
+    pauses: Pauses
+    queries: Queries
+    gateway: Gateway
+    submit: Submit
+    control: Control
+    approvals: Approvals
+    webhooks: Webhooks
+    delivery: WebhookDelivery
+    ticks: Ticks | None
+    exporter: Exporter | None
+
+
+def assemble(node: NodeContext, settings: Settings, blueprints: Sequence[Blueprint], hooks: Hooks) -> Parts:
+    """The parts of the node. Raises ConfigError."""
+    access = access_of(settings)
+    pauses = Pauses(node.store.shelf, node.clock)
+    decider = Decider(blueprints, access.client_of, pauses.holds, node.store.shelf)
+    export = settings.history_uri
+    policy = WriterPolicy(run_lease=settings.run_lease, export=export is not None)
+    writer = Writer(node, decider, policy, hooks.witness(node.spawn))
+    offers = Offers(node, writer, settings.task_lease)
+    presence = Presence(MemoryRegistry(), node.clock, settings.worker_ttl)
+    queries = Queries(node, decider.held)
+    wanted, keys = settings.webhooks, keys_of(settings.webhook_secret or "")
+    delivery = WebhookDelivery(wanted.reach, timeout=wanted.timeout, now=node.clock.now)
+    return Parts(
+        node=node,
+        access=access,
+        decider=decider,
+        writer=writer,
+        offers=offers,
+        presence=presence,
+        pauses=pauses,
+        queries=queries,
+        gateway=Gateway(
+            node,
+            access=access,
+            presence=presence,
+            offers=offers,
+            results=Results(node, writer),
+            longest_poll=settings.longest_poll,
+        ),
+        submit=Submit(node, writer, settings.policy, delivery.check),
+        control=Control(writer, queries),
+        approvals=Approvals(writer, queries, settings.approval_secret or node.names.token()),
+        webhooks=Webhooks(node, delivery, lambda _: keys, wanted.policy),
+        delivery=delivery,
+        ticks=_ticks(node, writer, settings, blueprints),
+        exporter=None if export is None else Exporter(node, Export(node, open_history(export))),
+    )
+
+
+def access_of(settings: Settings) -> Access:
+    """Who may come in."""
+    clients = () if settings.client_token is None else ((settings.client_token, DEFAULT_CLIENT),)
+    return Access(clients, worker_token=settings.worker_token, operator_token=settings.operator_token)
+
+
+def _ticks(
+    node: NodeContext, writer: Writer, settings: Settings, blueprints: Sequence[Blueprint]
+) -> Ticks | None:
+    wanted = settings.schedules
+    if wanted.file is None:
+        return None
+    names = [blueprint.name for blueprint in blueprints]
+    schedules = load(wanted.file, zone=wanted.zone, blueprints=names)
+    return Ticks(node, writer, settings.policy, schedules, blueprints)
+
+
+def duties(parts: Parts, settings: Settings) -> Iterator[DutyOf]:
+    """What the node does in the background, by name."""
+    node, lease, width = parts.node, settings.run_lease, settings.width
+    for consumer in consumers(node, parts.writer, parts.decider.editions, run_lease=lease, width=width):
+        yield consumer.name, consumer.run
+    timeout, senders = settings.webhooks.timeout, settings.webhooks.width
+    webhooks = webhook_consumer(node, parts.webhooks, timeout=timeout, width=senders)
+    yield webhooks.name, webhooks.run
+    yield "offers", parts.offers.serve_for_ever
+    yield "pauses", parts.pauses.run
+    yield "pulse", Pulse(node, parts.presence).run
+    yield "sweeper", Sweeper(node, parts.presence, settings.keep_finished).run
+    if parts.exporter is not None:
+        yield "history", parts.exporter.run
+    if parts.ticks is not None:
+        yield "schedules", Armer(node, parts.ticks).run
+        if parts.ticks.queues:
+            ticks = tick_consumer(node, parts.ticks, width=width)
+            yield ticks.name, ticks.run
+
+
+def client_area(parts: Parts, settings: Settings, blueprints: Sequence[Blueprint]) -> ClientArea:
+    """The objects that answer clients and operators."""
+    callers, queries = Callers(parts.access), parts.queries
+    sources = Sources(
+        queries=queries,
+        presence=parts.presence,
+        pauses=parts.pauses,
+        parked=partial(parked, parts.node.store, parts.decider.editions),
+        schedules=partial(_planned, parts.ticks),
+    )
+    jobs = ClientApi(
+        callers=callers,
+        submit=parts.submit,
+        queries=queries,
+        control=parts.control,
+        clock=parts.node.clock,
+        detailed=settings.http.detailed,
+    )
+    operator = Operator(parts.node, parts.writer, queries)
+    return ClientArea(
+        jobs=jobs,
+        following=FollowApi(callers, queries, parts.node.clock),
+        approvals=ApprovalApi(callers, parts.approvals, queries),
+        operator=OperatorApi(callers, operator, parts.pauses),
+        blueprints=BlueprintApi(blueprints, callers.client_of),
+        overview=OverviewApi(callers, sources, blueprints),
+    )
+
+
+async def _planned(ticks: Ticks | None) -> Sequence[Planned]:
+    return () if ticks is None else await ticks.schedules()
