@@ -147,7 +147,9 @@ async def _migrate(connection: _Connection) -> None:
 
 
 async def _schema(connection: _Connection) -> int:
-    if await connection.fetchval("SELECT to_regclass('avtomatika_history_schema')") is None:
+    # Not `to_regclass`: it may remember from before the lock that there was no such table.
+    there = "SELECT 1 FROM pg_class WHERE relname = 'avtomatika_history_schema' AND pg_table_is_visible(oid)"
+    if await connection.fetchval(there) is None:
         return 0
     return int(await connection.fetchval("SELECT version FROM avtomatika_history_schema"))
 

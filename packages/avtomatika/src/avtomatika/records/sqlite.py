@@ -32,7 +32,7 @@ class SqliteHistory:
         self._path = path
         self._turn = threading.Lock()
         self._database: sqlite3.Connection | None = None
-        self._file = (0, 0)
+        self._file: tuple[int, int] | None = None
         try:
             self._connected()
         except Unavailable as error:
@@ -145,9 +145,12 @@ def _values(row: Row) -> tuple[str | int | None, ...]:
     )
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    """Which file is at the path. Raises OSError when there is none."""
-    found = path.stat()
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file is at the path, if any."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
     return found.st_dev, found.st_ino
 
 

