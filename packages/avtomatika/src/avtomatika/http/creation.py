@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, TypeGuard, cast
 
 from aiohttp import web
 
@@ -15,18 +15,17 @@ from avtomatika.http.operation import BAD_BODY, OBJECT, WRITES, Answer, Body, Op
 from avtomatika.http.views import BatchAccepted, JobAccepted
 
 CREATION: Final = "Create jobs"
-PARAMETERS: Final = (
-    in_header(
-        KEY_HEADER,
-        "Makes the request safe to repeat for a day: an equal request with an equal key gives the same job.",
-        minLength=1,
-        maxLength=MAX_KEY,
-        pattern="^[ -~]+$",
-    ),
+TRACE: Final = (
     in_header("traceparent", "The trace that the job belongs to; goes to the workers."),
     in_header("tracestate", "Goes with `traceparent`."),
 )
-"""What every creation of a job takes beside its body."""
+
+
+def _key(longest: int) -> Parameter:
+    said = (
+        "Makes the request safe to repeat for a day: an equal request with an equal key gives the same job."
+    )
+    return in_header(KEY_HEADER, said, minLength=1, maxLength=longest, pattern="^[!-~]([ -~]*[!-~])?$")
 
 
 def creations(blueprint: Blueprint, newest: bool) -> Iterator[Operation[ClientApi]]:
@@ -53,7 +52,7 @@ def creations(blueprint: Blueprint, newest: bool) -> Iterator[Operation[ClientAp
         summary=f"Create a job of {title}",
         description="A body with a member of the envelope is one; any other is the input of the job itself.",
         tag=CREATION,
-        parameters=PARAMETERS,
+        parameters=(_key(MAX_KEY), *TRACE),
         body=Body(wanted, "The input of the job, in an envelope or as it is."),
         answers=(Answer(JobAccepted, "The job is durable.", 202),),
         errors=(*BAD_BODY, ContractViolation, KeyReused, *WRITES),
@@ -68,7 +67,7 @@ def creations(blueprint: Blueprint, newest: bool) -> Iterator[Operation[ClientAp
         description="Nothing is accepted when anything is wrong with one of them. "
         "With a key, the repetition after a failure gives the jobs that were accepted, and accepts the rest.",
         tag=CREATION,
-        parameters=PARAMETERS,
+        parameters=(_key(MAX_BATCH_KEY), *TRACE),
         body=Body(_batch({"anyOf": [*wanted]}), "The jobs, each as in a request of its own."),
         answers=(Answer(BatchAccepted, "All jobs are durable.", 202),),
         errors=(*BAD_BODY, ContractViolation, KeyReused, *WRITES),
@@ -89,14 +88,19 @@ def _input(blueprint: Blueprint, called: str) -> tuple[Mapping[str, Any], Mappin
 def _moved(schema: Any, place: str) -> Any:
     """The schema with its references to itself leading to where it is now."""
     match schema:
-        case {"$ref": str(target)} if target.startswith("#"):
-            return {**schema, "$ref": place + target[1:]}
         case dict():
-            return {key: _moved(part, place) for key, part in cast("Mapping[str, Any]", schema).items()}
+            members = cast("Mapping[str, Any]", schema)
+            moved = {key: _moved(part, place) for key, part in members.items()}
+            target = moved.get("$ref")
+            return moved | ({"$ref": place + target[1:]} if _is_within(target) else {})
         case list():
             return [_moved(part, place) for part in cast("Sequence[Any]", schema)]
         case _:
             return schema
+
+
+def _is_within(target: object) -> TypeGuard[str]:
+    return isinstance(target, str) and target.startswith("#")
 
 
 def _batch(each: Mapping[str, Any]) -> Mapping[str, Any]:
