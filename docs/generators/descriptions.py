@@ -26,6 +26,7 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "MAX_DELIVERIES": "How often a task or a run may be begun without coming to an end.",
     "MAX_TRANSITIONS_PER_JOB": "How many states a job may enter before a loop is suspected.",
     "OPERATOR_TOKEN": "The token of operators, who see and change the jobs of every client.",
+    "PUBLIC_URL": "Where others reach the node, for the links in webhooks; a path may follow the host.",
     "RETRY_BACKOFF_MAX_SECONDS": "The longest pause before another attempt.",
     "RETRY_BACKOFF_SECONDS": "The upper end of the first pause; it doubles with each attempt.",
     "RUN_LEASE_SECONDS": "For how long a node holds a run; it renews the lease while the handler runs.",

@@ -14,6 +14,7 @@ DEFAULTS_IN_WORDS = {
     "GLOBAL_WORKER_TOKEN": "made by the first run",
     "OPERATOR_TOKEN": "made by the first run",
     "APPROVAL_SECRET": "made by the first run",
+    "PUBLIC_URL": "`http://`, the address and the port that the node listens on",
     "WEBHOOK_SECRET": "made by the first run",
     "WORKER_ID": "`worker-` and a random UUID",
     "INSTALLED_SOFTWARE": "the version of Python",

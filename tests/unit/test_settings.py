@@ -37,6 +37,7 @@ READ: dict[str, tuple[str, Any, Any]] = {
     "MAX_DELIVERIES": ("8", lambda s: s.policy.max_deliveries, 8),
     "MAX_TRANSITIONS_PER_JOB": ("11", lambda s: s.policy.max_steps, 11),
     "OPERATOR_TOKEN": (TOKEN, lambda s: s.operator_token, TOKEN),
+    "PUBLIC_URL": ("https://a.example/b/", lambda s: s.http.public_url, "https://a.example/b"),
     "RETRY_BACKOFF_MAX_SECONDS": ("60", lambda s: s.policy.backoff_most, 60_000),
     "RETRY_BACKOFF_SECONDS": ("0.5", lambda s: s.policy.backoff_first, 500),
     "RUN_LEASE_SECONDS": ("12", lambda s: s.run_lease, 12_000),
@@ -124,6 +125,7 @@ def test_an_empty_variable_is_none() -> None:
         ("BLUEPRINTS_DIR", ["/there/is/no/such/folder"]),
         ("SCHEDULES_CONFIG_PATH", ["/there/is/no/such/file", "/tmp"]),
         ("LOG_LEVEL", ["LOUD", "7"]),
+        ("PUBLIC_URL", ["a.example", "ftp://a", "http://", "http://u:p@a", "http://a?b", "http://a:x"]),
         ("CLIENT_API_PREFIX", ["a b", "{x}", "a?b", "_worker", "_public/x"]),
     ],
 )

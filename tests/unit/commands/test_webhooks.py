@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from avtomatika.clock import SystemNames
 from avtomatika.commands.outbox import WEBHOOKS, message_of
-from avtomatika.commands.webhooks import DEAD, WebhookPolicy, Webhooks, keys_of, secret_of, signed
+from avtomatika.commands.webhooks import DEAD, Links, WebhookPolicy, Webhooks, keys_of, secret_of, signed
 from avtomatika.errors import NotFound
 from avtomatika.kernel.effects import SendWebhook
 from avtomatika.kernel.ids import JobId, TaskId
@@ -64,13 +64,19 @@ class Server:
 class World:
     """A store, a clock that is moved by hand, and a server."""
 
-    def __init__(self, *answers: Outcome, policy: WebhookPolicy | None = None, took: int = 0) -> None:
+    def __init__(
+        self,
+        *answers: Outcome,
+        policy: WebhookPolicy | None = None,
+        took: int = 0,
+        links: Links | None = None,
+    ) -> None:
         self.clock = HandClock()
         names = SystemNames()
         self.store = MemoryStore(now=self.clock.now, tokens=names.token)
         self.server = Server(self.clock, *answers, took=took)
         node = NodeContext(self.store, self.clock, names, Supervisor().spawn, "n1")
-        self.webhooks = Webhooks(node, self.server, lambda client: (KEY, client.encode()), policy)
+        self.webhooks = Webhooks(node, self.server, lambda client: (KEY, client.encode()), policy, links)
 
     async def tell(self, news: SendWebhook) -> Message:
         message = message_of(news)
@@ -130,6 +136,23 @@ async def test_the_body_has_the_five_fields_of_the_published_form_and_two_of_our
         b'{"event":"job_finished","job_id":"0190","status":"finished","result":{"n":1.0},"error":null,'
         b'"timestamp":1790000000,"sequence":7}'
     )
+
+
+async def test_a_question_has_its_link_in_every_attempt_and_none_that_is_kept() -> None:
+    world = World(
+        AGAIN, Delivered(), links=lambda job, since: f"https://a.example/{job}?token={since}.s3cret"
+    )
+    question = Raw(b'{"message":"ship?","decisions":["yes"]}')
+    await world.tell(news(event="approval_requested", result=question, question=6))
+    await world.deliver()
+    (waiting,) = await world.store.peek(WEBHOOKS, limit=9)
+    assert "s3cret" not in repr(waiting)
+    await world.until_quiet()
+    first, second = (body for _, _, _, body in world.server.got)
+    link = "https://a.example/0190?token=6.s3cret"
+    asked = {"message": "ship?", "decisions": ["yes"], "approval_url": link}
+    assert json.loads(first)["result"] == asked
+    assert first == second
 
 
 async def test_a_failure_is_told_as_reads_of_the_job_tell_it() -> None:

@@ -128,3 +128,22 @@ async def test_a_store_that_is_full_makes_the_consumer_pause_and_go_on() -> None
     await asyncio.wait_for(handled.wait(), 5)
     loop.cancel()
     assert failures == 0
+
+
+async def test_what_rests_stays_in_its_queue_with_all_its_deliveries() -> None:
+    node, resting, handled = a_node(), True, asyncio.Event()
+    deliveries: list[int] = []
+
+    async def handle(lease: Lease) -> None:
+        await node.store.commit(Commit(now=node.clock.now(), ack=(lease,)))
+        deliveries.append(lease.delivery)
+        handled.set()
+
+    duty = Duty("runs", (QUEUE,), handle, Span(30_000), 10, lambda queue: resting and queue == QUEUE)
+    consumer = Consumer(node, duty)
+    await send(node, 1)
+    assert [await consumer.step() for _ in range(7)] == [False] * 7
+    resting = False
+    assert await consumer.step()
+    await asyncio.wait_for(handled.wait(), 5)
+    assert deliveries == [1]

@@ -32,6 +32,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "MAX_DELIVERIES": "5",
     "MAX_TRANSITIONS_PER_JOB": "100",
     "OPERATOR_TOKEN": "",
+    "PUBLIC_URL": "",
     "RETRY_BACKOFF_MAX_SECONDS": "300",
     "RETRY_BACKOFF_SECONDS": "1",
     "RUN_LEASE_SECONDS": "30",

@@ -16,7 +16,7 @@ from avtomatika.commands.gateway import Gateway
 from avtomatika.commands.hooks import Hooks
 from avtomatika.commands.offers import Offers
 from avtomatika.commands.parked import warn_of_parked
-from avtomatika.http.connections import Site
+from avtomatika.http.connections import Site, url_of
 from avtomatika.http.middleware import error_middleware
 from avtomatika.http.public_api import PublicApi
 from avtomatika.http.routes import add_routes
@@ -72,7 +72,7 @@ class Node:
         store = open_store(self.settings, self._clock, self._names, self.supervisor)
         self._store = store
         try:
-            self._assemble(store)
+            await self._assemble(store)
             await warn_of_parked(store, {(each.name, each.edition) for each in self._blueprints})
             await self._listen()
         except BaseException:
@@ -81,10 +81,10 @@ class Node:
         self._ready = True
         observe.event("node.started", address=self.address, storage=store.durability.backend)
 
-    def _assemble(self, store: Store) -> None:
+    async def _assemble(self, store: Store) -> None:
         settings = self.settings
         node = NodeContext(store, self._clock, self._names, self.supervisor.spawn, settings.instance)
-        parts = self.parts = assemble(node, settings, self._blueprints, self._hooks)
+        parts = self.parts = assemble(node, settings, self._blueprints, self._hooks, self._reached_at)
         self.app[DISPATCHER_KEY], self.app[EXECUTOR_KEY] = parts.offers, parts.writer
         self.app[STORAGE_KEY], self.app[WORKER_SERVICE_KEY] = store, parts.gateway
         area = client_area(parts, settings, self._blueprints)
@@ -96,8 +96,13 @@ class Node:
             blueprints=self._blueprints,
             prefix=settings.http.prefix,
         )
+        await parts.pauses.refresh()  # before anything runs: what is paused stays so
         for name, run in duties(parts, settings):
             self.supervisor.start_duty(name, run)
+
+    def _reached_at(self) -> str:
+        http = self.settings.http
+        return http.public_url or url_of(*(self.address or (http.host, http.port)))
 
     async def _listen(self) -> None:
         self._runner = web.AppRunner(self.app, access_log=None, handler_cancellation=True, shutdown_timeout=5)

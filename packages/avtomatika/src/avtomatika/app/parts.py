@@ -28,7 +28,7 @@ from avtomatika.commands.submit import Submit
 from avtomatika.commands.ticks import Planned, Ticks
 from avtomatika.commands.webhooks import Webhooks, keys_of
 from avtomatika.delivery.webhook import WebhookDelivery
-from avtomatika.http.approval_api import ApprovalApi
+from avtomatika.http.approval_api import ApprovalApi, ApprovalLinks
 from avtomatika.http.blueprint_api import BlueprintApi
 from avtomatika.http.callers import Callers
 from avtomatika.http.client_api import ClientApi
@@ -71,8 +71,14 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     exporter: Exporter | None
 
 
-def assemble(node: NodeContext, settings: Settings, blueprints: Sequence[Blueprint], hooks: Hooks) -> Parts:
-    """The parts of the node. Raises ConfigError."""
+def assemble(
+    node: NodeContext,
+    settings: Settings,
+    blueprints: Sequence[Blueprint],
+    hooks: Hooks,
+    reached_at: Callable[[], str],
+) -> Parts:
+    """The parts of the node, which others reach at this URL. Raises ConfigError."""
     access = access_of(settings)
     pauses = Pauses(node.store.shelf, node.clock)
     decider = Decider(blueprints, access.client_of, pauses.holds, node.store.shelf)
@@ -82,6 +88,8 @@ def assemble(node: NodeContext, settings: Settings, blueprints: Sequence[Bluepri
     offers = Offers(node, writer, settings.task_lease)
     presence = Presence(MemoryRegistry(), node.clock, settings.worker_ttl)
     queries = Queries(node, decider.held)
+    approvals = Approvals(writer, queries, settings.approval_secret or node.names.token())
+    links = ApprovalLinks(approvals, reached_at)
     wanted, keys = settings.webhooks, keys_of(settings.webhook_secret or "")
     delivery = WebhookDelivery(wanted.reach, timeout=wanted.timeout, now=node.clock.now)
     return Parts(
@@ -103,8 +111,8 @@ def assemble(node: NodeContext, settings: Settings, blueprints: Sequence[Bluepri
         ),
         submit=Submit(node, writer, settings.policy, delivery.check),
         control=Control(writer, queries),
-        approvals=Approvals(writer, queries, settings.approval_secret or node.names.token()),
-        webhooks=Webhooks(node, delivery, lambda _: keys, wanted.policy),
+        approvals=approvals,
+        webhooks=Webhooks(node, delivery, lambda _: keys, wanted.policy, links),
         delivery=delivery,
         ticks=_ticks(node, writer, settings, blueprints),
         exporter=None if export is None else Exporter(node, Export(node, open_history(export))),
@@ -131,7 +139,8 @@ def _ticks(
 def duties(parts: Parts, settings: Settings) -> Iterator[DutyOf]:
     """What the node does in the background, by name."""
     node, lease, width = parts.node, settings.run_lease, settings.width
-    for consumer in consumers(node, parts.writer, parts.decider.editions, run_lease=lease, width=width):
+    editions, rests = parts.decider.editions, parts.pauses.holds
+    for consumer in consumers(node, parts.writer, editions, run_lease=lease, width=width, rests=rests):
         yield consumer.name, consumer.run
     timeout, senders = settings.webhooks.timeout, settings.webhooks.width
     webhooks = webhook_consumer(node, parts.webhooks, timeout=timeout, width=senders)

@@ -34,6 +34,13 @@ Keys = Callable[[str], Sequence[bytes]]
 """The keys that news for this client are signed with: one, and during a change of keys another."""
 
 
+Links = Callable[[JobId, int], str]
+"""The link by which whoever has it answers the question that the job asks since this version of it.
+
+It is made for each delivery anew: it holds a secret, which is never stored.
+"""
+
+
 class WebhookPolicy(msgspec.Struct, frozen=True):
     """How often and for how long a delivery is tried, and how long one that failed can be sent again."""
 
@@ -65,10 +72,16 @@ class Webhooks:
     """Delivers what the moves of jobs have to tell."""
 
     def __init__(
-        self, node: NodeContext, delivery: Delivery, keys: Keys, policy: WebhookPolicy | None = None
+        self,
+        node: NodeContext,
+        delivery: Delivery,
+        keys: Keys,
+        policy: WebhookPolicy | None = None,
+        links: Links | None = None,
     ) -> None:
+        """News of a question have its link in them when *links* makes one."""
         self._store, self._clock = node.store, node.clock
-        self._delivery, self._keys = delivery, keys
+        self._delivery, self._keys, self._links = delivery, keys, links
         self._policy = policy or WebhookPolicy()
 
     async def deliver(self, lease: Lease) -> None:
@@ -80,7 +93,7 @@ class Webhooks:
         if message.queue == DEAD or not isinstance(news, SendWebhook):
             await self._store.commit(Commit(now=self._clock.now(), ack=(lease,)))
             return
-        began, body = self._clock.now(), _body(news)
+        began, body = self._clock.now(), _body(news, self._links)
         headers = signed(webhook_id(message.id), began, body, self._keys(news.client))
         outcome = await self._delivery.send(news.url, headers, body)
         match outcome:
@@ -172,18 +185,26 @@ def _key(secret: str) -> bytes:
     return key
 
 
-def _body(news: SendWebhook) -> bytes:
+def _body(news: SendWebhook, links: Links | None) -> bytes:
     return msgspec.json.encode(
         _News(
             event=news.event,
             job_id=news.job,
             status=news.status,
-            result=news.result,
+            result=_result(news, links),
             error=_trouble(news.failure),
             timestamp=news.at // SECOND,
             sequence=news.version,
         )
     )
+
+
+def _result(news: SendWebhook, links: Links | None) -> msgspec.Raw:
+    if news.question is None or links is None:
+        return news.result
+    question = msgspec.json.decode(news.result, type=dict[str, msgspec.Raw])
+    link = msgspec.json.encode(links(news.job, news.question))
+    return msgspec.Raw(msgspec.json.encode({**question, "approval_url": msgspec.Raw(link)}))
 
 
 def _trouble(failure: Failure | None) -> _Trouble | None:

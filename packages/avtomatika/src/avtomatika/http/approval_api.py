@@ -1,6 +1,7 @@
 """Approvals over HTTP: the inbox, the decision of a client, and the decision by the link (A8, B4)."""
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Annotated, Any, Final
 
 import msgspec
 from aiohttp import web
@@ -13,11 +14,14 @@ from avtomatika.http import query
 from avtomatika.http.answers import answer
 from avtomatika.http.bodies import read_as
 from avtomatika.http.callers import TOKEN_HEADERS, Callers
+from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import NULL, AwaitingHuman, Job, Status
 from avtomatika.kernel.notices import approval_id, decisions
 from avtomatika.ports.store import JobQuery
 
 MAX_TEXT: Final = 255
+
+_Object = Annotated[Raw, msgspec.Meta(extra_json_schema={"type": ["object", "null"]})]
 
 
 def _null() -> Raw:
@@ -25,12 +29,24 @@ def _null() -> Raw:
     return NULL
 
 
+class ApprovalLinks:
+    """Makes links by which whoever has one answers a question, with a POST."""
+
+    def __init__(self, approvals: Approvals, base: Callable[[], str]) -> None:
+        """*base* tells where the node is reached."""
+        self._approvals, self._base = approvals, base
+
+    def __call__(self, job: JobId, since: int) -> str:
+        """The link for the question that the job asks since this version of it."""
+        return f"{self._base()}/_public/webhooks/approval/{job}?token={self._approvals.secret(job, since)}"
+
+
 class DecisionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A decision. `data` goes with it (`metadata` is its older name); `token` is the secret of the link."""
 
-    decision: str
-    data: Raw = msgspec.field(default_factory=_null)
-    metadata: Raw = msgspec.field(default_factory=_null)
+    decision: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
+    data: _Object = msgspec.field(default_factory=_null)
+    metadata: _Object = msgspec.field(default_factory=_null)
     security: Raw = msgspec.field(default_factory=_null)
     approval_id: str | None = None
     token: str | None = None
@@ -107,10 +123,7 @@ class ApprovalApi:
 
 
 async def _read(request: web.Request) -> DecisionBody:
-    body = await read_as(request, DecisionBody)
-    if not 0 < len(body.decision) <= MAX_TEXT:
-        raise InvalidInput(f"decision must be a text of 1 to {MAX_TEXT} characters.", field="decision")
-    return body
+    return await read_as(request, DecisionBody)
 
 
 def _answer(body: DecisionBody) -> Answer:

@@ -14,6 +14,11 @@ BACKLOG: Final = 1_024
 _CLIENTS_FAULT: Final = (web.RequestPayloadError, web.PayloadAccessError)
 
 
+def url_of(host: str, port: int) -> str:
+    """The URL of what listens there."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 class Site(web.BaseSite):
     """The place where a runner's application listens."""
 
@@ -24,7 +29,7 @@ class Site(web.BaseSite):
     @property
     def name(self) -> str:
         """The address, for people."""
-        return f"http://{self._host}:{self._port}"
+        return url_of(self._host, self._port)
 
     async def start(self) -> None:
         """The site listens. Raises OSError when the port is taken."""

@@ -1,7 +1,7 @@
 """The one loop behind every background duty: lease, handle, acknowledge; else wait for a hint."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -17,15 +17,27 @@ Handle = Callable[[Lease], Awaitable[None]]
 LOOK_AGAIN: Final = SECOND
 PAUSE: Final = SECOND
 
+Rests = Callable[[str], bool]
+"""Whether this is not to be touched for now."""
+
+
+def never(_: str) -> bool:
+    """Nothing rests."""
+    return False
+
 
 class Duty(msgspec.Struct, frozen=True):
-    """Messages of these queues are to be handled, up to `width` at a time, each leased for `ttl`."""
+    """Messages of these queues are to be handled, up to `width` at a time, each leased for `ttl`.
+
+    Those in a queue that rests stay where they are, and none of their deliveries is used up.
+    """
 
     name: str
     queues: tuple[str, ...]
     handle: Handle
     ttl: Span
     width: int
+    rests: Rests = never
 
 
 class Consumer:
@@ -45,7 +57,7 @@ class Consumer:
         while True:
             try:
                 if not await self.step():
-                    await self._store.wait(self._duty.queues, until=await self._next_look())
+                    await self._store.wait(self._queues(), until=await self._next_look())
             except Unavailable as error:
                 observe.warning("consumer.paused", consumer=self.name, why=error.message)
                 await self._clock.sleep_until(after(self._clock.now(), PAUSE))
@@ -55,7 +67,7 @@ class Consumer:
         if len(self._running) >= self._duty.width:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
         leases = await self._store.lease(
-            self._duty.queues,
+            self._queues(),
             owner=self._node.owner,
             now=self._clock.now(),
             ttl=self._duty.ttl,
@@ -66,6 +78,9 @@ class Consumer:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         return bool(leases)
+
+    def _queues(self) -> Sequence[str]:
+        return tuple(queue for queue in self._duty.queues if not self._duty.rests(queue))
 
     async def _guarded(self, lease: Lease) -> None:
         try:
@@ -79,7 +94,7 @@ class Consumer:
 
     async def _next_look(self) -> Instant:
         look = after(self._clock.now(), LOOK_AGAIN)
-        for queue in self._duty.queues:
+        for queue in self._queues():
             due = await self._store.next_due(queue)
             if due is not None and due < look:
                 look = due

@@ -54,7 +54,7 @@ def consumers(
     width: int,
     rests: Rests = never,
 ) -> Sequence[Consumer]:
-    """The consumers of a node that has loaded these editions of blueprints. Of one that *rests* none is run."""
+    """The consumers of a node that has loaded these editions of blueprints. One that *rests* is not run."""
     blueprints: Mapping[str, str] = {run_queue(*edition): edition[0] for edition in editions}
     runs = Duty(
         name="runs",

@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -32,6 +33,7 @@ class HttpSettings(msgspec.Struct, frozen=True):
     host: str = "127.0.0.1"
     port: int = 8080
     prefix: str = "api"
+    public_url: str | None = None
     client_api: bool = True
     detailed: bool = False
     max_body: int = 1_048_576
@@ -99,6 +101,7 @@ def read(values: Mapping[str, str]) -> Settings:
         host=reader.text("API_HOST", "127.0.0.1"),
         port=reader.whole("API_PORT", 8080),
         prefix=reader.path("CLIENT_API_PREFIX", "api"),
+        public_url=_public_url(reader),
         client_api=reader.flag("ENABLE_CLIENT_API", True),
         detailed=reader.flag("DETAILED_API_RESPONSES", False),
         max_body=reader.whole("MAX_BODY_BYTES", 1_048_576, 1_024),
@@ -147,6 +150,21 @@ def read(values: Mapping[str, str]) -> Settings:
     check_tokens(reader, tokens)
     reader.finish()
     return settings
+
+
+def _public_url(reader: Reader) -> str | None:
+    """Where others reach the node, without a slash at its end."""
+    given = reader.optional("PUBLIC_URL")
+    if given is None:
+        return None
+    try:
+        parts = urlsplit(given)
+        plain = parts.port != 0 and "@" not in parts.netloc and not (parts.query or parts.fragment)
+    except ValueError:
+        plain = False
+    if not (plain and parts.scheme in ("http", "https") and parts.hostname):
+        reader.problem("PUBLIC_URL", "must be http:// or https://, a host, and at most a port and a path")
+    return given.rstrip("/")
 
 
 def _folder(reader: Reader, name: str) -> Path | None:
