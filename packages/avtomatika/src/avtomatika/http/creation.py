@@ -9,9 +9,17 @@ from aiohttp import web
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.commands.submit import MAX_KEY
 from avtomatika.errors import ContractViolation, KeyReused
-from avtomatika.http.bodies import KEY_HEADER, MAX_BATCH, MAX_LABEL, MAX_LABELS, MAX_PRIORITY, MAX_SECONDS
+from avtomatika.http.bodies import (
+    KEY_HEADER,
+    MAX_BATCH,
+    MAX_BATCH_KEY,
+    MAX_LABEL,
+    MAX_LABELS,
+    MAX_PRIORITY,
+    MAX_SECONDS,
+)
 from avtomatika.http.client_api import ClientApi
-from avtomatika.http.operation import BAD_BODY, OBJECT, WRITES, Answer, Body, Operation, in_header
+from avtomatika.http.operation import BAD_BODY, OBJECT, WRITES, Answer, Body, Operation, Parameter, in_header
 from avtomatika.http.views import BatchAccepted, JobAccepted
 
 CREATION: Final = "Create jobs"
