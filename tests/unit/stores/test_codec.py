@@ -6,14 +6,33 @@ from msgspec import Raw
 
 from avtomatika.errors import InvalidInput
 from avtomatika.kernel.model import Job
-from avtomatika.stores.codec import decode_job, encode_data, encode_head, page_cursor, place_of, same_data
-from avtomatika.testing.contract.kinds import odd_job
+from avtomatika.ports.store import Body, Record
+from avtomatika.stores.codec import (
+    decode_body,
+    decode_job,
+    encode,
+    encode_data,
+    encode_head,
+    page_cursor,
+    place_of,
+    same_data,
+)
+from avtomatika.testing.contract.kinds import bodies, odd_job
 from avtomatika.testing.contract.values import a_job, at
 
 
 def test_a_job_is_taken_apart_and_put_together_again() -> None:
     job = odd_job()
     assert decode_job(encode_head(job), encode_data(job)) == job
+
+
+@pytest.mark.parametrize(
+    "body", [body for body in bodies() if body != Record(())], ids=lambda b: type(b).__name__
+)
+def test_the_sample_of_a_message_says_more_than_the_default_in_every_field(body: Body) -> None:
+    assert decode_body(encode(body)) == body
+    for field in msgspec.structs.fields(body):
+        assert getattr(body, field.name) != field.default, field.name
 
 
 def test_the_head_holds_no_user_data() -> None:

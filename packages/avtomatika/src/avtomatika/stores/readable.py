@@ -5,44 +5,56 @@ Moments have to fit into 64 bits, and text has to have an encoding.
 """
 
 import math
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 from avtomatika.errors import InvalidInput
-from avtomatika.kernel.decisions import Ask, Decision, Dispatch, FanOut, Listen, RunChild, Sleep
-from avtomatika.kernel.effects import OfferTask, RunHandler, StartChild
-from avtomatika.kernel.events import Decided, Event, Submitted
+from avtomatika.kernel.decisions import Ask, Dispatch, FanOut, Listen, RunChild, Sleep
+from avtomatika.kernel.effects import (
+    CancelChild,
+    OfferTask,
+    RunHandler,
+    SendWebhook,
+    StartAlarm,
+    StartChild,
+    StartTimer,
+    TellParent,
+)
+from avtomatika.kernel.events import Decided, Submitted
 from avtomatika.kernel.model import (
     AwaitingChild,
     AwaitingHuman,
     Job,
     Listening,
     Order,
-    Phase,
     Sleeping,
     Task,
     Waiting,
 )
-from avtomatika.ports.store import Body, Commit, Fact, JobQuery, Record
+from avtomatika.ports.store import Commit, Fact, JobQuery, Message, Record, Tick
 from avtomatika.stores.codec import place_of
 
 _FOR_EVER: Final = 2**63
 
-_Moments = Iterator[int | None]
+_P = TypeVar("_P")
+_Due = Listening | AwaitingChild | AwaitingHuman | StartTimer | StartAlarm | Tick
 
 
 def refuse_unreadable(commit: Commit) -> None:
     """Nothing in *commit* would read differently than it was written. Raises InvalidInput."""
-    for moment in _moments_of(commit):
-        if moment is not None and not -_FOR_EVER < moment < _FOR_EVER:
-            raise InvalidInput("A moment lies too far away.", field="time")
-    if not all(map(math.isfinite, _priorities_of(commit))):
-        raise InvalidInput("A priority must be a finite number.", field="priority")
-    for order in _orders_of(commit):
-        if not math.isfinite(order.priority):
-            raise InvalidInput("A priority must be a finite number.", field="priority")
-        if order.max_cost is not None and not math.isfinite(order.max_cost):
-            raise InvalidInput("A maximal cost must be a finite number.", field="max_cost")
+    _moment(commit.now)
+    if commit.claim is not None:
+        _moment(commit.claim.expires_at)
+    if commit.job is not None:
+        _job(commit.job)
+    for fact in commit.facts:
+        _fact(fact)
+    for branch in commit.branches:
+        _task(branch.task)
+    for message in commit.send:
+        _message(message)
+    for lease in commit.take:
+        _message(lease.message)
 
 
 def refuse_unanswerable(query: JobQuery) -> None:
@@ -69,108 +81,122 @@ def refuse_unencodable(field: str, *texts: str) -> None:
         raise InvalidInput("This text holds half a character.", field=field) from error
 
 
-def _moments_of(commit: Commit) -> _Moments:
-    yield commit.now
-    if commit.claim is not None:
-        yield commit.claim.expires_at
-    if commit.job is not None:
-        yield from _job_moments(commit.job)
-    for fact in commit.facts:
-        yield from _fact_moments(fact)
-    for branch in commit.branches:
-        yield from _task_moments(branch.task)
-    for message in commit.send:
-        yield message.visible_at
-        yield from _body_moments(message.body)
-    for lease in commit.take:
-        yield lease.message.visible_at
-        yield from _body_moments(lease.message.body)
+def _moment(value: int | None) -> None:
+    if value is not None and not -_FOR_EVER < value < _FOR_EVER:
+        raise InvalidInput("A moment lies too far away.", field="time")
 
 
-def _job_moments(job: Job) -> _Moments:
-    yield from (job.created, job.updated, job.due)
-    yield from _phase_moments(job.phase)
+def _number(value: float | None, field: str = "priority") -> None:
+    if value is not None and not math.isfinite(value):
+        raise InvalidInput("This must be a finite number.", field=field)
 
 
-def _phase_moments(phase: Phase) -> _Moments:
-    if isinstance(phase, Waiting):
-        yield from _task_moments(phase.task)
-    elif isinstance(phase, Sleeping):
-        yield phase.until
-    elif isinstance(phase, Listening | AwaitingChild | AwaitingHuman):
-        yield phase.due
+def _job(job: Job) -> None:
+    _moment(job.created)
+    _moment(job.updated)
+    _moment(job.due)
+    _number(job.priority)
+    _part(_OF_PHASES, job.phase)
 
 
-def _task_moments(task: Task) -> _Moments:
-    return iter((task.dispatch_due, task.result_due))
+def _task(task: Task) -> None:
+    _moment(task.dispatch_due)
+    _moment(task.result_due)
+    _order(task.order)
 
 
-def _body_moments(body: Body) -> _Moments:
-    for name in ("at", "due"):
-        yield getattr(body, name, None)
-    if isinstance(body, OfferTask):
-        yield from _task_moments(body.task)
-    elif isinstance(body, StartChild):
-        yield from _job_moments(body.child)
-    elif isinstance(body, Record):
-        for fact in body.facts:
-            yield from _fact_moments(fact)
+def _order(order: Order) -> None:
+    _number(order.priority)
+    _number(order.max_cost, "max_cost")
 
 
-def _fact_moments(fact: Fact) -> _Moments:
-    yield fact.at
-    event = fact.event
-    if isinstance(event, Submitted):
-        yield from _job_moments(event.job)
-    elif isinstance(event, Decided):
-        yield from _decision_moments(event.decision)
+def _fact(fact: Fact) -> None:
+    _moment(fact.at)
+    _part(_OF_EVENTS, fact.event)
 
 
-def _decision_moments(decision: Decision) -> _Moments:
-    if isinstance(decision, Sleep):
-        yield from (decision.span, decision.until)
-    elif isinstance(decision, Listen | RunChild | Ask):
-        yield decision.timeout
+def _message(message: Message) -> None:
+    _moment(message.visible_at)
+    _number(message.priority)
+    _part(_OF_BODIES, message.body)
 
 
-def _priorities_of(commit: Commit) -> Iterator[float]:
-    if commit.job is not None:
-        yield commit.job.priority
-    for event in _events_of(commit):
-        if isinstance(event, Submitted):
-            yield event.job.priority
-    for message in commit.send + tuple(lease.message for lease in commit.take):
-        yield message.priority
-        body = message.body
-        if isinstance(body, RunHandler | OfferTask):
-            yield body.priority
-        elif isinstance(body, StartChild):
-            yield body.child.priority
+def _part(checks: "_Checks", part: object) -> None:
+    check = checks.get(type(part))
+    if check is not None:
+        check(part)
 
 
-def _orders_of(commit: Commit) -> Iterator[Order]:
-    if commit.job is not None and isinstance(commit.job.phase, Waiting):
-        yield commit.job.phase.task.order
-    for branch in commit.branches:
-        yield branch.task.order
-    for message in commit.send + tuple(lease.message for lease in commit.take):
-        if isinstance(message.body, OfferTask):
-            yield message.body.task.order
-    for event in _events_of(commit):
-        if isinstance(event, Decided):
-            yield from _decision_orders(event.decision)
+def _due(part: _Due) -> None:
+    _moment(part.due)
 
 
-def _decision_orders(decision: Decision) -> tuple[Order, ...]:
-    if isinstance(decision, Dispatch):
-        return (decision.order,)
-    return decision.orders if isinstance(decision, FanOut) else ()
+def _at(part: CancelChild | TellParent) -> None:
+    _moment(part.at)
 
 
-def _events_of(commit: Commit) -> Iterator[Event]:
-    for fact in commit.facts:
-        yield fact.event
-    for message in commit.send:
-        if isinstance(message.body, Record):
-            for fact in message.body.facts:
-                yield fact.event
+def _sleep(decision: Sleep) -> None:
+    _moment(decision.span)
+    _moment(decision.until)
+
+
+def _webhook(body: SendWebhook) -> None:
+    _moment(body.at)
+    _moment(body.first_try)
+
+
+def _run(body: RunHandler) -> None:
+    _moment(body.at)
+    _number(body.priority)
+
+
+def _offer(body: OfferTask) -> None:
+    _moment(body.at)
+    _number(body.priority)
+    _task(body.task)
+
+
+def _child(body: StartChild) -> None:
+    _moment(body.at)
+    _job(body.child)
+
+
+def _each(check: Callable[[_P], None], parts: Iterable[_P]) -> None:
+    for part in parts:
+        check(part)
+
+
+# By type, because most kinds hold nothing of the sort and every commit passes here.
+_Checks = Mapping[type, Callable[[Any], None]]
+
+_OF_PHASES: Final[_Checks] = {
+    Waiting: lambda phase: _task(phase.task),
+    Sleeping: lambda phase: _moment(phase.until),
+    Listening: _due,
+    AwaitingChild: _due,
+    AwaitingHuman: _due,
+}
+_OF_DECISIONS: Final[_Checks] = {
+    Dispatch: lambda decision: _order(decision.order),
+    FanOut: lambda decision: _each(_order, decision.orders),
+    Sleep: _sleep,
+    Listen: lambda decision: _moment(decision.timeout),
+    RunChild: lambda decision: _moment(decision.timeout),
+    Ask: lambda decision: _moment(decision.timeout),
+}
+_OF_EVENTS: Final[_Checks] = {
+    Submitted: lambda event: _job(event.job),
+    Decided: lambda event: _part(_OF_DECISIONS, event.decision),
+}
+_OF_BODIES: Final[_Checks] = {
+    RunHandler: _run,
+    OfferTask: _offer,
+    StartTimer: _due,
+    StartAlarm: _due,
+    StartChild: _child,
+    CancelChild: _at,
+    TellParent: _at,
+    SendWebhook: _webhook,
+    Tick: _due,
+    Record: lambda body: _each(_fact, body.facts),
+}

@@ -12,7 +12,7 @@ import msgspec
 from avtomatika.kernel.model import Status
 from avtomatika.ports.store import JobQuery, Page
 from avtomatika.stores.codec import decode_job, page_cursor, place_of
-from avtomatika.stores.sql.standings import Place
+from avtomatika.stores.sql.counts import Group
 
 PROBE: Final = 1_000
 """Up to so many entries of an index are counted to find out which has the fewest."""
@@ -117,7 +117,7 @@ def _fewest(database: sqlite3.Connection, way: Walk) -> int:
     return int(database.execute(statement, [*way.values, PROBE]).fetchone()[0])
 
 
-def standings(database: sqlite3.Connection) -> list[tuple[Place, int]]:
+def groups(database: sqlite3.Connection) -> list[tuple[Group, int]]:
     """How many jobs of every client stand where."""
     rows = database.execute(COUNT_ALL)
     return [((client, Status(status)), count) for client, status, count in rows]

@@ -10,8 +10,8 @@ from avtomatika.kernel.model import Job, Status
 from avtomatika.kernel.time import Instant
 from avtomatika.ports.store import Claim, Fact
 from avtomatika.stores.codec import NO_USER_DATA, decode_fact, decode_job
+from avtomatika.stores.sql.counts import Group
 from avtomatika.stores.sql.journal import DROP_LABEL, label_rows
-from avtomatika.stores.sql.standings import Place
 
 
 def job(database: sqlite3.Connection, job_id: JobId) -> Job | None:
@@ -20,7 +20,7 @@ def job(database: sqlite3.Connection, job_id: JobId) -> Job | None:
     return None if row is None else decode_job(*row)
 
 
-def standing(database: sqlite3.Connection, job_id: JobId) -> tuple[int, Place | None]:
+def version_and_group(database: sqlite3.Connection, job_id: JobId) -> tuple[int, Group | None]:
     """The version of the job on disk, 0 when it is not there, and where it stands."""
     row = database.execute("SELECT version, client, status FROM job WHERE id = ?", (job_id,)).fetchone()
     return (0, None) if row is None else (int(row[0]), (row[1], Status(row[2])))

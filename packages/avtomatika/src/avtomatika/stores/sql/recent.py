@@ -3,6 +3,8 @@
 from collections import OrderedDict
 from typing import Final
 
+from msgspec import Raw
+
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Data, Done, Job
 
@@ -15,7 +17,7 @@ class Recent:
 
     def __init__(self, most_jobs: int, most_bytes: int) -> None:
         self._most_jobs, self._most_bytes = most_jobs, most_bytes
-        self._jobs: OrderedDict[JobId, Job] = OrderedDict()
+        self._jobs: OrderedDict[JobId, tuple[Job, int]] = OrderedDict()
         self._unwritten: dict[JobId, Job] = {}
         self.bytes = 0
 
@@ -25,11 +27,12 @@ class Recent:
     def put(self, job: Job) -> None:
         """The job is remembered, in place of the oldest when there are too many, or too much in them."""
         self.forget(job.id)
-        self._jobs[job.id] = job
-        self.bytes += weight(job)
+        size = weight(job)
+        self._jobs[job.id] = job, size
+        self.bytes += size
         while len(self._jobs) > self._most_jobs or self.bytes > self._most_bytes:
-            _, oldest = self._jobs.popitem(last=False)
-            self.bytes -= weight(oldest)
+            _, (_, freed) = self._jobs.popitem(last=False)
+            self.bytes -= freed
 
     def hold(self, job: Job) -> None:
         """The job is remembered until it is on disk, whatever else there is."""
@@ -43,26 +46,35 @@ class Recent:
 
     def get(self, job: JobId) -> Job | None:
         """The job, if it is remembered."""
-        return self._jobs.get(job) or self._unwritten.get(job)
+        known = self._jobs.get(job)
+        return self._unwritten.get(job) if known is None else known[0]
 
     def forget(self, job: JobId) -> None:
         """The job is not remembered."""
         self._unwritten.pop(job, None)
         known = self._jobs.pop(job, None)
         if known is not None:
-            self.bytes -= weight(known)
+            self.bytes -= known[1]
 
 
 def weight(job: Job) -> int:
     """How many bytes of memory the job takes, about."""
-    size = _FRAME + _data_weight(job.input) + _data_weight(job.history) + len(bytes(job.last))
-    size += sum(len(bytes(signal.payload)) + _MEMBER for signal in job.signals)
+    size = _FRAME + _of_data(job.input) + _of_data(job.history) + _of(job.last)
+    for signal in job.signals:
+        size += _of(signal.payload) + _MEMBER
     if isinstance(job.phase, Done):
-        size += len(bytes(job.phase.result))
+        size += _of(job.phase.result)
     if job.failure is not None:
-        size += len(job.failure.message) + len(bytes(job.failure.details))
+        size += len(job.failure.message) + _of(job.failure.details)
     return size
 
 
-def _data_weight(data: Data) -> int:
-    return sum(len(name) + len(bytes(value)) + _MEMBER for name, value in data.items())
+def _of_data(data: Data) -> int:
+    size = 0
+    for name, value in data.items():
+        size += len(name) + _of(value) + _MEMBER
+    return size
+
+
+def _of(value: Raw) -> int:
+    return memoryview(value).nbytes

@@ -143,7 +143,7 @@ class SqliteStore(LiveReads):
     async def tally(self, client: str | None = None) -> Mapping[Status, int]:
         if self._closed:
             raise Unavailable("The store is closed.")
-        return self._staging.standings.tally(client)
+        return self._staging.counts.tally(client)
 
     async def sweep(self, *, now: Instant, finished_before: Instant, limit: int) -> int:
         def work(database: sqlite3.Connection) -> list[Job]:

@@ -17,9 +17,9 @@ from avtomatika.stores.hints import Hints
 from avtomatika.stores.image import Image
 from avtomatika.stores.readable import refuse_unreadable
 from avtomatika.stores.sql import listing, reading
+from avtomatika.stores.sql.counts import Counts, Group, group_of
 from avtomatika.stores.sql.journal import Batch, Change, Prepared, prepare
 from avtomatika.stores.sql.recent import Recent
-from avtomatika.stores.sql.standings import Place, Standings, place_of
 
 Noted = Prepared | tuple[Lease, Instant]
 
@@ -34,8 +34,8 @@ class Staging:
         self.image = image
         self.ended = Recent(RECENT_JOBS, RECENT_BYTES)
         self.recovered: set[JobId] = set()
-        self.standings = Standings(listing.standings(reader))
-        self._left: dict[tuple[JobId, int], Place | None] = {}
+        self.counts = Counts(listing.groups(reader))
+        self._left: dict[tuple[JobId, int], Group | None] = {}
         self._reader = reader
         self._hints = hints
         self._numbers = itertools.count(first_number)
@@ -84,7 +84,7 @@ class Staging:
         if commit.job is not None:
             self.recovered.discard(commit.job.id)
             left = self._left.pop((commit.job.id, commit.expected), None)
-            self.standings.move(left, place_of(commit.job))
+            self.counts.move(left, group_of(commit.job))
             if commit.job.over:
                 self.ended.put(commit.job)
             else:
@@ -94,7 +94,7 @@ class Staging:
     def forgotten(self, job: Job) -> None:
         """The job, which was over, is no longer there."""
         self.ended.forget(job.id)
-        self.standings.move(place_of(job), None)
+        self.counts.move(group_of(job), None)
 
     def _prepare(self, commit: Commit, stored: Job | None) -> Prepared:
         job = commit.job
@@ -121,12 +121,12 @@ class Staging:
         known = None if batch is None else batch.job(job)
         known = known or self.image.jobs.get(job) or self.ended.get(job)
         if known is None:
-            version, place = reading.standing(self._reader, job)
+            version, group = reading.version_and_group(self._reader, job)
         else:
-            version, place = known.version, place_of(known)
+            version, group = known.version, group_of(known)
         if version != expected:
             raise VersionConflict
-        self._left[job, expected] = place
+        self._left[job, expected] = group
 
     def _claim(self, key: str, batch: Batch | None) -> Claim | None:
         fresh = None if batch is None else batch.claim(key)

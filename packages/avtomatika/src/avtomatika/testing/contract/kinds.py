@@ -62,10 +62,12 @@ from avtomatika.kernel.model import (
     Report,
     Signal,
     Sleeping,
+    Status,
     Verdict,
     Waiting,
 )
 from avtomatika.kernel.time import Span
+from avtomatika.ports.fact import Standing
 from avtomatika.ports.store import (
     Body,
     Fact,
@@ -195,8 +197,8 @@ def bodies() -> list[Body]:
             first_try=at(11),
             trouble="the server answered 500 é",
         ),
-        Tick("schedule é", at(11), "digest"),
-        Record(facts),
+        Tick("schedule é", at(11), "digest", JobId("earlier")),
+        Record(facts, tuple(Standing("é", status) for status in Status), "c", "b"),
         Record(()),
     ]
 

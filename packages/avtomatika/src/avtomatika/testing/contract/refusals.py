@@ -16,6 +16,7 @@ from avtomatika.kernel.decisions import (
 from avtomatika.kernel.effects import (
     OfferTask,
     RunHandler,
+    SendWebhook,
     StartChild,
     StartTimer,
 )
@@ -133,6 +134,7 @@ WITH_A_MOMENT: dict[str, Callable[[Instant], Commit]] = {
     "offer": lambda t: _about(OfferTask(J, a_task(), t)),
     "offered": lambda t: _about(OfferTask(J, _with_due(t), T0)),
     "timer": lambda t: _about(StartTimer(J, branch_id("j", 1, 0), 1, Deadline.RESULT, t)),
+    "webhook": lambda t: _about(SendWebhook(J, 1, "u", "e", "s", at=t)),
     "tick": lambda t: _about(Tick("s", t, "r")),
     "child": lambda t: _about(StartChild(J, _with(a_job(), due=t))),
     "record": lambda t: _about(Record((a_fact(at=t),))),

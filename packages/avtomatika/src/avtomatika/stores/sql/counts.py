@@ -5,21 +5,21 @@ from collections.abc import Iterable
 
 from avtomatika.kernel.model import Job, Status
 
-Place = tuple[str, Status]
+Group = tuple[str, Status]
 
 
-def place_of(job: Job) -> Place:
+def group_of(job: Job) -> Group:
     """Where the job stands."""
     return job.client, job.status
 
 
-class Standings:
+class Counts:
     """The number of jobs by client and status."""
 
-    def __init__(self, counts: Iterable[tuple[Place, int]]) -> None:
-        self._counts: Counter[Place] = Counter(dict(counts))
+    def __init__(self, counts: Iterable[tuple[Group, int]]) -> None:
+        self._counts: Counter[Group] = Counter(dict(counts))
 
-    def move(self, old: Place | None, new: Place | None) -> None:
+    def move(self, old: Group | None, new: Group | None) -> None:
         """A job that stood at *old* stands at *new*; None is nowhere."""
         if old == new:
             return
