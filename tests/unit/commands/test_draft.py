@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from msgspec import Raw
 
 from avtomatika.commands.draft import Draft
-from avtomatika.commands.outbox import run_id, task_message_id
+from avtomatika.commands.outbox import HISTORY, run_id, task_message_id
 from avtomatika.kernel.decisions import Dispatch, FanOut, GoTo
 from avtomatika.kernel.events import Decided, Submitted, TaskReported
 from avtomatika.kernel.ids import JobId, task_id
-from avtomatika.kernel.model import Order, Report
+from avtomatika.kernel.model import Order, Report, Status
 from avtomatika.kernel.progress import Ignored, Moved
 from avtomatika.kernel.time import Instant
+from avtomatika.ports.fact import Record, Standing
 from avtomatika.ports.store import Commit, Lease, Token
 from avtomatika.stores.memory import MemoryStore
 from tests.unit.blueprints.jobs import job
@@ -108,3 +109,32 @@ async def test_reports_of_several_branches_fold_and_the_aggregation_sees_them() 
 
 def order_of(names: Sequence[str]) -> list[str]:
     return sorted(names)
+
+
+def test_an_exported_draft_sends_all_its_facts_in_one_message() -> None:
+    draft = Draft(job(version=0, client="c"), NOW, exported=True)
+    draft.add([Submitted(draft.job), Decided(1, GoTo("a")), Decided(1, GoTo("stale")), Decided(2, GoTo("b"))])
+    commit = draft.commit()
+    (message,) = (message for message in commit.send if message.queue == HISTORY)
+    assert (message.id, message.job, message.visible_at) == ("history:j:1", "j", NOW)
+    stood = (
+        Standing("start", Status.PENDING),
+        Standing("a", Status.RUNNING),
+        Standing("b", Status.RUNNING),
+    )
+    assert message.body == Record(commit.facts, stood, "c", "b")
+
+
+def test_each_commit_of_a_job_has_a_message_of_its_own() -> None:
+    first = new()
+    later = Draft(first.job, NOW, exported=True)
+    later.add([Decided(1, GoTo("a"))])
+    assert "history:j:2" in [message.id for message in later.commit().send]
+
+
+def test_a_draft_that_is_not_exported_sends_no_facts() -> None:
+    assert HISTORY not in [message.queue for message in new().commit().send]
+
+
+def test_an_exported_draft_that_nothing_happened_to_sends_none() -> None:
+    assert Draft(job(), NOW, exported=True).commit() == Commit(now=NOW)

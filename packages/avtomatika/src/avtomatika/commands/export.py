@@ -47,11 +47,11 @@ class Export:
             self._held = await self._kept()
         if not self._held:
             return 0
-        portion, facts = _portion(self._held)
+        count, facts = _portion(self._held)
         await self._history.write(facts)
-        await self._acknowledge(portion)
-        del self._held[: len(portion)]
-        return len(portion)
+        await self._acknowledge(self._held[:count])
+        del self._held[:count]
+        return count
 
     async def close(self) -> None:
         """The history is released."""
@@ -81,8 +81,8 @@ class Export:
                     await self._acknowledge((lease,))
 
 
-def _portion(leases: Sequence[Lease]) -> tuple[Sequence[Lease], list[Row]]:
-    """As many of the first messages as make one write of a decent size, and their rows."""
+def _portion(leases: Sequence[Lease]) -> tuple[int, list[Row]]:
+    """How many of the first messages make one write of a decent size, and their rows."""
     found: list[Row] = []
     size = 0
     for count, lease in enumerate(leases, 1):
@@ -91,5 +91,5 @@ def _portion(leases: Sequence[Lease]) -> tuple[Sequence[Lease], list[Row]]:
         found += fresh
         size += sum(len(row.data) for row in fresh)
         if size >= MOST_BYTES:
-            return leases[:count], found
-    return leases, found
+            return count, found
+    return len(leases), found

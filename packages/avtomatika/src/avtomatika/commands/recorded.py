@@ -15,7 +15,7 @@ from avtomatika.ports.history import Row
 
 _JSON: Final = msgspec.json.Encoder()
 _WORD: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_types: Final[dict[type, str]] = {}
+_names: Final[dict[type[Event], str]] = {}
 
 
 def rows(record: Record) -> Iterator[Row]:
@@ -30,7 +30,7 @@ def rows(record: Record) -> Iterator[Row]:
             blueprint=record.blueprint,
             state=after.state,
             status=after.status.value,
-            event_type=event_type(fact.event),
+            event_type=event_type(type(fact.event)),
             worker=_worker_of(fact.event),
             task=task,
             attempt=attempt,
@@ -38,12 +38,11 @@ def rows(record: Record) -> Iterator[Row]:
         )
 
 
-def event_type(event: Event) -> str:
-    """The name of the kind of *event*, in lower case: `task_reported` for a TaskReported."""
-    kind = type(event)
-    found = _types.get(kind)
+def event_type(kind: type[Event]) -> str:
+    """The name of this kind of event, in lower case: `task_reported` for TaskReported."""
+    found = _names.get(kind)
     if found is None:
-        found = _types[kind] = _WORD.sub("_", kind.__name__).lower()
+        found = _names[kind] = _WORD.sub("_", kind.__name__).lower()
     return found
 
 
