@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from avtomatika.commands.submit import Request
 from avtomatika.errors import InvalidInput, InvalidJson, TooLarge
+from avtomatika.http.repeats import refuse_repeats
 from avtomatika.kernel.model import NULL, Data
 from avtomatika.kernel.time import Span, seconds
 
@@ -19,6 +20,7 @@ MAX_TRACE: Final = 512
 KEY_HEADER: Final = "Idempotency-Key"
 
 MAX_BATCH: Final = 1_000
+MAX_BATCH_KEY: Final = 250
 MAX_LABELS: Final = 32
 MAX_LABEL: Final = 255
 MAX_PRIORITY: Final = 1_000_000
@@ -39,9 +41,7 @@ async def read_request(request: web.Request) -> Request:
     Raises InvalidJson, InvalidInput that names the field, TooLarge.
     """
     body = (await read_body(request)).strip(_SPACE) or b"{}"
-    value = _decoded(body)
-    members = _MEMBERS.decode(body)
-    return _request(value, members, _tracing(request), request.headers.get(KEY_HEADER))
+    return _request(body, _decoded(body), _tracing(request), request.headers.get(KEY_HEADER))
 
 
 async def read_batch(request: web.Request) -> list[Request]:
@@ -55,6 +55,10 @@ async def read_batch(request: web.Request) -> list[Request]:
     if set(value) != {"jobs"} or not isinstance(listed, list) or not 0 < len(listed) <= MAX_BATCH:
         raise InvalidInput(f'The body is {{"jobs": […]}} with 1 to {MAX_BATCH} requests.', field="jobs")
     key, tracing = request.headers.get(KEY_HEADER), _tracing(request)
+    if key is not None and not 0 < len(key) <= MAX_BATCH_KEY:
+        raise InvalidInput(
+            f"The {KEY_HEADER} of a batch has 1 to {MAX_BATCH_KEY} characters.", field=KEY_HEADER
+        )
     raws = _LISTED.decode(body)["jobs"]
     keys = (None if key is None else f"{key}/{place}" for place in range(len(raws)))
     return [
@@ -67,17 +71,17 @@ def _listed(place: int, raw: Raw, tracing: dict[str, str], key: str | None) -> R
     try:
         if not isinstance(value, dict):
             raise InvalidInput("A request in a batch is a JSON object.", field="")
-        return _request(cast("dict[str, Any]", value), _MEMBERS.decode(raw), tracing, key)
+        return _request(bytes(raw), cast("dict[str, Any]", value), tracing, key)
     except InvalidInput as error:
         field = f".{error.field}" if error.field else ""
         raise InvalidInput(error.message, field=f"jobs[{place}]{field}") from error
 
 
-def _request(
-    value: dict[str, Any], members: Mapping[str, Raw], tracing: dict[str, str], key: str | None
-) -> Request:
+def _request(body: bytes, value: dict[str, Any], tracing: dict[str, str], key: str | None) -> Request:
+    members = _MEMBERS.decode(body)
     envelope = not _ENVELOPE.isdisjoint(members)
     given: Mapping[str, Any] = value if envelope else {}
+    refuse_repeats(body, members, "" if envelope else "initial_data")
     unknown = sorted(set(members) - _ENVELOPE - _BESIDE) if envelope else []
     if unknown:
         raise InvalidInput(f"The request has no field '{unknown[0]}'.", field=unknown[0])
@@ -159,7 +163,11 @@ def _input(members: Mapping[str, Raw], given: Mapping[str, Any]) -> Data:
     data = given.get("initial_data", {})
     if not isinstance(data, dict):
         raise InvalidInput("initial_data must be a JSON object.", field="initial_data")
-    return _MEMBERS.decode(members["initial_data"]) if "initial_data" in members else {}
+    if "initial_data" not in members:
+        return {}
+    inner = _MEMBERS.decode(members["initial_data"])
+    refuse_repeats(bytes(members["initial_data"]), inner, "initial_data")
+    return inner
 
 
 def _text(given: Mapping[str, Any], name: str) -> str | None:
