@@ -241,3 +241,42 @@ def test_webhook_secrets_may_be_several() -> None:
 @pytest.mark.parametrize("hosts", ["10.0.0.1/8", "300.0.0.0/8", "host:80", "https://host/"])
 def test_an_allowed_host_is_a_name_or_a_network(hosts: str) -> None:
     assert "WEBHOOK_ALLOWED_HOSTS" in refused(WEBHOOK_ALLOWED_HOSTS=hosts)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "h.db",
+        "sqlite:h.db",
+        "sqlite:///",
+        "sqlite:////",
+        "mysql://h/d",
+        "postgresql://h:port/d",
+        "postgresql://h:0/d",
+    ],
+)
+def test_a_history_that_cannot_be_is_refused_by_name(uri: str) -> None:
+    assert "HISTORY_DATABASE_URI" in refused(HISTORY_DATABASE_URI=uri)
+
+
+@pytest.mark.parametrize("password", ["12/s3cret", "s3c/ret", "a@s3cret/b@c", "s3cret]["])
+def test_a_password_that_makes_a_uri_unreadable_is_not_said(password: str) -> None:
+    said = refused(HISTORY_DATABASE_URI=f"postgresql://user:{password}@host/database")
+    assert "HISTORY_DATABASE_URI" in said
+    assert "s3c" not in said
+
+
+@pytest.mark.parametrize(
+    "uri", ["postgresql://u:p%2Fw@h:5432/d?sslmode=require", "postgres://h", "postgresql:///d"]
+)
+def test_a_history_in_postgresql_is_named_as_its_tools_name_it(uri: str) -> None:
+    found = Config({"HISTORY_DATABASE_URI": uri})
+    assert found.settings().history_uri == uri
+    assert uri not in repr(found)
+    assert uri not in repr(found.settings())
+
+
+@pytest.mark.parametrize("history", ["sqlite:///x/jobs.db", "sqlite:///x/../x/jobs.db"])
+def test_the_history_has_a_file_of_its_own(history: str) -> None:
+    said = refused(STORAGE_URL="sqlite:///x/jobs.db", HISTORY_DATABASE_URI=history)
+    assert "HISTORY_DATABASE_URI: is the file of STORAGE_URL" in said
