@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from avtomatika.errors import AlreadyOver, Conflict, InvalidInput, NotFound, Unauthorized
 from avtomatika.http.approval_api import ApprovalApi, ApprovalList, ApprovalReceived, DecisionBody
-from avtomatika.http.follow_api import LAST_SEEN, FollowApi, History
+from avtomatika.http.follow_api import LAST_SEEN, LAST_VERSION, FollowApi, History
 from avtomatika.http.operation import (
     BAD_BODY,
     READS,
@@ -21,7 +21,6 @@ from avtomatika.http.operations import BLUEPRINTS, FILTERS, JOB_ID, JOBS, PAGE
 from avtomatika.http.operator_api import (
     BlueprintPaused,
     OperatorApi,
-    PlaceBody,
     Requeued,
     Rewound,
     WebhookQueued,
@@ -34,6 +33,16 @@ APPROVAL: Final = "Approvals"
 OPERATION: Final = "Operation"
 VERB: Final = (NotFound, AlreadyOver, Conflict, *WRITES)
 
+PLACE: Final = {
+    "type": "object",
+    "properties": {"version": {"type": ["integer", "null"]}, "state": {"type": ["string", "null"]}},
+    "additionalProperties": False,
+    "oneOf": [
+        {"required": ["version"], "properties": {"version": {"type": "integer"}, "state": {"type": "null"}}},
+        {"required": ["state"], "properties": {"state": {"type": "string"}, "version": {"type": "null"}}},
+    ],
+}
+
 FOLLOWING: Final[tuple[Operation[FollowApi], ...]] = (
     Operation(
         id="readHistory",
@@ -45,7 +54,9 @@ FOLLOWING: Final[tuple[Operation[FollowApi], ...]] = (
         parameters=(
             JOB_ID,
             in_query("limit", "How many at most.", type="integer", minimum=1, maximum=MAX_PAGE, default=100),
-            in_query("after", "The `next` of the page before.", type="integer", minimum=0, default=0),
+            in_query(
+                "after", "The `next` of the page before.", type="integer", minimum=0, maximum=LAST_VERSION
+            ),
         ),
         answers=(Answer(History, "The facts of the job, oldest first."),),
         errors=(InvalidInput, NotFound, *READS),
@@ -60,8 +71,10 @@ FOLLOWING: Final[tuple[Operation[FollowApi], ...]] = (
         tag=JOBS,
         parameters=(
             JOB_ID,
-            in_header(LAST_SEEN, "The id of the last piece of news that was heard.", pattern="^[0-9]{1,12}$"),
-            in_query("last_event_id", "The same, for clients that cannot send headers."),
+            in_header(LAST_SEEN, "The id of the last piece of news that was heard.", pattern="^[0-9]{0,12}$"),
+            in_query(
+                "last_event_id", "The same, for clients that cannot send headers.", pattern="^[0-9]{0,12}$"
+            ),
         ),
         answers=(Answer(None, "The news of the job.", content_types=("text/event-stream",)),),
         errors=(InvalidInput, NotFound, *READS),
@@ -123,7 +136,7 @@ def _verb(
         summary=summary,
         tag=OPERATION,
         parameters=(JOB_ID,),
-        body=Body(PlaceBody, "Either a version of the job, or a state.") if place else None,
+        body=Body(PLACE, "Either a version of the job, or a state.") if place else None,
         answers=(answer,),
         errors=(*(BAD_BODY if place else ()), *VERB),
     )

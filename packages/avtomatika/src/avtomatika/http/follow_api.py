@@ -23,6 +23,7 @@ from avtomatika.ports.clock import Clock
 
 LONGEST: Final = Span(3_600_000)
 QUIET_BEFORE_COMMENT: Final = 10
+LAST_VERSION: Final = 10**12
 LAST_SEEN: Final = "Last-Event-ID"
 
 
@@ -58,7 +59,7 @@ class FollowApi:
         """200 with the facts of the job above the version `after`, oldest first."""
         viewer = self._callers.viewer_of(request)
         job_id = request.match_info["job_id"]
-        first = query.whole(request, "after", 0, 0, 10**12)
+        first = query.whole(request, "after", 0, 0, LAST_VERSION)
         limit = query.limit(request)
         facts = await self._queries.facts(job_id, viewer)
         page = [entry for entry in entries(facts) if entry.version > first]

@@ -134,10 +134,8 @@ def _responses(operation: Operation[Any], known: _Schemas) -> dict[str, Any]:
 
 
 def _answer(answer: Answer, known: _Schemas) -> dict[str, Any]:
-    schema = {"type": "string"} if answer.schema is None else known(answer.schema)
-    kinds = dict.fromkeys(answer.content_types)
-    content = {kind: {"schema": {} if answer.schema is None and kind == JSON else schema} for kind in kinds}
-    return {"description": answer.description, "content": content}
+    media = {} if answer.schema is None else {"schema": known(answer.schema)}
+    return {"description": answer.description, "content": dict.fromkeys(answer.content_types, media)}
 
 
 def _problem(status: int, names: Sequence[str], known: _Schemas) -> dict[str, Any]:

@@ -22,12 +22,14 @@ from avtomatika.http.operation import (
     Answer,
     Body,
     Operation,
+    Parameter,
+    Place,
     Security,
     in_path,
     in_query,
 )
 from avtomatika.http.public_api import NotReadyView, PublicApi, ReadyView, StatusView
-from avtomatika.http.query import MAX_PAGE
+from avtomatika.http.query import LAST_MOMENT, MAX_PAGE
 from avtomatika.http.views import (
     CancellationAccepted,
     DetailedJobView,
@@ -42,15 +44,26 @@ BLUEPRINTS: Final = "Blueprints"
 NODE: Final = "Node"
 
 JOB_ID: Final = in_path("job_id", "The id of the job.")
+MOMENT: Final = {
+    "description": "Seconds since the epoch, or a time with a zone.",
+    "anyOf": [
+        {"type": "number", "minimum": 0, "exclusiveMaximum": LAST_MOMENT},
+        {"type": "string", "format": "date-time"},
+    ],
+}
 FILTERS: Final = (
     in_query("blueprint", "Only jobs of the blueprint with this name."),
-    in_query("label", "Only jobs with this label, as name:value. May be given several times."),
-    in_query("since", "Only jobs created then or later: seconds since the epoch, or ISO 8601 with a zone."),
-    in_query("before", "Only jobs created earlier than that."),
+    in_query(
+        "label",
+        "Only jobs with this label, as name:value. May be given several times.",
+        pattern=r"^[^:]{1,255}:[\s\S]{0,255}$",
+    ),
+    Parameter("since", Place.QUERY, MOMENT, "Only jobs created then or later."),
+    Parameter("before", Place.QUERY, MOMENT, "Only jobs created earlier than that."),
 )
 PAGE: Final = (
     in_query("limit", "How many at most.", type="integer", minimum=1, maximum=MAX_PAGE, default=100),
-    in_query("after", "The `next` of the page before."),
+    in_query("after", "The `next` of the page before.", pattern=r"^[0-9]{1,18}~[!-~]{1,255}$"),
 )
 
 SOME_FIELDS: Final = {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}}

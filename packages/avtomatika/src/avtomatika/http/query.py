@@ -1,6 +1,6 @@
 """Values behind the question mark, checked one by one."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from aiohttp import web
@@ -12,6 +12,7 @@ from avtomatika.kernel.time import Instant, seconds
 
 MAX_PAGE: Final = 1_000
 MAX_FILTERS: Final = 8
+LAST_MOMENT: Final = 10**12
 
 
 def number(request: web.Request, name: str, default: float, most: float) -> float:
@@ -81,10 +82,10 @@ def moment(request: web.Request, name: str) -> Instant | None:
     if text is None:
         return None
     try:
-        since_epoch = float(text) if _is_number(text) else _parsed(text).timestamp()
-    except (ValueError, OverflowError):
+        since_epoch = float(text) if _is_number(text) else max(0.0, _parsed(text).timestamp())
+    except ValueError:
         since_epoch = -1.0
-    if not 0 <= since_epoch < 10**11:
+    if not 0 <= since_epoch < LAST_MOMENT:
         message = f"{name} must be seconds since the epoch, or a time like 2026-11-22T10:00:00Z."
         raise InvalidInput(message, field=name)
     return Instant(seconds(since_epoch))
@@ -99,4 +100,4 @@ def _parsed(text: str) -> datetime:
     found = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
     if found.tzinfo is None:
         raise ValueError("no zone")
-    return found.astimezone(UTC)
+    return found
