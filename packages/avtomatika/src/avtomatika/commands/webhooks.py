@@ -52,10 +52,10 @@ class WebhookPolicy(msgspec.Struct, frozen=True):
     keep_dead: Span = Span(30 * 86_400 * SECOND)
 
 
-class _Trouble(msgspec.Struct, frozen=True):
+class _Trouble(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str
     message: str
-    task_id: str | None
+    task_id: str | None = None
 
 
 class _News(msgspec.Struct, frozen=True):
