@@ -104,7 +104,7 @@ async def test_the_end_of_a_job_is_told_once(
     assert news["result"] == result
     assert (news["error"] or {}).get("code") == error
     seen = await node.job(job)
-    assert (news["error"], news["sequence"]) == (seen["error"], seen["version"])
+    assert (news["error"], news["sequence"]) == (seen.get("error"), seen["version"])
 
 
 async def test_the_request_is_signed_with_the_secret_of_the_node(sending: Start, receiver: Sink) -> None:
@@ -135,7 +135,9 @@ async def test_without_a_secret_in_the_settings_one_is_made_that_receivers_can_u
     assert len(keys_of(made)) == 1
 
 
-async def test_a_question_to_a_person_is_told(sending: Start, receiver: Sink) -> None:
+async def test_a_question_to_a_person_is_told_with_the_link_that_answers_it(
+    sending: Start, receiver: Sink, caplog: pytest.LogCaptureFixture
+) -> None:
     node = await sending(ends())
     job = await create(node, receiver, "asks")
     await until(lambda: receiver.received)
@@ -144,6 +146,13 @@ async def test_a_question_to_a_person_is_told(sending: Start, receiver: Sink) ->
     asked = news["result"]
     assert (asked["integration"], asked["message"]) == ("mail", "Shall we?")
     assert asked["decisions"] == ["approved", "rejected"]
+    assert asked["approval_url"].startswith(node.url)
+    link = asked["approval_url"].removeprefix(node.url)
+    assert (await node.call("POST", link, {"decision": "approved"}))[0] == 200
+    await until(lambda: len(receiver.received) == 2)
+    assert told(receiver)[1]["event"] == "job_finished"
+    for record in caplog.records:
+        assert "token=" not in record.getMessage(), "the log is no place for the secret of a link"
 
 
 async def test_a_job_without_a_url_tells_nobody(sending: Start, receiver: Sink) -> None:
