@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from avtomatika import ActionFactory, Blueprint
+from avtomatika.commands import offers
+from avtomatika.kernel.time import Span
 from tests.integration.http.blueprints import flow
 from tests.integration.http.conftest import Start, Worker
 
@@ -342,3 +344,33 @@ async def test_one_slow_handler_holds_nobody_up(start: Start) -> None:
     assert job["status"] == "pending"
     go_on.set()
     assert (await node.ended(slow))["version"] == 3
+
+
+async def test_a_task_is_tried_again_by_another_worker_than_the_one_that_failed(start: Start) -> None:
+    node = await start(flow(), RETRY_BACKOFF_SECONDS=0.01)
+    first, second = await node.worker("w1"), await node.worker("w2")
+    await node.create()
+    await first.fail(await first.take(), "TRANSIENT_ERROR")
+    parked = asyncio.ensure_future(first.poll(timeout=1.0))
+    await second.take()
+    assert await parked is None
+
+
+async def test_a_worker_that_is_alone_tries_again_what_it_failed_at(start: Start) -> None:
+    node = await start(flow(), RETRY_BACKOFF_SECONDS=0.01)
+    alone, _ = await node.worker("w1"), await node.worker("w2", "another skill")
+    await node.create()
+    await alone.fail(await alone.take(), "TRANSIENT_ERROR")
+    assert await alone.poll(timeout=2.0) is not None
+
+
+async def test_a_task_does_not_wait_for_ever_for_a_worker_that_did_not_fail(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offers, "SPILL_AFTER", Span(300))
+    node = await start(flow(), RETRY_BACKOFF_SECONDS=0.01)
+    first, _ = await node.worker("w1"), await node.worker("w2")
+    await node.create()
+    await first.fail(await first.take(), "TRANSIENT_ERROR")
+    assert await first.poll(timeout=0.05) is None
+    assert await first.poll(timeout=5.0) is not None

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from avtomatika.kernel.model import Order
+from avtomatika.kernel.ids import TaskId
+from avtomatika.kernel.model import Order, Task
+from avtomatika.kernel.time import Span
 from avtomatika.matching.compliance import Skill, WorkerProfile, reasons
 from avtomatika.matching.placement import queue_of
 
@@ -18,25 +20,29 @@ DEMANDS: list[dict[str, Any]] = [
 ]
 
 
+def placed(order: Order, avoid: str = "") -> str:
+    return queue_of(Task(TaskId("j-1-0"), order, Span(1), avoid=avoid))
+
+
 def test_a_task_without_demands_waits_under_the_name_of_its_skill() -> None:
-    assert queue_of(Order("resize")) == "task:resize"
+    assert placed(Order("resize")) == "task:resize"
 
 
 @pytest.mark.parametrize("other", [{"priority": 3.0}, {"retries": 1}, {"strategy": "cheapest"}])
 def test_what_no_worker_must_meet_does_not_part_tasks(other: dict[str, Any]) -> None:
-    assert queue_of(Order("s", **other)) == queue_of(Order("s"))
+    assert placed(Order("s", **other)) == placed(Order("s"))
 
 
 def test_every_demand_makes_a_queue_of_its_own() -> None:
-    queues = {queue_of(Order("s", **demand)) for demand in DEMANDS} | {queue_of(Order("s"))}
+    queues = {placed(Order("s", **demand)) for demand in DEMANDS} | {placed(Order("s"))}
     assert len(queues) == len(DEMANDS) + 1
     assert all(queue.startswith("task:s") for queue in queues)
 
 
 def test_the_same_demands_meet_in_the_same_queue() -> None:
     for demand in DEMANDS:
-        assert queue_of(Order("s", **demand)) == queue_of(Order("s", priority=1.0, **demand))
-        assert queue_of(Order("s", **demand)) != queue_of(Order("t", **demand))
+        assert placed(Order("s", **demand)) == placed(Order("s", priority=1.0, **demand))
+        assert placed(Order("s", **demand)) != placed(Order("t", **demand))
 
 
 WORKER = WorkerProfile("w", 1, {"s": Skill("s", "gpu", "2"), "bare": Skill("bare")}, {"s": 0.5})
@@ -63,3 +69,8 @@ WORKER = WorkerProfile("w", 1, {"s": Skill("s", "gpu", "2"), "bare": Skill("bare
 )
 def test_every_reason_is_named(order: Order, why: tuple[str, ...]) -> None:
     assert reasons(order, WORKER) == why
+
+
+def test_tasks_that_avoid_a_worker_are_apart_from_all_others() -> None:
+    order = Order("s")
+    assert len({placed(order), placed(order, "w1"), placed(order, "w2")}) == 3

@@ -110,7 +110,7 @@ class TestRetries:
         move = moved(waiting(accepted=True), reported(failed("TRANSIENT_ERROR")))
         again = offer(move)
         assert isinstance(move.effects[0], WithdrawTask)
-        assert again.task == a_task(attempt=2)
+        assert again.task == a_task(attempt=2, avoid="w")
         assert isinstance(move.job.phase, Waiting)
         assert again.task == move.job.phase.task
         assert again.at == NOW + backoff(Policy(), 1, again.task.id)

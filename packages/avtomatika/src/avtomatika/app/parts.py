@@ -85,8 +85,8 @@ def assemble(
     export = settings.history_uri
     policy = WriterPolicy(run_lease=settings.run_lease, export=export is not None)
     writer = Writer(node, decider, policy, hooks.witness(node.spawn))
-    offers = Offers(node, writer, settings.task_lease)
     presence = Presence(MemoryRegistry(), node.clock, settings.worker_ttl)
+    offers = Offers(node, writer, settings.task_lease, presence)
     queries = Queries(node, decider.held)
     approvals = Approvals(writer, queries, settings.approval_secret or node.names.token())
     links = ApprovalLinks(approvals, reached_at)

@@ -13,6 +13,7 @@ import msgspec
 from avtomatika import observe
 from avtomatika.commands.apply import Writer
 from avtomatika.commands.outbox import timer_message
+from avtomatika.commands.presence import Presence
 from avtomatika.errors import NotFound, Unavailable
 from avtomatika.kernel.effects import OfferTask
 from avtomatika.kernel.events import Event, TaskAbandoned, TaskAccepted
@@ -26,6 +27,9 @@ from avtomatika.ports.store import Commit, Lease, LeaseLost, Message, MessageId,
 
 LOOK_AGAIN: Final = SECOND
 MEMO_SIZE: Final = 10_000
+
+SPILL_AFTER: Final = Span(5 * SECOND)
+"""How long a task that is tried again is kept for workers that did not fail at it, if there are any."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -56,8 +60,12 @@ class _Parked:
 class Offers:
     """The meeting place of tasks and workers on this node."""
 
-    def __init__(self, node: NodeContext, writer: Writer, lease_ttl: Span) -> None:
+    def __init__(
+        self, node: NodeContext, writer: Writer, lease_ttl: Span, presence: Presence | None = None
+    ) -> None:
+        """With *presence* a task that is tried again goes to another worker than the one that failed."""
         self._store, self._clock, self._writer = node.store, node.clock, writer
+        self._presence = presence
         self._owner = node.owner
         self.lease_ttl = lease_ttl
         self._parked: dict[int, _Parked] = {}
@@ -132,6 +140,8 @@ class Offers:
         for place, parked in list(self._parked.items()):
             if parked.answer.done() or not self._may_have(parked.wanted, queue, sample):
                 continue
+            if await self._is_for_another(parked.wanted, sample) or parked.answer.done():
+                continue
             wanted = parked.wanted
             now = self._clock.now()
             leases = await self._store.lease(
@@ -146,7 +156,11 @@ class Offers:
                 self._parked.pop(place, None)
 
     async def _lease(self, wanted: Wanted, queues: Mapping[str, Message]) -> Sequence[Lease]:
-        names = [name for name, sample in queues.items() if self._may_have(wanted, name, sample)]
+        names = [
+            name
+            for name, sample in queues.items()
+            if self._may_have(wanted, name, sample) and not await self._is_for_another(wanted, sample)
+        ]
         if not names:
             return ()
         self._places += 1
@@ -208,6 +222,16 @@ class Offers:
             return isinstance(await self._writer.apply(lease.message.job, event), Moved)
         except NotFound:
             return False
+
+    async def _is_for_another(self, wanted: Wanted, sample: Message) -> bool:
+        """True while another worker should have the tasks of this class, because this one failed at them."""
+        body, worker = sample.body, wanted.worker.id
+        if not isinstance(body, OfferTask) or body.task.avoid != worker or self._presence is None:
+            return False
+        if self._clock.now() >= after(sample.visible_at, SPILL_AFTER):
+            return False
+        others = (other.profile for other in await self._presence.everyone() if other.profile.id != worker)
+        return any(not reasons(body.task.order, other) for other in others)
 
     def _may_have(self, wanted: Wanted, queue: str, sample: Message) -> bool:
         body = sample.body

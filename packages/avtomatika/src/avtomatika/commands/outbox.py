@@ -129,7 +129,7 @@ def message_of(effect: Sent) -> Message:
         case OfferTask(job=job, task=task, at=at):
             return Message(
                 id=task_message_id(task.id),
-                queue=queue_of(task.order),
+                queue=queue_of(task),
                 job=job,
                 visible_at=at,
                 body=effect,

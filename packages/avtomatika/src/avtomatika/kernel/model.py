@@ -102,6 +102,7 @@ class Task(Value, frozen=True):
     """An order that was given out. `attempt` counts the retries that the rules granted, from 1.
 
     `events` counts what workers told about it, `progress` is what the one that holds it told last.
+    `avoid` is the worker that failed at the attempt before.
     """
 
     id: TaskId
@@ -113,6 +114,7 @@ class Task(Value, frozen=True):
     accepted: bool = False
     events: int = 0
     progress: Raw = NULL
+    avoid: str = ""
 
 
 class Report(Value, frozen=True):
@@ -190,7 +192,8 @@ class AwaitingChild(Value, frozen=True):
 class AwaitingHuman(Value, frozen=True):
     """Somebody has to decide: one of the keys of `transitions`, until `due` if that is given.
 
-    `since` names the question. `schema` is what the data that come with a decision must be like.
+    `since` names the question, `asked` is when it was asked. `schema` is what the data that come with a
+    decision must be like.
     """
 
     since: int
@@ -199,6 +202,7 @@ class AwaitingHuman(Value, frozen=True):
     transitions: dict[str, str]
     schema: Raw = NULL
     due: Instant | None = None
+    asked: Instant = Instant(0)
 
 
 class Done(Value, frozen=True):

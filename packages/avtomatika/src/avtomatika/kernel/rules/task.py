@@ -93,7 +93,12 @@ def next_attempt(job: Job, task: Task, report: Report, now: Instant) -> tuple[Ta
     waited = task.order.dispatch_timeout or job.policy.dispatch_timeout
     due = None if waited is None else after(at, waited)
     again = msgspec.structs.replace(
-        task, attempt=task.attempt + 1, dispatch_due=due, accepted=False, progress=NULL
+        task,
+        attempt=task.attempt + 1,
+        dispatch_due=due,
+        accepted=False,
+        progress=NULL,
+        avoid=report.worker or task.avoid,
     )
     return again, at
 
