@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from avtomatika import Blueprint
+from avtomatika import ActionFactory, Blueprint
 from avtomatika.errors import ConfigError
 from tests.integration.http.conftest import STORES, Start
 
@@ -120,3 +120,25 @@ async def test_a_file_that_cannot_be_used_stops_the_start(start: Start, file: Pa
         await start(Beats().blueprint, SCHEDULES_CONFIG_PATH=file)
     assert "often.blueprint: there is no blueprint 'nobody'" in caught.value.message
     assert "often.interval_seconds: must be a whole number" in caught.value.message
+
+
+async def test_a_task_of_such_a_job_goes_to_a_worker_like_any_other(start: Start, file: Path) -> None:
+    file.write_text(OFTEN.replace("interval_seconds = 1", "interval_seconds = 3600\nresult_timeout = 60"))
+    beat = Blueprint("beat")
+
+    @beat.handler(is_start=True)
+    async def begin(who: str, actions: ActionFactory) -> None:
+        actions.dispatch_task("listen", {"to": who}, transitions={"success": "done"})
+
+    @beat.handler(is_end=True)
+    async def done(rate: int) -> int:
+        return rate
+
+    node = await start(beat, SCHEDULES_CONFIG_PATH=file)
+    worker = await node.worker("w1", "listen")
+    task = await worker.take()
+    assert task["params"] == {"to": "heart"}
+    assert due(task["job_id"]) / 1_000 + 60 == pytest.approx(task["deadline"], abs=5)
+    await worker.report(task, {"rate": 60}, token=False)
+    job = await node.ended(task["job_id"])
+    assert (job["status"], job["result"]) == ("finished", 60)
