@@ -32,7 +32,7 @@ NO = HumanDecided(OPENED, "no", by="bob")
 def test_the_job_waits_for_a_decision_for_as_long_as_it_was_told() -> None:
     patient = moved(a_job(), decided(Ask("mail", "Ship it?", DECISIONS, schema=Raw(b'{"type":"object"}'))))
     assert patient.job.phase == AwaitingHuman(
-        VERSION + 1, "mail", "Ship it?", DECISIONS, Raw(b'{"type":"object"}')
+        VERSION + 1, "mail", "Ship it?", DECISIONS, Raw(b'{"type":"object"}'), asked=NOW
     )
     assert patient.job.status is Status.WAITING_FOR_HUMAN
     assert not [e for e in patient.effects if isinstance(e, StartAlarm)]

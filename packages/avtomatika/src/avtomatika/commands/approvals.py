@@ -15,7 +15,7 @@ from avtomatika.errors import AlreadyOver, Conflict, InvalidInput, NotFound
 from avtomatika.kernel.events import HumanDecided
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import NULL, AwaitingHuman, Job
-from avtomatika.kernel.notices import decisions
+from avtomatika.kernel.notices import approval_id, decisions
 from avtomatika.kernel.progress import Ignored
 
 BY_LINK: Final = "approval link"
@@ -48,24 +48,27 @@ class Approvals:
         """
         job = await self._queries.job(job_id, viewer)
         phase = _question(job)
-        named = answer.approval_id
-        if named is not None and named != f"{job.id}-{phase.since}":
-            raise Conflict("The job asks something else by now.")
         await self._answer(job, phase, answer, by)
 
     async def decide_by_link(self, job_id: str, secret: str, answer: Answer) -> None:
-        """As `decide`, for whoever has the secret. A wrong secret raises NotFound, whatever the job does."""
-        since = secret.partition(".")[0]
-        job = await self._queries.job(job_id, EVERYBODY)
-        known = self.secret(job.id, int(since) if since.isdecimal() and len(since) < 10 else 0)
-        if not compare_digest(known.encode(), secret.encode(errors="surrogateescape")):
+        """As `decide`, for whoever has the secret of the question that the job asks.
+
+        Any other secret raises NotFound, also that of a question which was answered: it tells nothing.
+        """
+        job, since = await self._queries.job(job_id, EVERYBODY), secret.partition(".")[0]
+        question = int(since) if since.isdecimal() and len(since) < 10 else 0
+        known, phase = self.secret(job.id, question), job.phase
+        right = compare_digest(known.encode(), secret.encode(errors="surrogateescape"))
+        if not (right and isinstance(phase, AwaitingHuman) and phase.since == question):
             raise NotFound("Job not found")
-        phase = _question(job)
-        if phase.since != int(since):
-            raise Conflict("The job asks something else by now.")
-        await self._answer(job, phase, answer, BY_LINK)
+        try:
+            await self._answer(job, phase, answer, BY_LINK)
+        except Conflict as late:
+            raise NotFound("Job not found") from late
 
     async def _answer(self, job: Job, phase: AwaitingHuman, answer: Answer, by: str) -> None:
+        if answer.approval_id not in (None, approval_id(job.id, phase.since)):
+            raise Conflict("The job asks something else by now.")
         listed = decisions(phase)
         if answer.decision not in listed:
             message = f"Invalid decision '{answer.decision}' for this job: it is one of {', '.join(listed)}."

@@ -1,7 +1,7 @@
 """Approvals over HTTP: the inbox, the decision of a client, and the decision by the link (A8, B4)."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from aiohttp import web
@@ -42,7 +42,10 @@ class ApprovalLinks:
 
 
 class DecisionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A decision. `data` goes with it (`metadata` is its older name); `token` is the secret of the link."""
+    """A decision, and an object that goes with it; `token` is the secret of the link.
+
+    `metadata` is the older name of `data`. With both, the members of `data` count where they meet.
+    """
 
     decision: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
     data: _Object = msgspec.field(default_factory=_null)
@@ -98,7 +101,8 @@ class ApprovalApi:
             limit=query.limit(request),
         )
         page = await self._queries.page(wanted)
-        return answer(ApprovalList([*map(_view, page.jobs)], page.next))
+        views = (_view(job, job.phase) for job in page.jobs if isinstance(job.phase, AwaitingHuman))
+        return answer(ApprovalList([*views], page.next))
 
     async def decide(self, request: web.Request) -> web.Response:
         """200 when the job has moved on by the decision; 409 when it does not ask, or not any more."""
@@ -127,20 +131,17 @@ async def _read(request: web.Request) -> DecisionBody:
 
 
 def _answer(body: DecisionBody) -> Answer:
-    field, data = ("data", body.data) if body.data != NULL else ("metadata", body.metadata)
-    if data != NULL and not isinstance(_decoded(data), dict):
-        raise InvalidInput("What goes with a decision is a JSON object.", field=field)
+    given = {name: raw for name, raw in (("metadata", body.metadata), ("data", body.data)) if raw != NULL}
+    members: dict[str, Raw] = {}
+    for name, raw in given.items():
+        if bytes(raw)[:1] != b"{":
+            raise InvalidInput("What goes with a decision is a JSON object.", field=name)
+        members |= msgspec.json.decode(raw, type=dict[str, Raw])
+    data = Raw(msgspec.json.encode(members)) if len(given) > 1 else next(iter(given.values()), NULL)
     return Answer(body.decision, data, body.approval_id)
 
 
-def _decoded(data: Raw) -> Any:
-    return msgspec.json.decode(data)
-
-
-def _view(job: Job) -> ApprovalView:
-    phase = job.phase
-    if not isinstance(phase, AwaitingHuman):
-        raise TypeError(f"{job.id} was listed as {Status.WAITING_FOR_HUMAN}")
+def _view(job: Job, phase: AwaitingHuman) -> ApprovalView:
     return ApprovalView(
         approval_id=approval_id(job.id, phase.since),
         job_id=job.id,
@@ -149,7 +150,7 @@ def _view(job: Job) -> ApprovalView:
         message=phase.message,
         decisions=[*decisions(phase)],
         data_schema=phase.schema,
-        asked_at=job.updated,
+        asked_at=phase.asked or job.updated,
         expires_at=phase.due,
         labels=job.labels,
     )

@@ -28,7 +28,7 @@ def ask(job: Job, decision: Ask, now: Instant, over: tuple[Effect, ...]) -> Move
     since = job.version + 1
     due = None if decision.timeout is None else after(now, decision.timeout)
     phase = AwaitingHuman(
-        since, decision.integration, decision.message, decision.transitions, decision.schema, due
+        since, decision.integration, decision.message, decision.transitions, decision.schema, due, now
     )
     alarm = () if due is None else (StartAlarm(job.id, since, due),)
     asking = move(job, now, phase, *over, *alarm)
