@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from avtomatika.kernel.decisions import Finish, RunChild
 from avtomatika.kernel.effects import CancelChild, StartAlarm, StartChild, StopAlarm, TellParent
 from avtomatika.kernel.events import AlarmRang, CancelRequested, Decided, Submitted
-from avtomatika.kernel.ids import JobId
+from avtomatika.kernel.ids import JobId, child_id, opened_by, task_id
 from avtomatika.kernel.machine import fold, transition
 from avtomatika.kernel.model import (
     AwaitingChild,
@@ -22,6 +22,7 @@ from avtomatika.kernel.model import (
 )
 from avtomatika.kernel.progress import Ignored
 from avtomatika.kernel.time import Instant, Span
+from rxon.identifiers import is_valid_identifier
 from tests.unit.kernel.samples import (
     CHILD,
     NOW,
@@ -215,3 +216,15 @@ def test_a_parent_that_took_too_many_steps_ends_when_its_child_does() -> None:
     move = moved(job, child_ended(Verdict.FINISHED))
     assert move.job.phase == Done(Verdict.FAILED)
     assert StopAlarm(J, OPENED) in move.effects
+
+
+def test_names_of_nested_children_and_of_their_tasks_stay_valid_on_the_wire() -> None:
+    name, seen = JobId(f"tick-{'s' * 64}-1800000000000"), set[JobId]()
+    for depth in range(1, 11):
+        name = child_id(name, 1_000_000 + depth)
+        handle = f"{task_id(name, 1_000_000, 9_999)}-1000-1000"
+        assert is_valid_identifier(handle), handle
+        assert opened_by(task_id(name, 7, 3)) == (name, 7, 3)
+        seen.add(name)
+    assert len(seen) == 10
+    assert child_id(name, 1) != child_id(name, 2)

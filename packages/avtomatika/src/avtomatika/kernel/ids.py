@@ -1,9 +1,14 @@
 """Names of jobs and tasks. Derived, never drawn: a decision that is taken again yields the same names."""
 
-from typing import NewType
+from hashlib import sha256
+from typing import Final, NewType
 
 JobId = NewType("JobId", str)
 TaskId = NewType("TaskId", str)
+
+
+MOST: Final = 80
+"""Up to so long are the names of children, so that names of tasks stay below the 128 of the wire."""
 
 
 def task_id(job: JobId, version: int, index: int) -> TaskId:
@@ -16,7 +21,8 @@ def task_id(job: JobId, version: int, index: int) -> TaskId:
 
 def child_id(job: JobId, version: int) -> JobId:
     """The name of the child that the decision which made *version* of the job started."""
-    return JobId(f"{job}_{version}")
+    name = f"{job}_{version}"
+    return JobId(name if len(name) <= MOST else f"child_{sha256(name.encode()).hexdigest()[:48]}")
 
 
 def opened_by(task: TaskId) -> tuple[JobId, int, int]:
