@@ -14,13 +14,13 @@ from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.time import Span, after
 from avtomatika.testing.network import ConnectionLost, Network
 from avtomatika.testing.nodes import SimNode
+from avtomatika.testing.options import CLIENT
 from avtomatika.testing.sink import URL
 from avtomatika.testing.stage import Stage
 from avtomatika.testing.workload import SIGNAL
 
 TRIES: Final = 15
 WAIT: Final = Span(10_000)
-CLIENT: Final = "client"
 
 Lost = (ConnectionLost, Unavailable)
 

@@ -6,12 +6,14 @@ from typing import Final
 from avtomatika.kernel.events import Event, Requeued, Rewound, Submitted, TaskEvent
 from avtomatika.kernel.ids import JobId, TaskId, opened_by
 from avtomatika.kernel.machine import Life, transition
-from avtomatika.kernel.model import Branch, Gathering, Job
+from avtomatika.kernel.model import Branch, Done, Gathering, Job, Verdict
 from avtomatika.kernel.progress import Moved
 from avtomatika.ports.store import Claim, Commit, Fact
 from avtomatika.testing.armed import SAID, check_armed
+from avtomatika.testing.beats import Beats
 from avtomatika.testing.kinship import Kinship
 from avtomatika.testing.message_ledger import Held, MessageLedger
+from avtomatika.testing.options import Options
 from avtomatika.testing.promises import Promises
 from avtomatika.testing.sink import Sink
 from avtomatika.testing.violations import Log, Violation
@@ -23,7 +25,7 @@ FEW_BRANCHES: Final = 8
 class Ledger:
     """The account of one world. `violations` holds what should never have happened."""
 
-    def __init__(self, log: Log, stir: Callable[[], None]) -> None:
+    def __init__(self, log: Log, stir: Callable[[], None], options: Options) -> None:
         self._log, self._stir = log, stir
         self.violations: list[Violation] = []
         self.commits = 0
@@ -35,6 +37,7 @@ class Ledger:
         self.promises = Promises(self.violated, self.messages)
         self.kin = Kinship(self.violated, self.messages, self.jobs)
         self.sink = Sink(self.violated)
+        self.beats = Beats(self.violated, self.jobs, options)
         self._branches: dict[JobId, dict[TaskId, Branch]] = {}
         self._claims: dict[str, Claim] = {}
 
@@ -55,6 +58,7 @@ class Ledger:
             self.violated("facts belong to a move", commit.facts)
         else:
             self._log("commit", *(f"-{lease.message.id}" for lease in commit.ack))
+        self.beats.committed(commit)
         self._hear_what_was_said(commit)
         for job in self.messages.exchanged(commit):
             self._check(job, commit.branches if commit.job is not None else None)
@@ -172,7 +176,7 @@ class Ledger:
         earlier = self._claims.get(claim.key)
         if earlier is not None and earlier.expires_at > commit.now:
             self.violated("a key belongs to one job", f"{earlier}, then {claim}")
-        if commit.job is None or commit.job.id != claim.job:
+        if claim.job and (commit.job is None or commit.job.id != claim.job):
             self.violated("a claim comes with its job", claim)
         self._claims[claim.key] = claim
 
@@ -191,4 +195,8 @@ class Ledger:
 
 def ended(job: Job, event: Event) -> bool:
     """True when the event must not move the job any more."""
-    return job.final or (job.over and not isinstance(event, Requeued | Rewound))
+    phase = job.phase
+    if not isinstance(phase, Done):
+        return False
+    for_ever = phase.verdict in (Verdict.FINISHED, Verdict.CANCELLED)
+    return for_ever or not isinstance(event, Requeued | Rewound)

@@ -31,7 +31,9 @@ class Kinship:
         self._answered: set[tuple[JobId, int]] = set()
         self._decisions: set[tuple[JobId, bytes]] = set()
         self._operated: set[tuple[JobId, str]] = set()
+        self.asked: set[tuple[JobId, str]] = set()
         self._ends: dict[JobId, set[End]] = {}
+        self._versions: dict[JobId, dict[int, Job]] = {}
         self._children: dict[JobId, list[JobId]] = {}
         self.revived: set[JobId] = set()
 
@@ -39,6 +41,7 @@ class Kinship:
 
     def happened(self, fact: Fact, before: Job | None, job: Job, *, at_once: bool) -> None:
         """The event has moved a job to where it is now. Not *at_once*: other jobs may have gone further."""
+        self._versions.setdefault(job.id, {})[job.version] = job
         if before is not None:
             self._check_event(fact.event, before, job, at_once=at_once)
         if isinstance(fact.event, Submitted) and job.parent is not None:
@@ -62,8 +65,12 @@ class Kinship:
                     self._violated("an alarm is for the rest that set it", f"{before.id}: {event}, {phase}")
             case Requeued() | Rewound():
                 self._operated.add((before.id, event.by))
+                if (before.id, event.by) not in self.asked:
+                    self._violated("jobs are taken up again by those who ask for it", f"{before.id}: {event}")
                 if before.over:
                     self.revived.add(before.id)
+                if isinstance(event, Rewound):
+                    self._check_rewind(event, before)
             case _:
                 pass
 
@@ -91,16 +98,28 @@ class Kinship:
         self._answered.add((before.id, event.question))
         self._decisions.add((before.id, bytes(event.data)))
 
+    def _check_rewind(self, event: Rewound, before: Job) -> None:
+        then = self._versions[before.id].get(event.to)
+        data = None if then is None else (then.state, then.input, then.history)
+        if data != (event.state, event.input, event.history):
+            self._violated("a rewound job has the data of then", f"{before.id}: {event}, {then}")
+
     def _check_birth(self, job: Job) -> None:
         parent = None if job.parent is None else self._jobs.get(job.parent.job)
         if parent is None or not waits_for(parent, job):
             self._violated("a child is accepted while its parent waits for it", f"{job.id}: {parent}")
+        if job.parent is not None and job.parent.depth > job.policy.max_depth:
+            self._violated("jobs are nested so deeply and no deeper", job.id)
 
     # ------------------------------------------------------------ commits
 
     def check(self, job: Job) -> None:
         """The job, its child and its parent know of each other, or will."""
         phase = job.phase
+        for held in self._messages.of_job(job.id).values():
+            body = held.message.body
+            if isinstance(body, StartChild) and not waits_for(job, body.child):
+                self._violated("only who waits for a child starts it", f"{job.id}: {body.child.id}")
         if isinstance(phase, AwaitingChild):
             child = self._jobs.get(phase.child)
             if child is None:
@@ -108,8 +127,6 @@ class Kinship:
                     self._violated("a child that is waited for is there", f"{job.id}: {phase.child}")
             elif child.over and not self._is_said(f"ended:{child.id}", TellParent):
                 self._violated("a parent hears of the end of its child", f"{job.id}: {child.id}")
-        elif self._is_said(f"child:{job.id}_{job.version}", StartChild):
-            self._violated("only who waits starts a child", job.id)
         for name in self._children.get(job.id, ()):
             self._check_wanted(job, self._jobs[name])
         parent = None if job.parent is None else self._jobs.get(job.parent.job)

@@ -18,13 +18,16 @@ from avtomatika.commands.presence import Presence
 from avtomatika.commands.queries import Queries
 from avtomatika.commands.results import Results
 from avtomatika.commands.submit import Submit
+from avtomatika.commands.ticks import Ticks
 from avtomatika.commands.webhooks import WebhookPolicy, Webhooks
 from avtomatika.kernel.model import Policy
 from avtomatika.kernel.time import Span
 from avtomatika.ports.node import NodeContext
 from avtomatika.services.duties import Sweeper, consumers, webhook_consumer
 from avtomatika.services.supervisor import Supervisor
+from avtomatika.services.ticking import Armer, tick_consumer
 from avtomatika.stores.registry import MemoryRegistry
+from avtomatika.testing.beats import schedules
 from avtomatika.testing.clock import SimClock
 from avtomatika.testing.delivery import TIMEOUT, SimDelivery
 from avtomatika.testing.faults import NodeStore, Process
@@ -99,9 +102,17 @@ class SimNode:
         webhooks = Webhooks(node, SimDelivery(self.stage), lambda _: (b"0123456789abcdef" * 2,), HOOKS)
         consumer = webhook_consumer(node, webhooks, timeout=TIMEOUT, width=WIDTH)
         supervisor.start_duty(consumer.name, consumer.run)
+        self._start_ticking(node, writer, supervisor)
         supervisor.start_duty("offers", self.offers.serve_for_ever)
         supervisor.start_duty("sweeper", Sweeper(node, presence, None).run)
         supervisor.failure().add_done_callback(lambda failed: self._failed(process, failed.result()))
+
+    def _start_ticking(self, node: NodeContext, writer: Writer, supervisor: Supervisor) -> None:
+        due = schedules(self.stage.options)
+        if due:
+            ticks = Ticks(node, writer, self._policy, due, self._blueprints)
+            supervisor.start_duty("schedules", Armer(node, ticks).run)
+            supervisor.start_duty("ticks", tick_consumer(node, ticks, width=WIDTH).run)
 
     def serve(self, request: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """The request is being served by the present process."""

@@ -5,16 +5,22 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Final
 
+from msgspec import Raw
+
+from avtomatika.commands.approvals import Answer
 from avtomatika.commands.operator import Place
 from avtomatika.commands.queries import EVERYBODY
 from avtomatika.errors import AlreadyOver, Conflict, InvalidInput, NotFound, Unavailable
 from avtomatika.kernel.ids import JobId
-from avtomatika.testing.clients import CLIENT
+from avtomatika.kernel.model import Job
 from avtomatika.testing.network import ConnectionLost, Network
 from avtomatika.testing.nodes import SimNode
+from avtomatika.testing.options import CLIENT
 from avtomatika.testing.stage import Stage
+from avtomatika.testing.workload import SIGNAL
 
-VERBS: Final = ("requeue", "requeue", "rewind", "rewind", "fork", "resend", "cancel")
+STRANGER: Final = "stranger"
+VERBS: Final = ("requeue", "requeue", "rewind", "rewind", "fork", "resend", "cancel", "pry")
 
 
 class SimOperator:
@@ -36,23 +42,31 @@ class SimOperator:
         job = stage.rng.choice(over if over and stage.rng.random() < 0.7 else jobs)
         verb = stage.rng.choice(VERBS)
         before = stage.ledger.jobs[job]
+        if verb in ("requeue", "rewind"):
+            stage.ledger.kin.asked.add((job, self._name))
         try:
             answer = await self._network.request(verb, partial(self._do, job=job, verb=verb))
         except (ConnectionLost, Unavailable):
             return
-        except (AlreadyOver, Conflict, InvalidInput) as refusal:
+        except (AlreadyOver, Conflict, InvalidInput, NotFound) as refusal:
             stage.log("refused", verb, job, type(refusal).__name__)
+            if isinstance(refusal, NotFound) != (verb == "pry"):
+                stage.ledger.violated("an accepted job is found by those whose it is", (verb, job))
             if verb == "fork" and not isinstance(refusal, InvalidInput):
                 stage.ledger.violated("every job can be forked", (job, repr(refusal)))
-        except NotFound:
-            stage.ledger.violated("an accepted job is found", job)
         else:
-            stage.counts[verb] += 1
-            stage.log("operated", verb, job)
-            if verb in ("requeue", "rewind"):
-                stage.ledger.kin.operated(before, self._name)
-            elif verb == "fork":
-                stage.ledger.kin.forked(before, stage.ledger.jobs.get(answer))
+            self._judge(verb, before, answer)
+
+    def _judge(self, verb: str, before: Job, answer: object) -> None:
+        stage = self._stage
+        stage.counts[verb] += 1
+        stage.log("operated", verb, before.id)
+        if verb == "pry":
+            stage.ledger.violated("what belongs to another is not there", (before.id, answer))
+        elif verb in ("requeue", "rewind"):
+            stage.ledger.kin.operated(before, self._name)
+        elif verb == "fork":
+            stage.ledger.kin.forked(before, stage.ledger.jobs.get(JobId(str(answer))))
 
     def _do(self, node: SimNode, job: JobId, verb: str) -> Coroutine[Any, Any, Any]:
         operator = node.operator
@@ -60,6 +74,8 @@ class SimOperator:
             return operator.requeue(job, EVERYBODY, self._name)
         if verb == "cancel":
             return node.control.cancel(job, CLIENT)
+        if verb == "pry":
+            return self._pry(node, job)
         if verb == "resend":
             return operator.resend_webhook(job, EVERYBODY)
         version = self._stage.rng.randint(1, max(1, self._stage.ledger.jobs[job].version))
@@ -67,3 +83,15 @@ class SimOperator:
         if verb == "fork":
             return operator.fork(job, EVERYBODY, place)
         return operator.rewind(job, EVERYBODY, place, self._name)
+
+    async def _pry(self, node: SimNode, job: JobId) -> None:
+        """Somebody else's client tries its hand at the job."""
+        match self._stage.rng.randrange(4):
+            case 0:
+                await node.queries.job(job, STRANGER)
+            case 1:
+                await node.control.cancel(job, STRANGER)
+            case 2:
+                await node.control.signal(job, STRANGER, SIGNAL, Raw(b"null"))
+            case _:
+                await node.approvals.decide(job, STRANGER, Answer("yes"), STRANGER)

@@ -6,6 +6,9 @@ from typing import Any, Final
 
 import msgspec
 
+CLIENT: Final = "client"
+"""Whose all jobs are."""
+
 BLUEPRINTS: Final[tuple[str, ...]] = (
     "chain",
     "steps",
@@ -77,6 +80,8 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
     hook_refuse: float = 0.0
     odd_answers: float = 0.0
     operations: int = 0
+    beat: int = 0
+    catch_up: str = "one"
 
     def told(self) -> str:
         """The options that differ from a quiet world, in one line."""
@@ -135,6 +140,8 @@ def draw(seed: int, store: str = "memory") -> Options:
         chosen["nodes"] = rng.choice((1, 2, 2, 3))
     elif rng.random() < 0.5:
         chosen["slow_disk"] = True
+    if rng.random() < 0.25:
+        chosen |= {"beat": rng.choice((3, 5, 8)), "catch_up": rng.choice(("all", "all", "one", "skip"))}
     if rng.random() < 0.4:
         chosen["skew"] = rng.choice((50, 2_000, 2_000, 60_000))
     return Options(

@@ -11,10 +11,10 @@ from avtomatika.errors import AlreadyOver, Conflict, InvalidInput, NotFound, Una
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import AwaitingHuman
 from avtomatika.kernel.notices import approval_id
-from avtomatika.testing.clients import CLIENT
 from avtomatika.testing.families import DECISIONS, NOT_OFFERED
 from avtomatika.testing.network import ConnectionLost, Network
 from avtomatika.testing.nodes import SimNode
+from avtomatika.testing.options import CLIENT
 from avtomatika.testing.stage import Stage
 
 LOOK_MS: Final = 700

@@ -45,7 +45,7 @@ class Stage:
         self.counts: Counter[str] = Counter()
         self.faulty = True
         self.stirred = asyncio.Event()
-        self.ledger = Ledger(self.log, self.stirred.set)
+        self.ledger = Ledger(self.log, self.stirred.set, options)
 
     def now(self) -> Instant:
         """The true time."""

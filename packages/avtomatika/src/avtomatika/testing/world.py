@@ -16,6 +16,7 @@ from avtomatika.commands.webhooks import DEAD
 from avtomatika.matching.placement import FAMILY
 from avtomatika.ports.store import Store
 from avtomatika.stores.sql import group_commit
+from avtomatika.testing.beats import QUEUE
 from avtomatika.testing.clients import clients
 from avtomatika.testing.loop import Deadlock, Livelock, SimLoop
 from avtomatika.testing.network import Network
@@ -159,6 +160,7 @@ class World:
         stage, ledger = self._stage, self._stage.ledger
         for job in ledger.open:
             ledger.violated("every job ends", f"{ledger.jobs[job]}: {list(ledger.messages.of_job(job))}")
+        ledger.beats.check(len(ledger.messages.in_queue(QUEUE)))
         for name in ledger.sink.missing(ledger.messages.in_queue(DEAD)):
             ledger.violated("every announced event is told, or lies among the dead", name)
         for request in self._network.forgotten():
