@@ -112,6 +112,8 @@ class GroupCommit:
                 await self._pause()
             if self.failure is None:
                 await self.flushed()
+            while self._busy:  # with a checkpoint, in a thread that uses the connection
+                await self._pause()
         finally:
             self._closed = True
             self._stop_waiting()
