@@ -2,20 +2,23 @@
 
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 import asyncpg
 
 
-async def execute(uri: str, *statements: str) -> None:
-    """The statements have run in the database of the history."""
+async def execute(uri: str, *statements: str) -> list[Any]:
+    """What the last of the statements found; all have run in the database of the history."""
+    found: list[Any] = []
     if uri.startswith("sqlite:"):
         with closing(sqlite3.connect(uri[10:])) as database, database:
             for statement in statements:
-                database.execute(statement)
-        return
+                found = database.execute(statement).fetchall()
+        return found
     connection = await asyncpg.connect(uri)
     try:
         for statement in statements:
-            await connection.execute(statement)
+            found = await connection.fetch(statement)
     finally:
         await connection.close()
+    return found
