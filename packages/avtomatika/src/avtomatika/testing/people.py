@@ -73,16 +73,17 @@ class SimPeople:
             await self._network.request("decide", ask)
         except (ConnectionLost, Unavailable):
             return
-        except (AlreadyOver, Conflict):
-            if not wrong_question or by_link:
-                stage.ledger.kin.refused(stage.ledger.jobs.get(job), question)
         except InvalidInput:
             if not odd:
                 stage.ledger.violated("a decision that is offered can be taken", (job, decision))
-        except NotFound:
-            stage.ledger.violated("an accepted job is found", job)
+        except (AlreadyOver, Conflict, NotFound) as refusal:
+            # A link tells nothing to those who come too late.
+            if isinstance(refusal, NotFound) != by_link:
+                stage.ledger.violated("who decides hears why it does not count", (job, repr(refusal)))
+            if not wrong_question:
+                stage.ledger.kin.refused(stage.ledger.jobs.get(job), question)
         else:
-            if wrong_question and not by_link:
+            if wrong_question:
                 stage.ledger.violated("a decision is for the question that it names", (job, question))
             if odd:
                 stage.ledger.violated("only what is offered can be decided", (job, decision))
