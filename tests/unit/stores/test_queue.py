@@ -96,8 +96,45 @@ def test_looking_into_a_queue_sees_every_message_once_wherever_its_place_is() ->
         table.put(a_message(f"m{n:03}", visible_at=FAR))
     for n in range(5, 300, 10):
         table.remove(MessageId(f"m{n:03}"))
+        table.peek("q", None, 1)
     there = [f"m{n:03}" for n in range(300) if n % 10 != 5]
     assert [message.id for message in table.peek("q", None, 1_000)] == there
     assert [message.id for message in table.peek("q", MessageId("m1"), 5)] == [n for n in there if n > "m1"][
         :5
     ]
+
+
+def test_a_queue_that_was_looked_into_stays_in_order_while_it_changes() -> None:
+    table = MessageTable(CountedTokens())
+    there: set[str] = set()
+    for n in range(2_000):
+        name = f"m{(n * 7_919) % 500:03}"
+        if n % 3:
+            table.put(a_message(name, visible_at=at(n % 50)))
+            there.add(name)
+        else:
+            table.remove(MessageId(name))
+            there.discard(name)
+        if n % 10 == 0:
+            list(table.lease("q", "w", at(n), TTL, 1))
+            assert [str(message.id) for message in table.peek("q", None, 1_000)] == sorted(there)
+    assert len(there) > 100
+
+
+def test_looking_again_into_a_large_queue_does_not_walk_it() -> None:
+    table = MessageTable(CountedTokens())
+    for n in range(20_000):
+        table.put(a_message(f"m{n:05}"))
+    table.peek("q", None, 1)
+    compared = 0
+
+    class Counted(str):
+        __slots__ = ()
+
+        def __lt__(self, other: str) -> bool:
+            nonlocal compared
+            compared += 1
+            return str(self) < other
+
+    assert table.peek("q", MessageId(Counted("m10000")), 2)[1].id == "m10002"
+    assert compared < 20

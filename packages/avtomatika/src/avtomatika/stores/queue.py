@@ -2,8 +2,8 @@
 
 import heapq
 import itertools
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator
-from operator import attrgetter
 
 import msgspec
 
@@ -25,14 +25,18 @@ class Entry:
 
 
 class _Queue:
-    """`ready` by priority, moment and order; `later` by moment. Places that do not count may be in both."""
+    """`ready` by priority, moment and order; `later` by moment. Places that do not count may be in both.
 
-    __slots__ = ("later", "ready", "size")
+    `ids` are those of all messages in order, once somebody has looked into the queue.
+    """
+
+    __slots__ = ("ids", "later", "ready", "size")
 
     def __init__(self) -> None:
         self.ready: list[tuple[float, int, int, int, Entry]] = []
         self.later: list[tuple[int, int, Entry]] = []
         self.size = 0
+        self.ids: list[MessageId] | None = None
 
 
 class MessageTable:
@@ -53,6 +57,8 @@ class MessageTable:
         self._entries[message.id] = entry
         queue = self._queues.setdefault(message.queue, _Queue())
         queue.size += 1
+        if queue.ids is not None:
+            insort(queue.ids, message.id)
         self._place(queue, entry, message.visible_at if lease is None else lease.until)
 
     def remove(self, message: MessageId) -> None:
@@ -63,6 +69,8 @@ class MessageTable:
         entry.ticket = 0
         queue = self._queues[entry.message.queue]
         queue.size -= 1
+        if queue.ids is not None:
+            del queue.ids[bisect_left(queue.ids, message)]
         if not queue.size:
             del self._queues[entry.message.queue]
 
@@ -120,10 +128,11 @@ class MessageTable:
         line = self._queues.get(queue)
         if line is None:
             return []
-        places = itertools.chain(((p[4], p[3]) for p in line.ready), ((p[2], p[1]) for p in line.later))
-        there = (entry.message for entry, ticket in places if entry.ticket == ticket)
-        wanted = there if above is None else (message for message in there if message.id > above)
-        return heapq.nsmallest(limit, wanted, key=attrgetter("id"))
+        if line.ids is None:
+            places = itertools.chain(((p[4], p[3]) for p in line.ready), ((p[2], p[1]) for p in line.later))
+            line.ids = sorted(entry.message.id for entry, ticket in places if entry.ticket == ticket)
+        first = 0 if above is None else bisect_right(line.ids, above)
+        return [self._entries[name].message for name in line.ids[first : first + max(0, limit)]]
 
     def queues(self, family: str) -> dict[str, Message]:
         """The queues of the family that hold messages, each with one of them."""

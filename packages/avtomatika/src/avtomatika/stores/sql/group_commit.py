@@ -108,12 +108,10 @@ class GroupCommit:
     async def close(self) -> None:
         """What was asked for is on disk, and nothing more is accepted. Raises when that was not possible."""
         try:
-            while self._scheduled or self._busy or self._waiting:
-                await self._pause()
+            await self._rested()
             if self.failure is None:
                 await self.flushed()
-            while self._busy:  # with a checkpoint, in a thread that uses the connection
-                await self._pause()
+            await self._rested()  # from a checkpoint, in a thread that uses the connection
         finally:
             self._closed = True
             self._stop_waiting()
@@ -138,6 +136,10 @@ class GroupCommit:
         self._waiting.append((work, future))
         self._schedule()
         await future
+
+    async def _rested(self) -> None:
+        while self._scheduled or self._busy or self._waiting:
+            await self._pause()
 
     async def _pause(self) -> None:
         self._paused.clear()

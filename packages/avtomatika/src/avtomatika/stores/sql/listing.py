@@ -17,6 +17,9 @@ from avtomatika.stores.sql.counts import Group
 PROBE: Final = 1_000
 """Up to so many entries of an index are counted to find out which has the fewest."""
 
+MOST: Final = 2**40
+"""More jobs than a file can hold."""
+
 COUNT_ALL: Final = (
     "SELECT client, status, count(*) FROM job INDEXED BY job_by_client_status GROUP BY client, status"
 )
@@ -92,7 +95,7 @@ def page_of(ways: list[Walk], query: JobQuery) -> tuple[str, list[str | int]]:
         f" WHERE {condition}{bounds}{asked} ORDER BY created DESC, {first.id} DESC LIMIT ?)"
         " SELECT job.created, job.id, head, data FROM page CROSS JOIN job ON job.id = page.id"
     )
-    return statement, [*values, *limits, query.limit + 1]
+    return statement, [*values, *limits, min(query.limit, MOST) + 1]
 
 
 def _aliased(source: str, alias: str) -> str:

@@ -38,7 +38,7 @@ def facts(
 ) -> Sequence[Fact]:
     """The facts of the job above a version, in order, no more than *limit* if that is given."""
     statement = "SELECT body FROM fact WHERE job = ? AND version > ? ORDER BY version LIMIT ?"
-    most = -1 if limit is None else max(0, limit)
+    most = -1 if limit is None else max(0, min(limit, 2**40))
     return [decode_fact(body) for (body,) in database.execute(statement, (job_id, after, most))]
 
 

@@ -145,6 +145,12 @@ class FilterContract:
         assert await listed(store, JobQuery(after=place, before=at(2))) == ["j1", "j0"]
         assert await listed(store, JobQuery(after=place, before=at(9), since=at(2))) == ["j2"]
 
+    @pytest.mark.parametrize("limit", [2**31, 2**63 - 1, 2**70])
+    async def test_a_page_may_be_asked_to_hold_any_number(self, store: Store, limit: int) -> None:
+        await create(store, a_job())
+        assert await listed(store, JobQuery(limit=limit)) == ["j"]
+        assert len(await store.facts(J, limit=limit)) == 1
+
     @pytest.mark.parametrize("limit", [0, -1, -(2**40)])
     async def test_a_page_of_nothing_is_refused_by_name(self, store: Store, limit: int) -> None:
         with pytest.raises(InvalidInput) as caught:
