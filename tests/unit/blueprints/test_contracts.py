@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
@@ -10,6 +12,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 import msgspec
 import pydantic
 import pytest
+from hypothesis import given, strategies
 
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.blueprints.client import ClientConfig
@@ -283,12 +286,56 @@ def test_a_class_without_a_schema_asks_for_one_by_hand() -> None:
 
     with pytest.raises(BlueprintError, match="No JSON Schema can be made of Odd"):
         taking(Odd).validate()
+    by_hand = taking(Odd, input_schema={"type": "object"})
+    accept_input(by_hand, data(value=1, other=None))
+    assert refused(by_hand, other={}) == "initial_data.other"
 
 
 @pytest.mark.parametrize("schema", [{"type": "nothing"}, {"$ref": "http://127.0.0.1:1/x"}, {"a": object()}])
 def test_a_schema_that_is_none_is_refused(schema: Any) -> None:
     with pytest.raises(BlueprintError, match="The input schema of a blueprint cannot be used"):
         Blueprint("b", input_schema=schema)
+
+
+@dataclass
+class Doubtful:
+    n: int
+
+    def __post_init__(self) -> None:
+        assert self.n, "never zero"
+
+
+def test_an_assertion_of_the_class_is_a_check_like_others() -> None:
+    with pytest.raises(ContractViolation, match="never zero"):
+        accept_input(taking(Doubtful), data(n=0))
+
+
+class Deep(msgspec.Struct):
+    n: int = 0
+    f: float = 0
+    any: object = None
+    more: "list[Deep] | None" = None
+    d: dict[str, int] = {}
+
+
+NAMES = strategies.sampled_from(["to", "items", "price", "n", "f", "any", "more", "d"])
+NUMBERS = strategies.integers() | strategies.floats(allow_nan=False, allow_infinity=False)
+JSON = strategies.recursive(
+    strategies.none() | strategies.booleans() | NUMBERS | strategies.text(),
+    lambda children: strategies.lists(children, max_size=3) | strategies.dictionaries(NAMES, children),
+    max_leaves=12,
+)
+ALL = [taking(kind) for kind in (*KINDS, Deep, Count, Plain)]
+
+
+@given(values=strategies.dictionaries(NAMES, JSON, max_size=5))
+def test_whatever_comes_is_taken_or_refused(values: dict[str, Any]) -> None:
+    sent = {name: msgspec.Raw(json.dumps(value).encode()) for name, value in values.items()}
+    found = {name: msgspec.json.decode(value) for name, value in sent.items()}
+    for blueprint in ALL:
+        with suppress(ContractViolation):
+            accept_input(blueprint, sent)
+            arguments(blueprint.states["start"].handlers[0], context(initial_data=found))
 
 
 def test_every_way_to_write_a_handler_is_understood() -> None:

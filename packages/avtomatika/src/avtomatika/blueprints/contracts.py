@@ -84,7 +84,7 @@ def input_contract(given: Contract | None, shapes: Iterable[Shape | None]) -> Co
     make = first_of([shape.make for shape in known]) if known else None
     if given is not None:
         return msgspec.structs.replace(given, make=make)
-    return _contract("input", any_of([shape.accepts for shape in known]), make) if known else None
+    return _contract("input", any_of([shape.accepts() for shape in known]), make) if known else None
 
 
 def output_contract(given: Contract | None, shapes: Iterable[Shape | None]) -> Contract | None:
@@ -92,7 +92,7 @@ def output_contract(given: Contract | None, shapes: Iterable[Shape | None]) -> C
     known = _all_known(shapes)
     if given is not None or not known:
         return given
-    return _contract("output", any_of([shape.returns for shape in known]))
+    return _contract("output", any_of([shape.returns() for shape in known]))
 
 
 def annotated_shape(function: Callable[..., Any], name: str) -> Shape | None:

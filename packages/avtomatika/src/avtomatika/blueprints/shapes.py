@@ -9,6 +9,7 @@ import inspect
 import sys
 import types
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Final, TypeGuard, Union, get_args, get_origin, is_typeddict
 
 import msgspec
@@ -23,18 +24,20 @@ _DEFS: Final = "#/$defs/"
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """A class that says what data is like. `make` turns decoded JSON into an instance.
+    """A class that says what data is like.
 
-    It raises ContractViolation whose `field` is the path within the data.
+    `make` turns decoded JSON into an instance; it raises ContractViolation whose `field` is the path within
+    the data. `accepts` and `returns` make the schema of what comes in and goes out; they raise BlueprintError
+    when there can be none.
     """
 
-    accepts: Schema
-    returns: Schema
+    accepts: Callable[[], Schema]
+    returns: Callable[[], Schema]
     make: Maker
 
 
 def shape_of(annotation: Any) -> Shape | None:
-    """The shape that the annotation names, or None when it names none. Raises BlueprintError.
+    """The shape that the annotation names, or None when it names none.
 
     A union is a shape when all its members are; `None` may be among them.
     """
@@ -46,7 +49,7 @@ def shape_of(annotation: Any) -> Shape | None:
     if hasattr(annotation, "__pydantic_validator__"):
         return _of_pydantic(annotation)
     make = _by_call(annotation) if _has_own_init(annotation) else _by_msgspec(annotation)
-    schema = _schema_of(annotation)
+    schema = partial(_schema_of, annotation)
     return Shape(schema, schema, make)
 
 
@@ -104,8 +107,8 @@ def _of_union(members: list[Any]) -> Shape | None:
         return None
     null: list[Schema] = [{"type": "null"}] if types.NoneType in members else []
     return Shape(
-        accepts=any_of([*(shape.accepts for shape in known), *null]),
-        returns=any_of([*(shape.returns for shape in known), *null]),
+        accepts=lambda: any_of([*(shape.accepts() for shape in known), *null]),
+        returns=lambda: any_of([*(shape.returns() for shape in known), *null]),
         make=first_of([shape.make for shape in known]),
     )
 
@@ -114,11 +117,12 @@ def _schema_of(kind: Any) -> Schema:
     try:
         return _unfolded(msgspec.json.schema(kind, schema_hook=_foreign_schema))
     except (TypeError, ValueError, NotImplementedError, RecursionError, NameError) as error:
-        message = f"No JSON Schema can be made of {_name(kind)}, give one by hand: {error}"
-        raise BlueprintError(message) from error
+        raise _no_schema(kind, error) from error
 
 
 def _foreign_schema(kind: type) -> Schema:
+    if kind is object:
+        return {"type": ["null", "boolean", "number", "string", "array", "object"]}
     if not hasattr(kind, "__pydantic_validator__"):
         raise NotImplementedError
     return _refuse_definitions(_adapter(kind).json_schema(), kind)
@@ -156,10 +160,14 @@ def _of_pydantic(kind: Any) -> Shape:
             first = error.errors(include_url=False, include_input=False)[0]
             raise ContractViolation(str(first["msg"]), field=path_of(first["loc"])) from error
 
-    try:
-        return Shape(adapter.json_schema(), adapter.json_schema(mode="serialization"), make)
-    except sys.modules["pydantic"].PydanticUserError as error:
-        raise BlueprintError(f"No JSON Schema can be made of {_name(kind)}: {error}") from error
+    def schema(mode: str) -> Schema:
+        try:
+            found: Schema = adapter.json_schema(mode=mode)
+        except sys.modules["pydantic"].PydanticUserError as error:
+            raise _no_schema(kind, error) from error
+        return found
+
+    return Shape(partial(schema, "validation"), partial(schema, "serialization"), make)
 
 
 def _has_own_init(kind: Any) -> bool:
@@ -179,7 +187,7 @@ def _by_call(kind: Any) -> Maker:
             raise ContractViolation("Expected an object.")
         try:
             return kind(**{name: member for name, member in value.items() if name in parameters})
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, AssertionError) as error:
             raise ContractViolation(str(error)) from error
 
     return make
@@ -192,6 +200,8 @@ def _by_msgspec(kind: Any) -> Maker:
         except msgspec.ValidationError as error:
             message, _, place = str(error).partition(" - at `$")
             raise ContractViolation(message, field=place.removesuffix("`")) from error
+        except AssertionError as error:
+            raise ContractViolation(str(error)) from error
 
     return _keeping(make) if is_typeddict(get_origin(kind) or kind) else make
 
@@ -211,16 +221,15 @@ def _converted(value: Any, kind: Any) -> Any:
         return msgspec.convert(value, kind, dec_hook=_foreign)
     except msgspec.ValidationError:
         # JSON has one kind of number: 3.0 is as good as 3 where a whole number is wanted.
-        whole = _whole_numbers(value)
-        if msgspec.json.encode(whole) == msgspec.json.encode(value):
-            raise
-        return msgspec.convert(whole, kind, dec_hook=_foreign)
+        return msgspec.convert(_whole_numbers(value), kind, dec_hook=_foreign)
 
 
 def _foreign(kind: Any, value: Any) -> Any:
     if hasattr(kind, "__pydantic_validator__"):
         return _adapter(kind).validate_python(value)
-    raise NotImplementedError
+    if kind is object:
+        return value
+    raise TypeError(f"No JSON is a {getattr(kind, '__name__', kind)}")
 
 
 def _whole_numbers(value: Any) -> Any:
@@ -241,5 +250,7 @@ def _is_array(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
 
 
-def _name(kind: Any) -> str:
-    return str(getattr(kind, "__name__", kind))
+def _no_schema(kind: Any, error: Exception) -> BlueprintError:
+    name = getattr(kind, "__name__", kind)
+    why = " ".join(str(error).split())
+    return BlueprintError(f"No JSON Schema can be made of {name}, give one by hand: {why}")
