@@ -95,7 +95,8 @@ def refused(status: int, body: bytes) -> bool:
         return False
     assert 400 <= status < 500, (status, body)
     error = json.loads(body)["error"]
-    assert error["code"] and error["message"]
+    assert error["code"]
+    assert error["message"]
     return True
 
 

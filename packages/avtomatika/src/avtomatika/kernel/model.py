@@ -181,7 +181,7 @@ class Listening(Value, frozen=True):
 
 
 class AwaitingChild(Value, frozen=True):
-    """A job of another blueprint runs for this one, until `due` if that is given."""
+    """A child runs for the job, until `due` if that is given."""
 
     since: int
     child: JobId
@@ -206,10 +206,7 @@ class AwaitingHuman(Value, frozen=True):
 
 
 class Done(Value, frozen=True):
-    """The job is over: for ever, unless it failed or is in quarantine and an operator takes it up again.
-
-    `gathered` names the fan-out that it was aggregating when it ended.
-    """
+    """The job is over. `gathered` names the fan-out that it was aggregating when it ended."""
 
     verdict: Verdict
     result: Raw = NULL
