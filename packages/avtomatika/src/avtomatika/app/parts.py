@@ -181,7 +181,7 @@ def client_area(parts: Parts, settings: Settings, blueprints: Sequence[Blueprint
         jobs=jobs,
         following=FollowApi(callers, queries, parts.node.clock),
         approvals=ApprovalApi(callers, parts.approvals, queries),
-        operator=OperatorApi(callers, operator, parts.pauses),
+        operator=OperatorApi(callers, operator, parts.pauses, [each.name for each in blueprints]),
         blueprints=BlueprintApi(blueprints, callers.client_of),
         overview=OverviewApi(callers, sources, blueprints),
     )

@@ -1,5 +1,6 @@
 """What operators do to jobs: again, back, another way; and to whole blueprints (feature B5)."""
 
+from collections.abc import Collection
 from typing import Literal
 
 import msgspec
@@ -7,7 +8,7 @@ from aiohttp import web
 
 from avtomatika.commands.operator import Operator, Place
 from avtomatika.commands.pauses import Pauses
-from avtomatika.errors import InvalidInput
+from avtomatika.errors import InvalidInput, NotFound
 from avtomatika.http.answers import answer
 from avtomatika.http.bodies import read_as
 from avtomatika.http.callers import Callers
@@ -51,8 +52,12 @@ class BlueprintPaused(msgspec.Struct, frozen=True):
 class OperatorApi:
     """Handlers of the routes of operators. Clients may use those on jobs for their own."""
 
-    def __init__(self, callers: Callers, operator: Operator, pauses: Pauses) -> None:
+    def __init__(
+        self, callers: Callers, operator: Operator, pauses: Pauses, blueprints: Collection[str]
+    ) -> None:
+        """*blueprints* are the names of those that can be paused."""
         self._callers, self._operator, self._pauses = callers, operator, pauses
+        self._blueprints = frozenset(blueprints)
 
     async def requeue(self, request: web.Request) -> web.Response:
         """202 when the handler where the job ended is due once more."""
@@ -82,17 +87,22 @@ class OperatorApi:
 
     async def pause(self, request: web.Request) -> web.Response:
         """200 when no handler of the blueprint is begun any more."""
-        self._callers.operator(request)
-        name = request.match_info["name"]
+        name = self._named(request)
         await self._pauses.pause(name)
         return answer(BlueprintPaused(name, True))
 
     async def resume(self, request: web.Request) -> web.Response:
         """200 when handlers of the blueprint are begun again."""
-        self._callers.operator(request)
-        name = request.match_info["name"]
+        name = self._named(request)
         await self._pauses.resume(name)
         return answer(BlueprintPaused(name, False))
+
+    def _named(self, request: web.Request) -> str:
+        self._callers.operator(request)
+        name = request.match_info["name"]
+        if name not in self._blueprints and not self._pauses.holds(name):
+            raise NotFound("Blueprint not found")
+        return name
 
 
 async def _place(request: web.Request) -> Place:
