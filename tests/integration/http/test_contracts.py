@@ -114,7 +114,7 @@ async def test_the_document_shows_the_contract(start: Start) -> None:
     _, document = await node.call("GET", "/_public/openapi.json")
     body = document["paths"]["/api/v1/jobs/flow"]["post"]["requestBody"]["content"]["application/json"]
     plain = body["schema"]["anyOf"][1]
-    assert plain == {"$ref": "#/components/schemas/Input_my_20_shop"}
+    assert plain["$ref"] == "#/components/schemas/Input_my_20_shop"
     check = jsonschema_rs.validator_for({**plain, "components": document["components"]})
     price = {"items": [{"price": 1}]}
     assert check.is_valid({**price, "related": [price]})

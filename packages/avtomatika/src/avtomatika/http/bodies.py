@@ -27,7 +27,7 @@ MAX_PRIORITY: Final = 1_000_000
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-_ENVELOPE: Final = frozenset({"initial_data", "webhook_url", "dispatch_timeout", "result_timeout"})
+ENVELOPE: Final = frozenset({"initial_data", "webhook_url", "dispatch_timeout", "result_timeout"})
 _BESIDE: Final = frozenset({"labels", "priority"})
 _FIELD: Final = re.compile(r"`\$\.([^`]+)`|field `([^`]+)`")
 _LISTED: Final = msgspec.json.Decoder(dict[str, list[Raw]])
@@ -52,13 +52,13 @@ async def read_batch(request: web.Request) -> list[Request]:
     body = (await read_body(request)).strip(_SPACE)
     value = _decoded(body)
     listed = value.get("jobs")
-    if set(value) != {"jobs"} or not isinstance(listed, list) or not 0 < len(listed) <= MAX_BATCH:
+    count = len(cast("list[Any]", listed)) if isinstance(listed, list) else 0
+    if set(value) != {"jobs"} or not 0 < count <= MAX_BATCH:
         raise InvalidInput(f'The body is {{"jobs": […]}} with 1 to {MAX_BATCH} requests.', field="jobs")
     key, tracing = request.headers.get(KEY_HEADER), _tracing(request)
     if key is not None and not 0 < len(key) <= MAX_BATCH_KEY:
-        raise InvalidInput(
-            f"The {KEY_HEADER} of a batch has 1 to {MAX_BATCH_KEY} characters.", field=KEY_HEADER
-        )
+        message = f"The {KEY_HEADER} of a batch has 1 to {MAX_BATCH_KEY} characters."
+        raise InvalidInput(message, field=KEY_HEADER)
     raws = _LISTED.decode(body)["jobs"]
     keys = (None if key is None else f"{key}/{place}" for place in range(len(raws)))
     return [
@@ -79,10 +79,10 @@ def _listed(place: int, raw: Raw, tracing: dict[str, str], key: str | None) -> R
 
 def _request(body: bytes, value: dict[str, Any], tracing: dict[str, str], key: str | None) -> Request:
     members = _MEMBERS.decode(body)
-    envelope = not _ENVELOPE.isdisjoint(members)
+    envelope = not ENVELOPE.isdisjoint(members)
     given: Mapping[str, Any] = value if envelope else {}
     refuse_repeats(body, members, "" if envelope else "initial_data")
-    unknown = sorted(set(members) - _ENVELOPE - _BESIDE) if envelope else []
+    unknown = sorted(set(members) - ENVELOPE - _BESIDE) if envelope else []
     if unknown:
         raise InvalidInput(f"The request has no field '{unknown[0]}'.", field=unknown[0])
     return Request(

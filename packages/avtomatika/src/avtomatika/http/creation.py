@@ -10,6 +10,7 @@ from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.commands.submit import MAX_KEY
 from avtomatika.errors import ContractViolation, KeyReused
 from avtomatika.http.bodies import (
+    ENVELOPE,
     KEY_HEADER,
     MAX_BATCH,
     MAX_BATCH_KEY,
@@ -27,6 +28,8 @@ TRACE: Final = (
     in_header("traceparent", "The trace that the job belongs to; goes to the workers."),
     in_header("tracestate", "Goes with `traceparent`."),
 )
+ENVELOPED: Final = [{"required": [name]} for name in sorted(ENVELOPE)]
+"""A body is an envelope when one of these holds."""
 
 
 def _key(longest: int) -> Parameter:
@@ -51,7 +54,8 @@ def creations(blueprint: Blueprint, newest: bool) -> Iterator[Operation[ClientAp
     called = blueprint.name if newest else f"{blueprint.name}_{blueprint.edition}"
     title = blueprint.name if newest else f"{blueprint.name}, version {blueprint.edition}"
     components, given = _input(blueprint, called)
-    endpoint, wanted = blueprint.api_endpoint or "", (_envelope(given), given)
+    endpoint = blueprint.api_endpoint or ""
+    wanted = (_envelope(given), {**given, "not": {"anyOf": ENVELOPED}})
     yield Operation(
         id=f"create_{called}",
         method="POST",
@@ -76,7 +80,7 @@ def creations(blueprint: Blueprint, newest: bool) -> Iterator[Operation[ClientAp
         "With a key, the repetition after a failure gives the jobs that were accepted, and accepts the rest.",
         tag=CREATION,
         parameters=(_key(MAX_BATCH_KEY), *TRACE),
-        body=Body(_batch({"anyOf": [*wanted]}), "The jobs, each as in a request of its own."),
+        body=Body(_batch({"anyOf": [*wanted]}), "The jobs, each as in a request of its own.", True),
         answers=(Answer(BatchAccepted, "All jobs are durable.", 202),),
         errors=(*BAD_BODY, ContractViolation, KeyReused, *WRITES),
         components=components,
@@ -121,7 +125,7 @@ def _envelope(given: Mapping[str, Any]) -> Mapping[str, Any]:
     limit = {"type": ["number", "null"], "exclusiveMinimum": 0, "exclusiveMaximum": MAX_SECONDS}
     members = {
         "initial_data": given,
-        "webhook_url": {"type": ["string", "null"], "minLength": 1},
+        "webhook_url": {"type": ["string", "null"], "format": "uri"},
         "dispatch_timeout": limit,
         "result_timeout": limit,
     }
@@ -134,10 +138,9 @@ def _envelope(given: Mapping[str, Any]) -> Mapping[str, Any]:
         },
         "priority": {"type": ["number", "null"], "minimum": -MAX_PRIORITY, "maximum": MAX_PRIORITY},
     }
-    wanted = [{"required": [name]} for name in members]
     return {
         "type": "object",
         "properties": {**members, **beside},
         "additionalProperties": False,
-        "anyOf": wanted,
+        "anyOf": ENVELOPED,
     }

@@ -6,6 +6,7 @@ connection that breaks in between hears the version again.
 """
 
 from collections.abc import Iterable
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from avtomatika.commands.queries import Queries
-from avtomatika.commands.timeline import Entry, News, Timeline, entries
+from avtomatika.commands.timeline import Entry, News, Timeline
 from avtomatika.errors import InvalidInput, NotFound
 from avtomatika.http import query
 from avtomatika.http.answers import answer
@@ -61,10 +62,15 @@ class FollowApi:
         job_id = request.match_info["job_id"]
         first = query.whole(request, "after", 0, 0, LAST_VERSION)
         limit = query.limit(request)
-        facts = await self._queries.facts(job_id, viewer)
-        page = [entry for entry in entries(facts) if entry.version > first]
-        rows = [_row(job_id, entry) for entry in page[:limit]]
-        return answer(History(rows, page[limit - 1].version if len(page) > limit else None))
+        timeline, rows = Timeline(), list[HistoryRow]()
+        async with aclosing(self._queries.facts(job_id, viewer)) as facts:
+            async for fact in facts:
+                entry = timeline.entry(fact)
+                if len(rows) == limit:
+                    return answer(History(rows, rows[-1].version))
+                if entry.version > first:
+                    rows.append(_row(job_id, entry))
+        return answer(History(rows, None))
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """200 with the news of the job as they happen, until it is over."""
@@ -112,10 +118,11 @@ class _Sent(msgspec.Struct, frozen=True):
 
 
 def _last_seen(request: web.Request) -> int:
-    text = request.headers.get(LAST_SEEN) or request.query.get("last_event_id") or "0"
-    if not (text.isascii() and text.isdecimal() and len(text) <= 12):
+    given = request.headers.get(LAST_SEEN), request.query.get("last_event_id")
+    seen = [text for text in given if text]
+    if not all(text.isascii() and text.isdecimal() and len(text) <= 12 for text in seen):
         raise InvalidInput(f"{LAST_SEEN} is the id of a piece of news.", field=LAST_SEEN)
-    return int(text)
+    return int(seen[0]) if seen else 0
 
 
 def _row(job_id: str, entry: Entry) -> HistoryRow:

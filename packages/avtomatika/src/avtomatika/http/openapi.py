@@ -120,7 +120,8 @@ def _operation(operation: Operation[Any], known: _Schemas) -> dict[str, Any]:
         ]
     if operation.body is not None:
         content = {JSON: {"schema": known(operation.body.schema)}}
-        made["requestBody"] = {"description": operation.body.description, "content": content}
+        about = {"description": operation.body.description, "required": operation.body.required}
+        made["requestBody"] = {**about, "content": content}
     return made
 
 

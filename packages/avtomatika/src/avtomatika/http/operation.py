@@ -66,6 +66,7 @@ class Body(msgspec.Struct, frozen=True):
 
     schema: Schema
     description: str
+    required: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):

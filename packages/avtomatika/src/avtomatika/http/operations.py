@@ -66,6 +66,7 @@ PAGE: Final = (
     in_query("after", "The `next` of the page before.", pattern=r"^[0-9]{1,18}~[!-~]{1,255}$"),
 )
 
+_NAMES: Final = "|".join(DetailedJobView.__struct_fields__)
 SOME_FIELDS: Final = {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}}
 
 CLIENT: Final[tuple[Operation[ClientApi], ...]] = (
@@ -109,7 +110,11 @@ CLIENT: Final[tuple[Operation[ClientApi], ...]] = (
                 "wait", "Seconds to wait for the end of the job.", type="number", minimum=0, maximum=MAX_WAIT
             ),
             in_query("detailed", "Adds the data of the job.", type="boolean"),
-            in_query("fields", "Names of members, separated by commas: only those, and `id`."),
+            in_query(
+                "fields",
+                "Names of members, separated by commas: only those, and `id`.",
+                pattern=f"^({_NAMES})?(,({_NAMES})?)*$",
+            ),
         ),
         answers=(Answer((JobView, DetailedJobView, SOME_FIELDS), "The job as last committed."),),
         errors=(InvalidInput, NotFound, *READS),

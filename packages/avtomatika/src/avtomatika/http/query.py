@@ -1,5 +1,6 @@
 """Values behind the question mark, checked one by one."""
 
+import re
 from datetime import datetime
 from typing import Final
 
@@ -13,6 +14,8 @@ from avtomatika.kernel.time import Instant, seconds
 MAX_PAGE: Final = 1_000
 MAX_FILTERS: Final = 8
 LAST_MOMENT: Final = 10**12
+
+_NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 def number(request: web.Request, name: str, default: float, most: float) -> float:
@@ -92,7 +95,7 @@ def moment(request: web.Request, name: str) -> Instant | None:
 
 
 def _is_number(text: str) -> bool:
-    return text.replace(".", "", 1).isdecimal()
+    return _NUMBER.fullmatch(text) is not None
 
 
 def _parsed(text: str) -> datetime:
