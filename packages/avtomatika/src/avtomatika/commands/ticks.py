@@ -54,7 +54,7 @@ class Planned(msgspec.Struct, frozen=True):
 
 
 class Ticks:
-    """The schedules of a node and their ticks."""
+    """The schedules of a node and their ticks, which wait in `queues`."""
 
     def __init__(
         self,
@@ -69,6 +69,7 @@ class Ticks:
         self._writer, self._policy = writer, policy
         self._schedules: Mapping[str, Schedule] = {schedule.name: schedule for schedule in schedules}
         self._blueprints = {blueprint.name: blueprint for blueprint in blueprints}
+        self.queues: Sequence[str] = tuple(map(tick_queue, self._schedules))
         for schedule in self._schedules.values():
             if schedule.blueprint not in self._blueprints:
                 message = f"{schedule.name}.blueprint: there is no blueprint {schedule.blueprint!r}"
@@ -77,11 +78,6 @@ class Ticks:
                 accept_input(self._blueprints[schedule.blueprint], schedule.input)
             except ContractViolation as error:
                 raise ConfigError(f"{schedule.name}.{error.message}") from error
-
-    @property
-    def queues(self) -> Sequence[str]:
-        """Where the ticks of the schedules wait."""
-        return tuple(tick_queue(name) for name in self._schedules)
 
     async def arm(self) -> None:
         """Every schedule has a tick by its rule in the store, and no other schedule has one."""
