@@ -50,7 +50,7 @@ class SimClient:
         await self._signal(job)
         if self._cancels:
             await self._stage.pass_time(0, 6_000)
-            await self._cancel(job)
+            await self._cancel(self._part_of(job))
         elif self._waits:
             await self._wait(job)
 
@@ -91,6 +91,15 @@ class SimClient:
 
     async def _signal_at(self, node: SimNode, job: JobId, payload: bytes) -> None:
         await node.control.signal(job, CLIENT, SIGNAL, Raw(payload))
+
+    def _part_of(self, job: JobId) -> JobId:
+        """The job, or now and then a child that it waits for."""
+        ledger = self._stage.ledger
+        for name in ledger.open:
+            parent = ledger.jobs[name].parent
+            if parent is not None and parent.job == job and self._stage.rng.random() < 0.7:
+                return name
+        return job
 
     async def _cancel(self, job: JobId) -> None:
         ledger = self._stage.ledger

@@ -15,13 +15,13 @@ NOT_OFFERED: Final = ("maybe", "timeout", "success")
 def family(name: str, mishaps: Mishaps, others: Sequence[str]) -> Blueprint:
     """Runs one child after the other; of which blueprint, and how patiently, follows from `width`.
 
-    A wide one has a child of its own kind, and nests until that is forbidden.
+    Some have a child of their own kind, and some of those nest until that is forbidden.
     """
     blueprint = Blueprint(name)
 
     def child_of(width: int, place: int) -> str:
         kinds = [other for other in others if other != name]
-        return name if width > 2 and place == 0 else kinds[(width + place) % len(kinds)]
+        return name if width % 5 and place == 0 else kinds[(width + place) % len(kinds)]
 
     @blueprint.handler(is_start=True)
     async def first(actions: ActionFactory, width: int) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from avtomatika.kernel.events import Event, Requeued, Rewound, Submitted, TaskEvent
+from avtomatika.kernel.events import ChildEnded, Event, Requeued, Rewound, Submitted, TaskEvent
 from avtomatika.kernel.ids import JobId, TaskId, opened_by
 from avtomatika.kernel.machine import Life, transition
 from avtomatika.kernel.model import Branch, Done, Gathering, Job, Verdict
@@ -104,7 +104,7 @@ class Ledger:
         before = self.jobs.get(job.id)
         version = 0 if before is None else before.version
         self._log(
-            "move", job.id, version, job.version, job.status, *(type(f.event).__name__ for f in commit.facts)
+            "move", job.id, version, job.version, job.status, *(in_a_word(f.event) for f in commit.facts)
         )
         if commit.expected != version:
             self.violated("a commit follows the version it saw", f"{job.id} {version}, not {commit.expected}")
@@ -191,6 +191,12 @@ class Ledger:
         branches = tuple(self._branches.get(job_id, {}).values()) if whole or changed is None else changed
         check_armed(job, self.messages.of_job(job_id), branches, self.violated, whole=whole)
         self.kin.check(job)
+
+
+def in_a_word(event: Event) -> str:
+    """The event as the trace has it."""
+    name = type(event).__name__
+    return f"{name}:{event.verdict}" if isinstance(event, ChildEnded) else name
 
 
 def ended(job: Job, event: Event) -> bool:

@@ -99,8 +99,8 @@ class SimNode:
         )
         for consumer in consumers(node, writer, decider.editions, run_lease=lease, width=WIDTH):
             supervisor.start_duty(consumer.name, consumer.run)
-        webhooks = Webhooks(node, SimDelivery(self.stage), lambda _: (b"0123456789abcdef" * 2,), HOOKS)
-        consumer = webhook_consumer(node, webhooks, timeout=TIMEOUT, width=WIDTH)
+        self.webhooks = Webhooks(node, SimDelivery(self.stage), lambda _: (b"0123456789abcdef" * 2,), HOOKS)
+        consumer = webhook_consumer(node, self.webhooks, timeout=TIMEOUT, width=WIDTH)
         supervisor.start_duty(consumer.name, consumer.run)
         self._start_ticking(node, writer, supervisor)
         supervisor.start_duty("offers", self.offers.serve_for_ever)

@@ -20,7 +20,7 @@ from avtomatika.testing.stage import Stage
 from avtomatika.testing.workload import SIGNAL
 
 STRANGER: Final = "stranger"
-VERBS: Final = ("requeue", "requeue", "rewind", "rewind", "fork", "resend", "cancel", "pry")
+VERBS: Final = ("requeue", "requeue", "rewind", "rewind", "fork", "resend", "resend dead", "cancel", "pry")
 
 
 class SimOperator:
@@ -41,6 +41,9 @@ class SimOperator:
         over = [job for job in jobs if stage.ledger.jobs[job].over and not stage.ledger.jobs[job].final]
         job = stage.rng.choice(over if over and stage.rng.random() < 0.7 else jobs)
         verb = stage.rng.choice(VERBS)
+        children = [name for name in stage.ledger.open if stage.ledger.jobs[name].parent is not None]
+        if children and verb == "cancel":
+            job = stage.rng.choice(children)
         before = stage.ledger.jobs[job]
         if verb in ("requeue", "rewind"):
             stage.ledger.kin.asked.add((job, self._name))
@@ -50,7 +53,7 @@ class SimOperator:
             return
         except (AlreadyOver, Conflict, InvalidInput, NotFound) as refusal:
             stage.log("refused", verb, job, type(refusal).__name__)
-            if isinstance(refusal, NotFound) != (verb == "pry"):
+            if verb != "resend dead" and isinstance(refusal, NotFound) != (verb == "pry"):
                 stage.ledger.violated("an accepted job is found by those whose it is", (verb, job))
             if verb == "fork" and not isinstance(refusal, InvalidInput):
                 stage.ledger.violated("every job can be forked", (job, repr(refusal)))
@@ -74,6 +77,8 @@ class SimOperator:
             return operator.requeue(job, EVERYBODY, self._name)
         if verb == "cancel":
             return node.control.cancel(job, CLIENT)
+        if verb == "resend dead":
+            return node.webhooks.resend(job)
         if verb == "pry":
             return self._pry(node, job)
         if verb == "resend":
