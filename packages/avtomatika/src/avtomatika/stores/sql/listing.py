@@ -1,8 +1,8 @@
 """Lists and counts of jobs, from indexes alone; only the jobs of the page itself are read.
 
 Every index begins with what must be equal and goes on with `created, id`, the order of a list. Of several
-that a query may use, the one with the fewest entries is walked and the others are asked for each of them. (So two
-conditions that many jobs meet, but none meets both, cost as much as there are entries: a microsecond each.)
+that a query may use, the one with the fewest entries is walked and the others are asked for each of them.
+So two conditions that many jobs meet, but none meets both, cost a microsecond or two for each of the many.
 """
 
 import sqlite3
