@@ -56,17 +56,17 @@ class PostgresHistory:
         self._connection: _Connection | None = None
 
     async def open(self) -> None:
-        """As the port says."""
+        """There is a connection, and the table at its other end."""
         with self._connection_at_risk():
             await self._connected()
 
     async def write(self, rows: Sequence[Row]) -> None:
-        """As the port says. Data that jsonb cannot hold become a JSON string of their text."""
+        """All *rows* are committed. Data that jsonb cannot hold become a JSON string of their text."""
         with self._connection_at_risk():
             await _insert(await self._connected(), rows)
 
     async def close(self) -> None:
-        """As the port says."""
+        """There is no connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(*_TROUBLE):

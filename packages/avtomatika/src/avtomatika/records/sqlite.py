@@ -39,15 +39,15 @@ class SqliteHistory:
             raise ConfigError(f"HISTORY_DATABASE_URI: {error.message}") from error
 
     async def open(self) -> None:
-        """As the port says."""
+        """The file is at its path, with the table."""
         await asyncio.to_thread(self._write, ())
 
     async def write(self, rows: Sequence[Row]) -> None:
-        """As the port says."""
+        """All *rows* are on the disk. Those that were there already stay as they are."""
         await asyncio.to_thread(self._write, rows)
 
     async def close(self) -> None:
-        """As the port says."""
+        """The file is whole without the ones beside it, unless others have it open."""
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
