@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -375,6 +377,19 @@ async def test_an_instance_that_cannot_be_made_at_a_run_breaks_the_contract() ->
     event = await run_handler(blueprint, job(input=data(to=1)), (), CLIENT)
     assert isinstance(event, HandlerCrashed)
     assert (event.failure.code, event.failure.message[:16]) == (CONTRACT, "initial_data.to:")
+
+
+def test_pydantic_is_for_those_who_have_it() -> None:
+    program = (
+        "import sys\n"
+        "from dataclasses import dataclass\n"
+        "from avtomatika.blueprints.shapes import shape_of\n"
+        "kind = dataclass(type('Kind', (), {'__annotations__': {'n': int}}))\n"
+        "assert shape_of(kind).make({'n': 1}).n == 1\n"
+        "assert shape_of(kind).accepts()['required'] == ['n']\n"
+        "assert 'pydantic' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 class Report(pydantic.BaseModel):

@@ -46,7 +46,7 @@ def shape_of(annotation: Any) -> Shape | None:
         return _of_union([_bare(member) for member in get_args(annotation)])
     if not _is_shape(annotation):
         return None
-    if hasattr(annotation, "__pydantic_validator__"):
+    if _is_model(annotation):
         return _of_pydantic(annotation)
     make = _by_call(annotation) if _has_own_init(annotation) else _by_msgspec(annotation)
     schema = partial(_schema_of, annotation)
@@ -97,7 +97,8 @@ def _is_shape(annotation: Any) -> bool:
 
 
 def _is_model(kind: Any) -> bool:
-    return hasattr(kind, "model_json_schema") and hasattr(kind, "model_validate")
+    """True for models and dataclasses of pydantic."""
+    return hasattr(kind, "__pydantic_validator__")
 
 
 def _of_union(members: list[Any]) -> Shape | None:
@@ -123,7 +124,7 @@ def _schema_of(kind: Any) -> Schema:
 def _foreign_schema(kind: type) -> Schema:
     if kind is object:
         return {"type": ["null", "boolean", "number", "string", "array", "object"]}
-    if not hasattr(kind, "__pydantic_validator__"):
+    if not _is_model(kind):
         raise NotImplementedError
     return _refuse_definitions(_adapter(kind).json_schema(), kind)
 
@@ -225,7 +226,7 @@ def _converted(value: Any, kind: Any) -> Any:
 
 
 def _foreign(kind: Any, value: Any) -> Any:
-    if hasattr(kind, "__pydantic_validator__"):
+    if _is_model(kind):
         return _adapter(kind).validate_python(value)
     if kind is object:
         return value
