@@ -1,6 +1,7 @@
 """Writes the tables of the reference that come from the code: `python docs/generate.py`.
 
-`state-machine.md`, `settings.md` and `errors.md` are made as a whole. `tests/docs/test_generated.py`
+`state-machine.md`, `settings.md`, `errors.md` and `http.md` are made as a whole; the prose of the last is
+`generators/http.txt`. `tests/docs/test_generated.py`
 fails when they are not what this file would write now.
 """
 
@@ -11,10 +12,11 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from generators import errors, settings, state_machine  # noqa: E402 - after the path is known
+from generators import errors, http, settings, state_machine  # noqa: E402 - after the path is known
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "reference/errors.md": errors.page,
+    "reference/http.md": http.page,
     "reference/settings.md": settings.page,
     "reference/state-machine.md": state_machine.page,
 }
