@@ -12,9 +12,15 @@ import pytest
 
 from avtomatika.app import open_history
 from avtomatika.ports.history import History
-from tests.integration.postgres.conftest import own_server, postgres_server, postgres_uri
+from tests.integration.postgres.conftest import (
+    given_uri,
+    own_server,
+    own_uri,
+    postgres_server,
+    postgres_uri,
+)
 
-__all__ = ["own_server", "postgres_server", "postgres_uri"]
+__all__ = ["given_uri", "own_server", "own_uri", "postgres_server", "postgres_uri"]
 
 DATABASES = ("sqlite", "postgres")
 Lines = list[tuple[Any, ...]]

@@ -136,10 +136,10 @@ async def test_facts_of_a_node_that_keeps_nothing_are_all_in_the_table_when_it_h
 
 
 async def test_jobs_go_on_while_the_server_is_gone_and_the_table_catches_up(
-    tmp_path: Path, postgres_uri: str, postgres_server: PostgresServer, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, own_uri: str, postgres_server: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    async with a_node(tmp_path, postgres_uri) as node:
+    async with a_node(tmp_path, own_uri) as node:
         await live(node, 10)
         postgres_server.stop()
         await live(node, 40)
@@ -151,18 +151,18 @@ async def test_jobs_go_on_while_the_server_is_gone_and_the_table_catches_up(
             return not await store_of(node).peek(HISTORY, limit=1)
 
         await until(nothing_waits)
-    assert await lines_of(postgres_uri) == expected(facts)
+    assert await lines_of(own_uri) == expected(facts)
     told = [record.message.split()[0] for record in caplog.records if "history." in record.message]
     assert told == ["history.down", "history.back"]
     assert PASSWORD not in caplog.text
 
 
 async def test_what_waited_in_a_node_that_stopped_is_exported_by_the_next_even_of_jobs_forgotten_since(
-    tmp_path: Path, postgres_uri: str, postgres_server: PostgresServer
+    tmp_path: Path, own_uri: str, postgres_server: PostgresServer
 ) -> None:
     postgres_server.stop()
     facts: list[Fact] = []
-    async with a_node(tmp_path, postgres_uri) as node:
+    async with a_node(tmp_path, own_uri) as node:
         await live(node, 10)
         facts = await facts_of(store_of(node))
         swept = await store_of(node).sweep(
@@ -171,9 +171,9 @@ async def test_what_waited_in_a_node_that_stopped_is_exported_by_the_next_even_o
         assert swept == 14
         assert await facts_of(store_of(node)) == []
     postgres_server.start()
-    async with a_node(tmp_path, postgres_uri) as node:
+    async with a_node(tmp_path, own_uri) as node:
         pass
-    assert await lines_of(postgres_uri) == expected(facts)
+    assert await lines_of(own_uri) == expected(facts)
 
 
 async def test_without_a_history_outside_no_message_is_left_for_one(tmp_path: Path) -> None:

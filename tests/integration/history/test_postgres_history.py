@@ -44,35 +44,35 @@ async def test_a_state_may_have_any_name(postgres_uri: str) -> None:
 
 
 async def test_a_role_that_may_only_read_and_write_suffices_once_the_table_is_there(
-    postgres_uri: str, postgres_server: PostgresServer
+    own_uri: str, postgres_server: PostgresServer
 ) -> None:
-    history = open_history(postgres_uri)
+    history = open_history(own_uri)
     await history.open()
     await history.close()
     await execute(
-        postgres_uri,
+        own_uri,
         "DROP ROLE IF EXISTS writer",
         "CREATE ROLE writer LOGIN PASSWORD 'w'",
         "GRANT SELECT, INSERT ON avtomatika_history TO writer",
         "GRANT SELECT ON avtomatika_history_schema TO writer",
     )
-    database = postgres_uri.rpartition("/")[2]
+    database = own_uri.rpartition("/")[2]
     modest = open_history(postgres_server.uri(database, "writer", "w"))
     await modest.write([a_row(1)])
     await modest.close()
-    assert await lines_of(postgres_uri) == [line(a_row(1))]
-    await execute(postgres_uri, "DROP OWNED BY writer", "DROP ROLE writer")
+    assert await lines_of(own_uri) == [line(a_row(1))]
+    await execute(own_uri, "DROP OWNED BY writer", "DROP ROLE writer")
 
 
 async def test_a_database_that_cannot_hold_every_text_is_refused(
-    postgres_uri: str, postgres_server: PostgresServer
+    own_uri: str, postgres_server: PostgresServer
 ) -> None:
-    await execute(postgres_uri, "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'")
+    await execute(own_uri, "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'")
     history = open_history(postgres_server.uri("latin"))
     with pytest.raises(Unavailable, match="UTF8"):
         await history.open()
     await history.close()
-    await execute(postgres_uri, "DROP DATABASE latin WITH (FORCE)")
+    await execute(own_uri, "DROP DATABASE latin WITH (FORCE)")
 
 
 @pytest.mark.parametrize("what", ["password", "port", "database", "parameter", "host"])
@@ -98,9 +98,9 @@ async def test_who_cannot_connect_is_told_why_without_the_password(
 
 
 async def test_a_server_that_comes_back_is_written_to_again(
-    postgres_uri: str, postgres_server: PostgresServer
+    own_uri: str, postgres_server: PostgresServer
 ) -> None:
-    history = open_history(postgres_uri)
+    history = open_history(own_uri)
     await history.write([a_row(1)])
     postgres_server.stop()
     with pytest.raises(Unavailable):
@@ -108,15 +108,15 @@ async def test_a_server_that_comes_back_is_written_to_again(
     postgres_server.start()
     await history.write([a_row(2)])
     await history.close()
-    assert await lines_of(postgres_uri) == [line(a_row(1)), line(a_row(2))]
+    assert await lines_of(own_uri) == [line(a_row(1)), line(a_row(2))]
 
 
 async def test_a_server_that_answers_nobody_is_given_up_and_later_found_again(
-    postgres_uri: str, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+    own_uri: str, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("avtomatika.records.postgres.ANSWER_S", 0.2)
     monkeypatch.setattr("avtomatika.records.postgres.CONNECT_S", 0.2)
-    history = open_history(postgres_uri)
+    history = open_history(own_uri)
     await history.write([a_row(1)])
     postgres_server.pause()
     try:
@@ -129,4 +129,4 @@ async def test_a_server_that_answers_nobody_is_given_up_and_later_found_again(
     monkeypatch.undo()
     await history.write([a_row(2)])
     await history.close()
-    assert json.dumps(await lines_of(postgres_uri)) == json.dumps([line(a_row(1)), line(a_row(2))])
+    assert json.dumps(await lines_of(own_uri)) == json.dumps([line(a_row(1)), line(a_row(2))])

@@ -13,6 +13,8 @@ import pytest
 
 from tests.integration.postgres.server import PostgresServer, programs
 
+VARIABLE = "POSTGRES_TEST_URL"
+
 _numbers = itertools.count(1)
 
 
@@ -35,16 +37,33 @@ def postgres_server(own_server: PostgresServer) -> PostgresServer:
 
 
 @pytest.fixture
-async def postgres_uri(request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    """The URI of an empty database, which is gone after the test."""
-    given = os.environ.get("POSTGRES_TEST_URL")
-    main = given or request.getfixturevalue("postgres_server").uri()
-    name = f"avtomatika_{os.getpid()}_{next(_numbers)}"
-    await _do(main, f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
-    yield f"{main.rpartition('/')[0]}/{name}"
-    if given is None:
-        request.getfixturevalue("own_server").start()
-    await _do(main, f"DROP DATABASE {name} WITH (FORCE)")
+async def own_uri(postgres_server: PostgresServer) -> AsyncIterator[str]:
+    """The URI of an empty database of the server of our own, which is gone after the test."""
+    name = _name()
+    await _do(postgres_server.uri(), f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
+    yield postgres_server.uri(name)
+    postgres_server.start()
+    await _do(postgres_server.uri(), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def given_uri() -> AsyncIterator[str]:
+    """The URI of an empty database of the server that `POSTGRES_TEST_URL` names."""
+    name, given = _name(), os.environ[VARIABLE]
+    await _do(given, f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
+    yield f"{given.rpartition('/')[0]}/{name}"
+    await _do(given, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def postgres_uri(request: pytest.FixtureRequest) -> str:
+    """The URI of an empty database, wherever it is."""
+    found: str = request.getfixturevalue("given_uri" if VARIABLE in os.environ else "own_uri")
+    return found
+
+
+def _name() -> str:
+    return f"avtomatika_{os.getpid()}_{next(_numbers)}"
 
 
 async def _do(uri: str, statement: str) -> None:

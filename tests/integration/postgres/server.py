@@ -6,6 +6,7 @@ so root runs it as `nobody`.
 """
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -50,8 +51,9 @@ class PostgresServer:
         self._folder = Path(tempfile.mkdtemp(prefix="avtomatika-postgres-"))
         self._as_user: dict[str, Any] = {}
         if os.geteuid() == 0:
-            self._as_user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
-            shutil.chown(self._folder, "nobody", "nogroup")
+            nobody = pwd.getpwnam("nobody")
+            self._as_user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            os.chown(self._folder, nobody.pw_uid, nobody.pw_gid)
         self._bin = self._reachable(bin_folder)
         self._data, self._log = self._folder / "data", self._folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -64,8 +66,6 @@ class PostgresServer:
             *("--encoding=UTF8", "--locale=C", "--auth-local=reject", "--auth-host=scram-sha-256"),
         )
         self._log.touch()
-        if self._as_user:
-            shutil.chown(self._log, "nobody", "nogroup")
 
     def uri(self, database: str = "postgres", user: str = USER, password: str = QUOTED) -> str:
         return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
