@@ -1,7 +1,7 @@
 """Bodies of requests: JSON that is taken in exactly as it came, or refused."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
@@ -51,9 +51,8 @@ async def read_batch(request: web.Request) -> list[Request]:
     """
     body = (await read_body(request)).strip(_SPACE)
     value = _decoded(body)
-    listed = value.get("jobs")
-    count = len(cast("list[Any]", listed)) if isinstance(listed, list) else 0
-    if set(value) != {"jobs"} or not 0 < count <= MAX_BATCH:
+    listed: Sized = value["jobs"] if isinstance(value.get("jobs"), list) else ()
+    if set(value) != {"jobs"} or not 0 < len(listed) <= MAX_BATCH:
         raise InvalidInput(f'The body is {{"jobs": […]}} with 1 to {MAX_BATCH} requests.', field="jobs")
     key, tracing = request.headers.get(KEY_HEADER), _tracing(request)
     if key is not None and not 0 < len(key) <= MAX_BATCH_KEY:
