@@ -46,6 +46,7 @@ class Sink:
         self.received: list[Received] = []
         self.connections = 0
         self.port = 0
+        self.keeps_open = False
         self.serving: set[asyncio.Task[object]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -54,18 +55,24 @@ class Sink:
         assert task is not None
         self.serving.add(task)
         try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            line, *fields = head.rstrip("\r\n").split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (f.partition(":") for f in fields)}
-            body = await reader.readexactly(int(headers.get("content-length", "0")))
-            self.received.append(Received(line, headers, body))
-            await self.answer(self.received[-1], writer)
-            await writer.drain()
+            while await self._serve_one(reader, writer):
+                pass
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the other side left, or the test is over
         finally:
             writer.close()
             self.serving.discard(task)
+
+    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """One request was answered; True when the connection is kept for another."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        line, *fields = head.rstrip("\r\n").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (f.partition(":") for f in fields)}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        self.received.append(Received(line, headers, body))
+        await self.answer(self.received[-1], writer)
+        await writer.drain()
+        return self.keeps_open
 
     async def close(self) -> None:
         """Whoever is still being served is cut off."""

@@ -193,6 +193,12 @@ async def test_no_more_than_a_little_of_an_answer_is_read_and_nothing_is_unpacke
     assert sent < MAX_ANSWER + 8_000_000
 
 
+async def test_an_answer_need_not_be_packed_as_it_says(make: Make) -> None:
+    raw = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain"
+    async with sink(always(raw)) as server:
+        assert await make().send(f"http://{NAME}:{server.port}/", {}, b"{}") == Delivered()
+
+
 async def test_nobody_there_and_no_such_name_are_worth_another_try(make: Make) -> None:
     with socket.socket() as probe:
         probe.bind((HERE, 0))
@@ -253,6 +259,7 @@ async def test_many_attempts_share_nothing_but_the_process(make: Make) -> None:
     """No connection is used twice, and what one server sets as a cookie no request carries."""
     raw = status(200, "Set-Cookie: session=1; Domain=app.example", "Connection: keep-alive")
     async with sink(always(raw)) as server:
+        server.keeps_open = True
         delivery = make()
         url = f"http://{NAME}:{server.port}/"
         outcomes = await asyncio.gather(*(delivery.send(url, {}, b"{}") for _ in range(50)))

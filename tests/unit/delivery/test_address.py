@@ -107,6 +107,11 @@ def test_every_hostile_url_that_tells_by_itself_is_refused_when_the_job_is_creat
         ("2600::5efe:10.0.0.1", Zone.PRIVATE),
         ("fe80::5efe:8.8.8.8", Zone.FORBIDDEN),
         ("fd00:ec2::254", Zone.FORBIDDEN),
+        ("::ffff:100.100.100.200", Zone.FORBIDDEN),
+        ("2002:a83f:8110::1", Zone.FORBIDDEN),
+        ("64:ff9b:1::1", Zone.PRIVATE),
+        ("::ffff:0:101:101", Zone.PUBLIC),
+        ("::ffff:0:a00:1", Zone.PRIVATE),
     ],
 )
 def test_the_borders_of_the_zones_are_where_the_registries_draw_them(address: str, kind: Zone) -> None:
