@@ -3,11 +3,12 @@
 import asyncio
 import json
 import logging
+import sys
 
 import pytest
 
 from avtomatika.app import open_history
-from avtomatika.errors import Unavailable
+from avtomatika.errors import ConfigError, Unavailable
 from tests.integration.history.conftest import lines_of
 from tests.integration.history.looking import execute
 from tests.integration.history.test_tables import a_row, line
@@ -130,3 +131,10 @@ async def test_a_server_that_answers_nobody_is_given_up_and_later_found_again(
     await history.write([a_row(2)])
     await history.close()
     assert json.dumps(await lines_of(own_uri)) == json.dumps([line(a_row(1)), line(a_row(2))])
+
+
+def test_without_the_driver_the_start_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    monkeypatch.delitem(sys.modules, "avtomatika.records.postgres", raising=False)
+    with pytest.raises(ConfigError, match=r"HISTORY_DATABASE_URI: .*avtomatika\[postgres\]"):
+        open_history("postgresql://h/d")
