@@ -133,7 +133,9 @@ async def test_a_server_that_answers_nobody_is_given_up_and_later_found_again(
     assert json.dumps(await lines_of(own_uri)) == json.dumps([line(a_row(1)), line(a_row(2))])
 
 
-def test_without_the_driver_the_start_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_driver_the_start_is_refused_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "asyncpg", None)
     monkeypatch.delitem(sys.modules, "avtomatika.records.postgres", raising=False)
     with pytest.raises(ConfigError, match=r"HISTORY_DATABASE_URI: .*avtomatika\[postgres\]"):
