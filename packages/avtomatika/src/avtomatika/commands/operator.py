@@ -1,13 +1,12 @@
 """What an operator can do to a job that did not go as it should: go on, go back, go another way."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from avtomatika.commands.apply import Writer
 from avtomatika.commands.outbox import message_of
-from avtomatika.commands.queries import Queries, Viewer
+from avtomatika.commands.queries import EVERYBODY, Queries, Viewer
 from avtomatika.errors import AlreadyOver, Conflict, InvalidInput
 from avtomatika.kernel.effects import SendWebhook
 from avtomatika.kernel.events import Event, Requeued, Rewound
@@ -17,7 +16,7 @@ from avtomatika.kernel.model import Job, Ready
 from avtomatika.kernel.notices import announcements
 from avtomatika.kernel.progress import Ignored
 from avtomatika.ports.node import NodeContext
-from avtomatika.ports.store import Commit, Fact
+from avtomatika.ports.store import Commit
 
 REFUSALS: Final = {
     "not_over": "The job is not over: nothing is there to be requeued.",
@@ -100,8 +99,13 @@ class Operator:
         await self._store.commit(Commit(now=now, send=tuple(again)))
 
     async def _then(self, job: JobId, place: Place) -> Job:
-        facts = await self._store.facts(job)
-        then = _at(facts, place)
+        """The job at the place, where a handler that aggregates nothing was due. Raises InvalidInput."""
+        life, then = Life(), None
+        async for fact in self._queries.facts(job, EVERYBODY):
+            at = life.add(fact.event, fact.at)
+            due = isinstance(at.phase, Ready) and at.phase.gathered is None
+            if due and place.version in (None, at.version) and place.state in (None, at.state):
+                then = at
         if then is None:
             where = f"version {place.version}" if place.state is None else f"state '{place.state}'"
             message = f"At {where} no handler of the job was due."
@@ -114,15 +118,3 @@ class Operator:
             if outcome.reason in REFUSALS:
                 raise Conflict(REFUSALS[outcome.reason])
             raise AlreadyOver(f"The job is {job.status} for ever; it can be forked.")
-
-
-def _at(facts: Sequence[Fact], place: Place) -> Job | None:
-    """The job at the place, where a handler that aggregates nothing was due; None when there is none such."""
-    life = Life()
-    found: Job | None = None
-    for fact in facts:
-        job = life.add(fact.event, fact.at)
-        due = isinstance(job.phase, Ready) and job.phase.gathered is None
-        if due and place.version in (None, job.version) and place.state in (None, job.state):
-            found = job
-    return found

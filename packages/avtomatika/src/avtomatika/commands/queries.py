@@ -17,6 +17,7 @@ Viewer = str | None
 
 EVERYBODY: Final = None
 LOOK_AGAIN: Final = SECOND
+PAGE: Final = 200
 
 
 class Queries:
@@ -51,10 +52,15 @@ class Queries:
         """One page of jobs. Raises InvalidInput for a cursor that is none."""
         return await self._store.find(query)
 
-    async def facts(self, job_id: str, viewer: Viewer) -> Sequence[Fact]:
-        """What happened to the job, in order. Raises NotFound."""
-        job = await self.job(job_id, viewer)
-        return await self._store.facts(job.id)
+    async def facts(self, job_id: str, viewer: Viewer) -> AsyncGenerator[Fact, None]:
+        """What happened to the job so far, in order. Raises NotFound."""
+        job, version = await self.job(job_id, viewer), 0
+        while page := await self._above(job.id, version):
+            for fact in page:
+                yield fact
+            version = page[-1].version
+            if len(page) < PAGE:
+                return
 
     async def follow(self, job_id: str, viewer: Viewer, until: Instant) -> AsyncGenerator[Fact | None, None]:
         """The facts of the job as they happen, from the first one on, until it is over or *until* or `close`.
@@ -63,16 +69,24 @@ class Queries:
         """
         version = 0
         while True:
-            job = await self.job(job_id, viewer)
-            for fact in await self._store.facts(job.id, after=version):
-                version = fact.version
-                yield fact
-            now = self._clock.now()
-            if self._closed or now >= until or (job.over and version >= job.version):
+            job, now = await self.job(job_id, viewer), self._clock.now()
+            if self._closed or now >= until:
                 return
-            if version >= job.version:
+            if version < job.version and (page := await self._above(job.id, version)):
+                for fact in page:
+                    version = fact.version
+                    yield fact
+            elif job.over:
+                return
+            else:
                 await self._store.wait((f"job:{job.id}",), until=min(until, after(now, LOOK_AGAIN)))
                 yield None
+
+    async def _above(self, job: JobId, version: int) -> Sequence[Fact]:
+        # A page at a time, and others have their turn in between: a job may have lived for very long.
+        page = await self._store.facts(job, after=version, limit=PAGE)
+        await self._clock.sleep_until(self._clock.now())
+        return page
 
     async def tally(self, viewer: Viewer) -> Mapping[Status, int]:
         """How many of the jobs that the viewer sees stand where."""

@@ -1,6 +1,6 @@
 """What happened to a job, for those who follow it: each fact with what it did to the job."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -119,9 +119,3 @@ def _end(job: Job, phase: Done) -> EndNews:
         error_code=None if failure is None else failure.code,
         error_message=None if failure is None else failure.message,
     )
-
-
-def entries(facts: Iterable[Fact]) -> Iterator[Entry]:
-    """The history that facts from the first one on make."""
-    timeline = Timeline()
-    return (timeline.entry(fact) for fact in facts)

@@ -76,7 +76,10 @@ FOLLOWING: Final[tuple[Operation[FollowApi], ...]] = (
                 "last_event_id", "The same, for clients that cannot send headers.", pattern="^[0-9]{0,12}$"
             ),
         ),
-        answers=(Answer(None, "The news of the job.", content_types=("text/event-stream",)),),
+        answers=(
+            Answer(None, "The news of the job.", content_types=("text/event-stream",)),
+            Answer(None, "The job is over, and all of it was heard.", 204, content_types=()),
+        ),
         errors=(InvalidInput, NotFound, *READS),
     ),
 )

@@ -5,8 +5,9 @@ Every piece of news has the version of the job as its id, so that a client that 
 connection that breaks in between hears the version again.
 """
 
-from collections.abc import Iterable
-from contextlib import aclosing
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from avtomatika.http.answers import answer
 from avtomatika.http.callers import Callers
 from avtomatika.kernel.time import Span, after
 from avtomatika.ports.clock import Clock
+from avtomatika.ports.store import Fact
 
 LONGEST: Final = Span(3_600_000)
 QUIET_BEFORE_COMMENT: Final = 10
@@ -55,6 +57,13 @@ class FollowApi:
 
     def __init__(self, callers: Callers, queries: Queries, clock: Clock) -> None:
         self._callers, self._queries, self._clock = callers, queries, clock
+        self._streams = set[asyncio.Transport]()
+
+    async def let_go(self, _: web.Application) -> None:
+        """Followers who do not read what they are told hold nothing up any more; they can come back."""
+        for transport in self._streams:
+            if transport.get_write_buffer_size() > 0:
+                transport.abort()
 
     async def history(self, request: web.Request) -> web.Response:
         """200 with the facts of the job above the version `after`, oldest first."""
@@ -73,30 +82,40 @@ class FollowApi:
         return answer(History(rows, None))
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        """200 with the news of the job as they happen, until it is over."""
-        viewer = self._callers.viewer_of(request)
+        """200 with the news of the job as they happen, until it is over; 204 when all of it was heard."""
+        viewer, job_id = self._callers.viewer_of(request), request.match_info["job_id"]
         seen = _last_seen(request)
-        facts = self._queries.follow(request.match_info["job_id"], viewer, after(self._clock.now(), LONGEST))
-        first = await anext(facts)
+        job = await self._queries.job(job_id, viewer)
+        if job.over and job.version <= seen:
+            return web.Response(status=204)  # by which browsers know that they need not come back
+        facts = self._queries.follow(job_id, viewer, after(self._clock.now(), LONGEST))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **headers})
         await response.prepare(request)
-        timeline, quiet = Timeline(), 0
-        try:
-            fact = first
-            while True:
-                quiet = 0 if fact is not None else quiet + 1
-                if fact is not None:
-                    await _write(response, (news for news in timeline.news(fact) if news.version > seen))
-                elif quiet % QUIET_BEFORE_COMMENT == 0:
-                    await response.write(b": still here\n\n")
-                fact = await anext(facts)
-        except (StopAsyncIteration, NotFound):
-            pass  # the job is over, or the node stops, or its retention has ended
-        finally:
-            await facts.aclose()
+        with self._kept(request), suppress(NotFound):  # the retention of the job may end meanwhile
+            await _tell(response, facts, seen)
         await response.write_eof()
         return response
+
+    @contextmanager
+    def _kept(self, request: web.Request) -> Iterator[None]:
+        stream = {transport for transport in (request.transport,) if transport is not None}
+        self._streams |= stream
+        try:
+            yield
+        finally:
+            self._streams -= stream
+
+
+async def _tell(response: web.StreamResponse, facts: AsyncGenerator[Fact | None, None], seen: int) -> None:
+    timeline, quiet = Timeline(), 0
+    async with aclosing(facts):
+        async for fact in facts:
+            quiet = 0 if fact is not None else quiet + 1
+            if fact is not None:
+                await _write(response, (news for news in timeline.news(fact) if news.version > seen))
+            elif quiet % QUIET_BEFORE_COMMENT == 0:
+                await response.write(b": still here\n\n")
 
 
 async def _write(response: web.StreamResponse, told: Iterable[News]) -> None:

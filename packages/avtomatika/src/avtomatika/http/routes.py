@@ -58,6 +58,7 @@ def add_routes(
     if client is not None:
         routes += client_routes(client, list(blueprints), prefix)
         routes += _bound(client.approvals, LINKS)
+        app.on_shutdown.append(client.following.let_go)
     routes += [*_bound(public, PUBLIC), *_bound(docs, DOCS)]
     for route in routes:
         _add(app.router, route)
