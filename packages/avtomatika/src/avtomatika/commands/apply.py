@@ -50,8 +50,8 @@ class WriterPolicy(msgspec.Struct, frozen=True):
 
     patience: Span = Span(5)
     run_lease: Span = Span(30_000)
-
     export: bool = False
+
 
 class _Request:
     __slots__ = ("ack", "answer", "event")
