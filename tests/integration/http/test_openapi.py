@@ -15,8 +15,8 @@ from avtomatika.http.problems import STATUS
 from tests.integration.http.conftest import CLIENT_TOKEN, Orchestrator, started
 
 OPERATOR_TOKEN = "operator-token-of-the-tests"
-EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "12"))
-"""Random requests per operation, after those at the bounds of every parameter. Nightly: 5000."""
+EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "20"))
+"""Random requests per operation, after the fifty or so at the bounds of its parameters. At times: 5000."""
 
 SETTINGS = Path(__file__).with_name("schemathesis.toml")
 UNDESCRIBED = ("/_worker/",)
@@ -179,3 +179,10 @@ async def test_every_place_that_names_the_last_news_is_checked(node: Orchestrato
     path = f"/api/v1/jobs/{job}/events"
     status, _ = await node.call("GET", path, headers=headers, params={"last_event_id": "no"})
     assert status == 400
+
+
+async def test_the_creation_of_a_job_leads_to_what_can_be_asked_of_it(node: Orchestrator) -> None:
+    found = await document(node)
+    created = found["paths"]["/api/v1/orders"]["post"]["responses"]["202"]
+    asked = {each["operationId"] for (_, path), each in operations(found).items() if "{job_id}" in path}
+    assert set(created["links"]) == set(found["components"]["links"]) == asked

@@ -1,13 +1,14 @@
 """The OpenAPI 3.1 document of the routes: every parameter, every body, every answer with its headers."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from avtomatika.http.operation import JSON, Answer, Operation, Route, Schema, Security, codes
 from avtomatika.http.problems import STATUS, ProblemBody
+from avtomatika.http.views import JobAccepted
 
 REFERENCE: Final = "#/components/schemas/{name}"
 ABOUT: Final = """\
@@ -51,6 +52,9 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
     paths = defaultdict[str, dict[str, Any]](dict)
     for route in listed:
         paths[route.path][route.operation.method.lower()] = _operation(route.operation, known)
+    links = _links(listed)
+    for response in _creations(paths.values(), known):
+        response["links"] = {name: {"$ref": f"#/components/links/{name}"} for name in links}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Avtomatika", "version": version, "description": ABOUT},
@@ -65,6 +69,7 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
                 "Allow": _ALLOW,
                 "WWW-Authenticate": _CHALLENGE,
             },
+            "links": links,
             "responses": {
                 "NotFound": _problem(404, ["not_found"], known),
                 "MethodNotAllowed": _problem(405, ["method_not_allowed"], known),
@@ -78,12 +83,29 @@ def _components(routes: Iterable[Route]) -> dict[str, Any]:
     return {name: schema for route in routes for name, schema in route.operation.components.items()}
 
 
+def _links(routes: Iterable[Route]) -> dict[str, Any]:
+    """What can be asked of a job by the id that its creation is answered with."""
+    asked = (each.operation for each in routes if "{job_id}" in each.path)
+    id_of = {"job_id": "$response.body#/job_id"}
+    return {operation.id: {"operationId": operation.id, "parameters": id_of} for operation in asked}
+
+
+def _creations(items: Iterable[Mapping[str, Any]], known: "_Schemas") -> Iterator[dict[str, Any]]:
+    """The answers that name a new job."""
+    created = {JSON: {"schema": known(JobAccepted)}}
+    for item in items:
+        for operation in item.values():
+            yield from (each for each in operation["responses"].values() if each.get("content") == created)
+
+
 class _Schemas:
     """The schemas of all structs that the operations name, each once."""
 
     def __init__(self, operations: Iterable[Operation[Any]]) -> None:
         named = [schema for operation in operations for schema in _schemas_of(operation)]
-        structs = list(dict.fromkeys([ProblemBody, *(each for each in named if isinstance(each, type))]))
+        structs = list(
+            dict.fromkeys([ProblemBody, JobAccepted, *(each for each in named if isinstance(each, type))])
+        )
         found, self.components = msgspec.json.schema_components(structs, ref_template=REFERENCE)
         self._of = dict(zip(structs, found, strict=True))
 
