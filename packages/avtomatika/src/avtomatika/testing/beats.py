@@ -18,21 +18,18 @@ from avtomatika.testing.violations import Violated
 
 NAME: Final = "beat"
 QUEUE: Final = tick_queue(NAME)
-SOON_OVER: Final = ("chain", "loop", "raising", "slow")
-"""Blueprints whose jobs do not pile up."""
+BLUEPRINT: Final = "ticked"
+"""What the schedule runs, and no client: its jobs are soon over, so that there are moments without any."""
 
 
 def schedules(options: Options) -> Sequence[Schedule]:
     """The schedule of the world, if it has one."""
     if not options.beat:
         return ()
-    blueprint = next((name for name in options.blueprints if name in SOON_OVER), None)
-    if blueprint is None:
-        return ()
     return (
         Schedule(
             name=NAME,
-            blueprint=blueprint,
+            blueprint=BLUEPRINT,
             rule=Interval(options.beat),
             catch_up=CatchUp(options.catch_up),
             input={"width": Raw(b"1")},

@@ -8,6 +8,7 @@ from avtomatika.blueprints.actions import ActionFactory
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.kernel.model import Policy
 from avtomatika.kernel.time import Span
+from avtomatika.testing.beats import BLUEPRINT
 from avtomatika.testing.families import asking, family
 from avtomatika.testing.mishaps import Kill, Mishaps
 from avtomatika.testing.stage import Stage
@@ -32,10 +33,11 @@ def blueprints(stage: Stage, kill: Kill) -> Sequence[Blueprint]:
     """The blueprints that the options of the world name."""
     mishaps = Mishaps(stage, kill)
     names = stage.options.blueprints
+    ticked = [_chain(BLUEPRINT, mishaps)] if stage.options.beat else []
     return [
         _RELATED[name](name, mishaps, names) if name in _RELATED else _MAKERS[name](name, mishaps)
         for name in names
-    ]
+    ] + ticked
 
 
 def _chain(name: str, mishaps: Mishaps) -> Blueprint:

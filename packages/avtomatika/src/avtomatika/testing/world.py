@@ -16,7 +16,7 @@ from avtomatika.commands.webhooks import DEAD
 from avtomatika.matching.placement import FAMILY
 from avtomatika.ports.store import Store
 from avtomatika.stores.sql import group_commit
-from avtomatika.testing.beats import QUEUE
+from avtomatika.testing.beats import BLUEPRINT, QUEUE
 from avtomatika.testing.clients import clients
 from avtomatika.testing.loop import Deadlock, Livelock, SimLoop
 from avtomatika.testing.network import Network
@@ -97,7 +97,7 @@ class World:
     def _everybody(self) -> "list[asyncio.Task[None]]":
         """Clients and operators at work, who come to an end, and people, who do not."""
         stage = self._stage
-        plans = {blueprint.name: blueprint for blueprint in self._blueprints}
+        plans = {blueprint.name: blueprint for blueprint in self._blueprints if blueprint.name != BLUEPRINT}
         if "asking" in plans:
             stage.loop.create_task(SimPeople(stage, self._network).look_for_ever())
         operators = [SimOperator(stage, self._network, n) for n in range(stage.options.operations)]
