@@ -3,9 +3,10 @@
 To add a route, write the handler as a method of the API object that it belongs to (`ClientApi`,
 `BlueprintApi`, `PublicApi`, …) and add one `Operation` to the tuple of that object here. Routes of all
 versions, the OpenAPI document, the page of docs and the page `docs/reference/http.md` follow from it
-(`python docs/generate.py` writes the last one). For a new API object add a tuple here and one line in
-`routes.py`, which binds a tuple to the object. Answers that are JSON are structs of `views.py`, so that
-their schema is known.
+(`python docs/generate.py` writes the last one). The table goes on in `desk_operations.py`. For a new API
+object add a tuple and one line in `routes.py`, which binds a tuple to the object. Answers that are JSON are
+structs, so that their schema is known. `errors` names what the handler raises; what everything can answer
+is in `ALWAYS`. Generated requests find out what was forgotten: tests/integration/http/test_openapi.py.
 """
 
 from typing import Final
