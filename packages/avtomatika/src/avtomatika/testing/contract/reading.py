@@ -187,6 +187,7 @@ class SweepContract:
         await create(store, *jobs)
         assert await store.sweep(now=at(99), finished_before=at(10), limit=9) == 1
         assert await store.load(JobId("old")) is None
+        assert await store.tally() == {Status.FINISHED: 1, Status.PENDING: 1}
         assert list(await store.facts(JobId("old"))) == []
         assert sorted(found(await store.find(JobQuery()))) == ["edge", "live"]
         assert [await store.load(job.id) for job in jobs[1:]] == list(jobs[1:])
