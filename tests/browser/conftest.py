@@ -50,11 +50,12 @@ def flow() -> Blueprint:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def node() -> AsyncIterator[str]:
+async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The address of a node with one blueprint."""
     config = Config({})
     config.API_PORT = 0
     config.STORAGE_URL = "memory://"
+    config.AVTOMATIKA_DATA_DIR = str(tmp_path_factory.mktemp("node"))
     config.CLIENT_TOKEN, config.GLOBAL_WORKER_TOKEN = CLIENT_TOKEN, WORKER_TOKEN
     engine = OrchestratorEngine(config=config)
     engine.register_blueprint(flow())
