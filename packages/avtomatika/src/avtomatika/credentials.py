@@ -27,7 +27,7 @@ def load_or_make(
     """
     path = data_dir / FILE
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    known = _read(path) if path.exists() or path.is_symlink() else {}
+    known: Mapping[str, str] = _read(path) if path.exists() or path.is_symlink() else {}
     missing = [kind for kind in kinds if kind not in known]
     if missing:
         known = {**known, **{kind: new_secret(kind, token) for kind in missing}}

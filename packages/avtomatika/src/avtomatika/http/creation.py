@@ -45,10 +45,10 @@ def creations(blueprint: Blueprint, newest: bool) -> Iterator[Operation[ClientAp
     One that is not the *newest* of its name is called by its version too.
     """
 
-    async def create(api: ClientApi, request: web.Request) -> web.StreamResponse:
+    async def _create(api: ClientApi, request: web.Request) -> web.StreamResponse:
         return await api.create(request, blueprint)
 
-    async def create_batch(api: ClientApi, request: web.Request) -> web.StreamResponse:
+    async def _create_batch(api: ClientApi, request: web.Request) -> web.StreamResponse:
         return await api.create_batch(request, blueprint)
 
     called = blueprint.name if newest else f"{blueprint.name}_{blueprint.edition}"
@@ -60,7 +60,7 @@ def creations(blueprint: Blueprint, newest: bool) -> Iterator[Operation[ClientAp
         id=f"create_{called}",
         method="POST",
         path=endpoint,
-        call=create,
+        call=_create,
         summary=f"Create a job of {title}",
         description="A body with a member of the envelope is one; any other is the input of the job itself.",
         tag=CREATION,
@@ -74,7 +74,7 @@ def creations(blueprint: Blueprint, newest: bool) -> Iterator[Operation[ClientAp
         id=f"create_batch_{called}",
         method="POST",
         path=f"{endpoint}/batch",
-        call=create_batch,
+        call=_create_batch,
         summary=f"Create many jobs of {title}",
         description="Nothing is accepted when anything is wrong with one of them. "
         "With a key, the repetition after a failure gives the jobs that were accepted, and accepts the rest.",

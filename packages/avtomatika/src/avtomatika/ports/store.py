@@ -28,8 +28,8 @@ from avtomatika.kernel.effects import (
 from avtomatika.kernel.ids import JobId, TaskId
 from avtomatika.kernel.model import Branch, Job, Status, Value
 from avtomatika.kernel.time import Instant, Span
-from avtomatika.ports.shelf import Shelf
 from avtomatika.ports.fact import Fact, Record
+from avtomatika.ports.shelf import Shelf
 
 MessageId = NewType("MessageId", str)
 Token = NewType("Token", str)

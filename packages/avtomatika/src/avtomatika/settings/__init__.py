@@ -157,14 +157,18 @@ def _public_url(reader: Reader) -> str | None:
     given = reader.optional("PUBLIC_URL")
     if given is None:
         return None
-    try:
-        parts = urlsplit(given)
-        plain = parts.port != 0 and "@" not in parts.netloc and not (parts.query or parts.fragment)
-    except ValueError:
-        plain = False
-    if not (plain and parts.scheme in ("http", "https") and parts.hostname):
+    if not _is_plain_url(given):
         reader.problem("PUBLIC_URL", "must be http:// or https://, a host, and at most a port and a path")
     return given.rstrip("/")
+
+
+def _is_plain_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        plain = parts.port != 0 and "@" not in parts.netloc and not (parts.query or parts.fragment)
+    except ValueError:
+        return False
+    return plain and parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _folder(reader: Reader, name: str) -> Path | None:
