@@ -6,7 +6,7 @@ connection that breaks in between hears the version again.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import aclosing, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -98,7 +98,7 @@ class FollowApi:
         return response
 
     @contextmanager
-    def _kept(self, request: web.Request) -> Iterator[None]:
+    def _kept(self, request: web.Request) -> Generator[None, None, None]:
         stream = {transport for transport in (request.transport,) if transport is not None}
         self._streams |= stream
         try:
