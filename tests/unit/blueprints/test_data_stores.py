@@ -3,14 +3,19 @@
 import asyncio
 import threading
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from avtomatika.blueprints.blueprint import Blueprint
+from avtomatika.blueprints.client import ClientConfig
 from avtomatika.blueprints.data_stores import DataStores, Keeper, NamedStore
+from avtomatika.blueprints.run import run_handler
 from avtomatika.errors import HandlerError
+from avtomatika.kernel.events import Decided
 from avtomatika.stores.shelf import MemoryShelf
+from tests.unit.blueprints.jobs import job
 
 
 def store(shelf: MemoryShelf, initial: dict[str, Any] | None = None, name: str = "counters") -> NamedStore:
@@ -67,6 +72,30 @@ async def test_a_thread_calls_the_same_methods_and_waits_for_them() -> None:
         return [counters.incr("k"), counters.get("none", "default"), counters.items()]
 
     assert await asyncio.to_thread(plain) == [2, "default", {"k": 2, "seen": False}]
+
+
+class SlowShelf(MemoryShelf):
+    """One that does its work in a thread of the loop, as a disk that is slow makes the store do."""
+
+    async def incr(self, store: str, key: str, by: int) -> int:
+        await asyncio.to_thread(int)
+        return await super().incr(store, key, by)
+
+
+async def test_handlers_that_wait_for_the_storage_leave_it_its_threads() -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    blueprint = Blueprint("b", data_stores={"counters": {}})
+
+    @blueprint.handler("start", is_start=True, is_end=True)
+    def start(data_stores: Any) -> int:
+        number: int = data_stores.counters.incr("k")
+        return number
+
+    stores = Keeper(SlowShelf()).stores("b", "1", blueprint.data_stores)
+    runs = (run_handler(blueprint, job(), (), ClientConfig(), stores) for _ in range(10))
+    events = await asyncio.wait_for(asyncio.gather(*runs), 20)
+    assert all(isinstance(event, Decided) for event in events)
+    assert await stores.counters.get("k") == 10
 
 
 async def test_a_loop_of_ones_own_can_await_them_too() -> None:

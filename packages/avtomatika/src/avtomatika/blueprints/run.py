@@ -3,6 +3,9 @@
 import asyncio
 import inspect
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,6 +31,10 @@ HandlerEvent = Decided | HandlerCrashed
 
 RAISED = "HANDLER_ERROR"
 MAX_MESSAGE = 4_000
+MAX_THREADS = 32
+
+# Threads of their own: a handler may wait for the storage, which commits in the threads of the loop.
+_THREADS = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="handler")
 
 
 async def run_handler(
@@ -140,7 +147,8 @@ async def _call(handler: Handler, given: Mapping[str, Any]) -> Any:
     if handler.is_async:
         returned = handler.function(**given)
     else:
-        returned = await asyncio.to_thread(_in_thread, handler, given)
+        call = partial(copy_context().run, _in_thread, handler, given)
+        returned = await asyncio.get_running_loop().run_in_executor(_THREADS, call)
     return await returned if inspect.isawaitable(returned) else returned
 
 
