@@ -33,8 +33,8 @@ from avtomatika.schedules.rule import next_fire, told
 from avtomatika.schedules.schedule import Overlap, Schedule
 
 TICKS: Final = "tick"
-ARMING: Final = Span(10 * SECOND)
-"""For how long a node that arms a schedule keeps the others from doing the same."""
+ARMING: Final = Span(24 * 3_600 * SECOND)
+"""For how long a node that armed a schedule keeps others from doing the same. Clocks never differ as much."""
 
 ANOTHER_LOOK: Final = SECOND
 PATIENCE: Final = Span(60 * SECOND)
@@ -86,33 +86,39 @@ class Ticks:
         if gone:
             await self._store.commit(Commit(now=self._clock.now(), drop=gone))
         for schedule in self._schedules.values():
-            found = armed.get(tick_queue(schedule.name))
-            while (held := await self._arm(schedule, found)) is not None:
-                await self._clock.sleep_until(held)
-                found = (await self._store.queues(TICKS)).get(tick_queue(schedule.name))
+            await self._keep_armed(schedule, armed.get(tick_queue(schedule.name)))
 
     async def mend(self) -> None:
         """Every schedule has a tick in the store: one that lost its own to another node has it again."""
         armed = await self._store.queues(TICKS)
         for schedule in self._schedules.values():
             if tick_queue(schedule.name) not in armed:
-                await self._arm(schedule, None)
+                await self._keep_armed(schedule, None)
 
-    async def _arm(self, schedule: Schedule, found: Message | None) -> Instant | None:
-        """The schedule has a tick by its rule; or the moment until which another node is arming it."""
+    async def _keep_armed(self, schedule: Schedule, found: Message | None) -> None:
+        earlier: Claim | None = None
+        while (taken := await self._arm(schedule, found, earlier)) is not None:
+            again = (await self._store.queues(TICKS)).get(tick_queue(schedule.name))
+            # Armed before, and taken out of the configuration since: the next in line may arm it.
+            earlier = taken if again == found else None
+            found = again
+
+    async def _arm(self, schedule: Schedule, found: Message | None, earlier: Claim | None) -> Claim | None:
+        """The schedule has a tick by its rule; or the claim of a node that armed it after the same look."""
         now = self._clock.now()
         seen = None if found is None else _tick_of(found)
         if seen is not None and seen.rule == schedule.digest:
             return None
         due = schedule.first(now) if seen is None else next_fire(schedule.rule, now)
         # A claim, or a node that looked before another one armed would undo what came of it since.
-        key = sha256(msgspec.json.encode((TICKS, schedule.name, schedule.digest, seen))).hexdigest()
+        line = None if earlier is None else (earlier.key, earlier.expires_at)
+        key = sha256(msgspec.json.encode((TICKS, schedule.name, schedule.digest, seen, line))).hexdigest()
         claim = Claim(key, schedule.digest, JobId(""), after(now, ARMING))
         tick = _message(schedule, due, JobId("") if seen is None else seen.last)
         try:
             await self._store.commit(Commit(now=now, send=(tick,), claim=claim))
         except KeyTaken as taken:
-            return taken.claim.expires_at
+            return taken.claim
         observe.event("schedule.armed", schedule=schedule.name, due=due)
         return None
 
