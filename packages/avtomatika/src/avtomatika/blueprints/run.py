@@ -147,8 +147,8 @@ async def _call(handler: Handler, given: Mapping[str, Any]) -> Any:
     if handler.is_async:
         returned = handler.function(**given)
     else:
-        call = partial(copy_context().run, _in_thread, handler, given)
-        returned = await asyncio.get_running_loop().run_in_executor(_THREADS, call)
+        call, around = partial(_in_thread, handler, given), copy_context()
+        returned = await asyncio.get_running_loop().run_in_executor(_THREADS, around.run, call)
     return await returned if inspect.isawaitable(returned) else returned
 
 
