@@ -254,6 +254,14 @@ async def test_of_fifty_decisions_at_once_the_first_counts(start: Start, way: st
     assert runs == {won: 1}
 
 
+async def test_a_secret_counts_whatever_else_a_program_sends_along(start: Start) -> None:
+    node, job_id = await asked(start)
+    url = f"{node.url}/_public/webhooks/approval/{job_id}?token={await secret_of(node, job_id)}"
+    headers = {"Authorization": "Basic c29tZTpib2R5"}
+    async with node.session.post(url, json={"decision": "approved"}, headers=headers) as response:
+        assert response.status == 200
+
+
 @pytest.mark.parametrize("place", ["query", "body"])
 async def test_whoever_has_the_secret_decides_without_a_token(start: Start, place: str) -> None:
     node, job_id = await asked(start)

@@ -115,10 +115,10 @@ class ApprovalApi:
 
     async def decide_by_link(self, request: web.Request) -> web.Response:
         """As `decide`, for whoever has the secret of the question, or the token of the client."""
-        if any(header in request.headers for header in (*TOKEN_HEADERS, "Authorization")):
-            return await self.decide(request)
         body = await _read(request)
         secret = request.query.get("token") or body.token
+        if not secret and any(header in request.headers for header in (*TOKEN_HEADERS, "Authorization")):
+            return await self.decide(request)
         if not secret:
             raise Unauthorized("The secret of the approval link is missing.")
         job_id = request.match_info["job_id"]
