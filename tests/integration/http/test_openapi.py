@@ -15,8 +15,8 @@ from avtomatika.http.problems import STATUS
 from tests.integration.http.conftest import CLIENT_TOKEN, Orchestrator, started
 
 OPERATOR_TOKEN = "operator-token-of-the-tests"
-EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "20"))
-"""Random requests per operation, after the fifty or so at the bounds of its parameters. At times: 5000."""
+EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "100"))
+"""Random requests per operation, after the fifty or so at the bounds of its parameters. Once: 5000."""
 
 SETTINGS = Path(__file__).with_name("schemathesis.toml")
 UNDESCRIBED = ("/_worker/",)
