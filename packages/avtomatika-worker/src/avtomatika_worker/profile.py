@@ -1,18 +1,14 @@
 """How a worker describes itself to orchestrators."""
 
-import hashlib
 import platform
 import socket
 import time
 from typing import Any
 
-import msgspec
-
 from avtomatika_worker.capacity import Openings
 from avtomatika_worker.config import WorkerConfig
 from avtomatika_worker.hot_cache import HotCache
 from avtomatika_worker.skills import Catalog
-from rxon.codec import encode
 from rxon.messages import (
     HardwareDevice,
     Heartbeat,
@@ -21,6 +17,7 @@ from rxon.messages import (
     Resources,
     WorkerCapabilities,
 )
+from rxon.skills_hash import skills_hash
 from rxon.vocabulary import WorkerStatus
 
 __all__ = ["Profile"]
@@ -39,7 +36,9 @@ class Profile:
         self._software = dict(config.INSTALLED_SOFTWARE)
         self._artifacts = _artifacts(config)
         self._capabilities = _capabilities(config)
-        self._skills_hash = _skills_hash(catalog, self._capabilities)
+        self._skills_hash = skills_hash(
+            catalog.infos, self._capabilities.cost_per_skill, self._capabilities.extra
+        )
 
     def hot_skills(self) -> tuple[str, ...]:
         """Skills that are ready at once."""
@@ -132,13 +131,3 @@ def _ip_address() -> str:
             return str(probe.getsockname()[0])
     except OSError:
         return "0.0.0.0"  # noqa: S104 - the protocol's word for "unknown"
-
-
-def _skills_hash(catalog: Catalog, capabilities: WorkerCapabilities) -> str:
-    described = {
-        "skills": catalog.infos,
-        "capabilities": capabilities.cost_per_skill or {},
-        "extra": capabilities.extra or {},
-    }
-    plain = msgspec.json.decode(encode(described))
-    return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()

@@ -10,7 +10,8 @@ from avtomatika.blueprints.given import mapping, number, span, text, text_or_non
 from avtomatika.blueprints.schema import check_schema
 from avtomatika.errors import HandlerError, InvalidInput
 from avtomatika.kernel.model import NULL, Order
-from avtomatika.matching.requirements import parse
+from rxon.errors import ProtocolError
+from rxon.requirements import parse
 
 _OPTIONS: Final = frozenset(
     {
@@ -62,7 +63,7 @@ def _requirements(given: Mapping[str, Any] | None) -> Raw:
         return NULL
     try:
         parse(given)
-    except InvalidInput as error:
+    except ProtocolError as error:
         raise HandlerError(error.message) from error
     return encoded("resource_requirements", dict(given))
 

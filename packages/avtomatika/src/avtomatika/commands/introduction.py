@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from avtomatika.commands.presence import Introduction
 from avtomatika.matching.compliance import Skill
-from avtomatika.matching.requirements import Artifact, Device, Machine
 from rxon.messages import Registration, Resources, SkillInfo, WorkerCapabilities
+from rxon.requirements import Artifact, Device, Machine
 
 
 def introduction(said: Registration) -> Introduction:

@@ -8,9 +8,9 @@ import msgspec
 from avtomatika.errors import NotFound
 from avtomatika.kernel.time import Instant, Span, after
 from avtomatika.matching.compliance import Skill, WorkerProfile
-from avtomatika.matching.requirements import Machine
 from avtomatika.ports.clock import Clock
 from avtomatika.ports.registry import Doc, Registry
+from rxon.requirements import Machine
 
 KIND: Final = "worker"
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from avtomatika.kernel.model import NULL, Order
-from avtomatika.matching.requirements import Machine, decode, lacks
+from rxon.requirements import Machine, decode, lacks
 
 
 class Skill(msgspec.Struct, frozen=True):

@@ -1,11 +1,13 @@
-"""What an order demands of the machine of a worker, and whether it has it (protocol facts 1.12, 3.8)."""
+"""What a task demands of the machine of a worker, and whether it has it: pure matching, for both sides."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from avtomatika.errors import InvalidInput
+from rxon.errors import ProtocolError
+
+__all__ = ["Artifact", "Device", "Gpu", "Machine", "Requirements", "decode", "lacks", "parse"]
 
 Json = Any
 Properties = Mapping[str, Json]
@@ -66,12 +68,12 @@ ANY: Final = ("any", "unknown")
 
 
 def parse(given: Mapping[str, Json]) -> Requirements:
-    """The requirements that *given* says. Raises InvalidInput for what is none."""
+    """The requirements that *given* says. Raises ProtocolError for what is none."""
     try:
         requirements = msgspec.convert(dict(given), Requirements)
         _resources(requirements)
     except msgspec.ValidationError as error:
-        raise InvalidInput(f"These are no resource_requirements: {error}") from error
+        raise ProtocolError(f"These are no resource_requirements: {error}") from error
     return requirements
 
 

@@ -1,4 +1,4 @@
-"""Whether a machine has what an order demands (features A5 and D2, protocol facts 1.12 and 3.8)."""
+"""Whether a machine has what a task demands (features A5 and D2)."""
 
 from itertools import permutations
 from typing import Any
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avtomatika.errors import InvalidInput
-from avtomatika.matching.requirements import Artifact, Device, Machine, lacks, parse
+from rxon.errors import ProtocolError
+from rxon.requirements import Artifact, Device, Machine, lacks, parse
 
 MACHINE = Machine(
     devices=(
@@ -73,7 +73,7 @@ def test_a_machine_lacks_what_it_does_not_have(
     ],
 )
 def test_requirements_that_nobody_would_understand_are_refused(requirements: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput):
+    with pytest.raises(ProtocolError):
         parse(requirements)
 
 
