@@ -328,7 +328,7 @@ def check_steps() -> dict[str, list[str | Path]]:
     suites = [f"tests/{suite}" for suite in CHECKED if (TESTS / suite).is_dir()]
     return {
         "basedpyright": [tool("basedpyright"), "--project", "pyproject.toml", "--threads", "2"],
-        "mypy": [tool("mypy"), *found],
+        "mypy": [tool("mypy"), *found, "examples"],
         "unit, architecture": [PYTHON, "-m", "pytest", "-q", *suites],
         "imports": [PYTHON, "tests/architecture/check_imports.py"],
         "docstrings": [tool("interrogate"), "-c", "pyproject.toml", *found],
