@@ -5,7 +5,6 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
 from msgspec import Raw
 
 from avtomatika import observe
@@ -14,15 +13,13 @@ from avtomatika.commands.introduction import introduction, skills_of
 from avtomatika.commands.offers import Offers, Wanted, owner_of
 from avtomatika.commands.presence import Presence, Worker
 from avtomatika.commands.results import Handle, Results
-from avtomatika.errors import AvtomatikaError, Conflict, InvalidInput, NotFound, Unauthorized, Unavailable
+from avtomatika.commands.translation import check_json, offer_of, refused, report_of
+from avtomatika.errors import Conflict, InvalidInput, NotFound, Unauthorized, Unavailable
 from avtomatika.kernel.effects import OfferTask
 from avtomatika.kernel.ids import JobId
-from avtomatika.kernel.model import NULL, Failure, Report
-from avtomatika.kernel.retry import TRANSIENT
-from avtomatika.kernel.rules.task import FAILURE
 from avtomatika.kernel.time import Span, after, seconds
 from avtomatika.ports.node import NodeContext
-from avtomatika.ports.store import Lease, LeaseLost
+from avtomatika.ports.store import LeaseLost
 from rxon.errors import (
     AuthError,
     ForbiddenError,
@@ -86,7 +83,9 @@ class Gateway:
             leases = await self._offers.take(wanted, after(self._clock.now(), patience))
         except Unavailable as error:
             raise UnavailableError(error.message) from error
-        return [self._offer(lease, b) for lease in leases if isinstance(b := lease.message.body, OfferTask)]
+        now, ttl = self._clock.now(), self._offers.lease_ttl
+        bodies = ((lease, lease.message.body) for lease in leases)
+        return [offer_of(lease, body, now, ttl) for lease, body in bodies if isinstance(body, OfferTask)]
 
     async def heartbeat(
         self, credentials: Credentials, worker_id: str, beat: Heartbeat | None
@@ -130,10 +129,10 @@ class Gateway:
         self._authenticate(credentials, worker_id)
         try:
             handle = Handle.parse(result.task_id)
-            report = _report_of(result, worker_id, handle)
+            report = report_of(result, worker_id, handle)
             accepted = await self._results.take(JobId(result.job_id), handle, report, result.lease_token)
         except LeaseLost as error:
-            return _refused(result, error)
+            return refused(result, error)
         except InvalidInput as error:
             raise ProtocolError(error.message, details={"field": error.field}) from error
         except Unavailable as error:
@@ -156,7 +155,7 @@ class Gateway:
             message = f"The type of an event has 1 to {MAX_EVENT_TYPE} characters."
             raise ProtocolError(message, details={"field": "event_type"})
         payload = Raw(bytes(event.payload))
-        _check_json(payload, "payload")
+        check_json(payload, "payload")
         if task is None:
             observe.event("worker.event", worker=worker, type=repr(name), id=repr(event.event_id))
             return EventAnswer(EventStatus.ACCEPTED)
@@ -198,47 +197,3 @@ class Gateway:
         except (InvalidInput, LeaseLost):
             return False
         return lease is not None and lease.owner == owner_of(worker_id)
-
-    def _offer(self, lease: Lease, body: OfferTask) -> TaskOffer:
-        task = body.task
-        return TaskOffer(
-            job_id=body.job,
-            task_id=str(Handle(task.id, task.attempt, lease.delivery)),
-            type=task.order.skill,
-            params=task.order.params,
-            tracing_context=body.tracing,
-            priority=task.order.priority,
-            deadline=None if task.result_due is None else task.result_due // 1_000,
-            timestamp=self._clock.now() // 1_000,
-            lease_token=lease.token,
-            lease_seconds=self._offers.lease_ttl / 1_000,
-        )
-
-
-def _report_of(result: TaskResult, worker_id: str, handle: Handle) -> Report:
-    data = NULL if result.data is None else Raw(bytes(result.data))
-    _check_json(data, "data")
-    if result.status != FAILURE:
-        return Report(status=result.status, worker=worker_id, data=data)
-    code, message = TRANSIENT, "The worker gave no reason."
-    details = NULL
-    if result.error is not None:
-        code, message = result.error.code, result.error.message
-        details = NULL if result.error.details is None else Raw(msgspec.json.encode(result.error.details))
-    failure = Failure(code=code, message=message, task=handle.task, details=details)
-    return Report(status=FAILURE, worker=worker_id, data=data, failure=failure)
-
-
-def _check_json(data: Raw, field: str) -> None:
-    try:
-        msgspec.json.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ProtocolError(f"The {field} must be JSON: {error}", details={"field": field}) from error
-
-
-def _refused(result: TaskResult, error: AvtomatikaError) -> ResultAnswer:
-    """A worker that speaks of leases is refused; one of an earlier generation knows 'ignored' only."""
-    observe.measured("task.ignored", reason="stale")
-    if result.lease_token is None:
-        return ResultAnswer(status=AnswerStatus.IGNORED, reason="stale_task", message=error.message)
-    return ResultAnswer(status=AnswerStatus.REFUSED, code=error.code, message=error.message)

@@ -1,0 +1,65 @@
+"""Tasks and results between the wire and the kernel: the same things in two vocabularies."""
+
+import msgspec
+from msgspec import Raw
+
+from avtomatika import observe
+from avtomatika.commands.results import Handle
+from avtomatika.errors import AvtomatikaError
+from avtomatika.kernel.effects import OfferTask
+from avtomatika.kernel.model import NULL, Failure, Report
+from avtomatika.kernel.retry import TRANSIENT
+from avtomatika.kernel.rules.task import FAILURE
+from avtomatika.kernel.time import Instant, Span
+from avtomatika.ports.store import Lease
+from rxon.errors import ProtocolError
+from rxon.messages import ResultAnswer, TaskOffer, TaskResult
+from rxon.vocabulary import AnswerStatus
+
+
+def offer_of(lease: Lease, body: OfferTask, now: Instant, ttl: Span) -> TaskOffer:
+    """The task as the worker that has the lease hears of it, which it holds for *ttl* without a heartbeat."""
+    task = body.task
+    return TaskOffer(
+        job_id=body.job,
+        task_id=str(Handle(task.id, task.attempt, lease.delivery)),
+        type=task.order.skill,
+        params=task.order.params,
+        tracing_context=body.tracing,
+        priority=task.order.priority,
+        deadline=None if task.result_due is None else task.result_due // 1_000,
+        timestamp=now // 1_000,
+        lease_token=lease.token,
+        lease_seconds=ttl / 1_000,
+    )
+
+
+def report_of(result: TaskResult, worker_id: str, handle: Handle) -> Report:
+    """What the result says came of the task. Raises ProtocolError for data that is no JSON."""
+    data = NULL if result.data is None else Raw(bytes(result.data))
+    check_json(data, "data")
+    if result.status != FAILURE:
+        return Report(status=result.status, worker=worker_id, data=data)
+    code, message = TRANSIENT, "The worker gave no reason."
+    details = NULL
+    if result.error is not None:
+        code, message = result.error.code, result.error.message
+        details = NULL if result.error.details is None else Raw(msgspec.json.encode(result.error.details))
+    failure = Failure(code=code, message=message, task=handle.task, details=details)
+    return Report(status=FAILURE, worker=worker_id, data=data, failure=failure)
+
+
+def check_json(data: Raw, field: str) -> None:
+    """The data is JSON. Raises ProtocolError that names the field."""
+    try:
+        msgspec.json.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"The {field} must be JSON: {error}", details={"field": field}) from error
+
+
+def refused(result: TaskResult, error: AvtomatikaError) -> ResultAnswer:
+    """A worker that speaks of leases is refused; one of an earlier generation knows 'ignored' only."""
+    observe.measured("task.ignored", reason="stale")
+    if result.lease_token is None:
+        return ResultAnswer(status=AnswerStatus.IGNORED, reason="stale_task", message=error.message)
+    return ResultAnswer(status=AnswerStatus.REFUSED, code=error.code, message=error.message)
