@@ -108,7 +108,7 @@ def time_of_the_first_worker_for_all() -> AbstractContextManager[Any]:
     return patch.object(Offers, "_begin", begin)
 
 
-@mutant(25)
+@mutant(4)
 def timer_without_lease() -> AbstractContextManager[Any]:
     """The clock of an execution begins whether or not the task is still there."""
 
@@ -131,7 +131,7 @@ def timer_without_lease() -> AbstractContextManager[Any]:
     return patch.object(Offers, "_begin", begin)
 
 
-@mutant(10)
+@mutant(33)
 def repeats_refused_when_folded() -> AbstractContextManager[Any]:
     """A result that comes twice at the same time is refused the second time."""
 
@@ -197,7 +197,7 @@ def workers_hold_tasks_without_limit() -> AbstractContextManager[Any]:
     return patch.object(Offers, "_may_have", may_have)
 
 
-@mutant(10)
+@mutant(7)
 def tasks_of_vanished_pollers_stay() -> AbstractContextManager[Any]:
     """What a worker was about to get when its connection broke waits until the lease runs out."""
 

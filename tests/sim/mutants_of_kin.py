@@ -217,7 +217,7 @@ def answer_to_any_question() -> AbstractContextManager[Any]:
     return patch.object(approval, "human_decided", human_decided)
 
 
-@mutant(18)
+@mutant(39)
 def time_out_as_a_decision() -> AbstractContextManager[Any]:
     """Whatever has a transition can be decided, that nobody decided too."""
 
@@ -241,7 +241,7 @@ def time_of_a_question_forgotten() -> AbstractContextManager[Any]:
     return patch.object(pause, "_TIMED", rests)
 
 
-@mutant(8)
+@mutant(4)
 def alarms_stay_behind() -> AbstractContextManager[Any]:
     """What a job waited for came, and the alarm that it had set stays."""
     real = draft.plan

@@ -90,7 +90,7 @@ def failed_jobs_rise_by_themselves() -> AbstractContextManager[Any]:
     return patch.object(machine, "transition", transition)
 
 
-@mutant(58)
+@mutant(146)
 def rewind_keeps_the_data_of_now() -> AbstractContextManager[Any]:
     """A job goes back to an earlier state with the data that it has by now."""
     real = Operator._then

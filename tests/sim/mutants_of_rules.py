@@ -18,7 +18,7 @@ from avtomatika.ports.store import Lease
 from tests.sim.planting import both, mutant, without
 
 
-@mutant(26)
+@mutant(4)
 def cancelled_jobs_rise() -> AbstractContextManager[Any]:
     """A job that was cancelled goes on when its task reports."""
     real = machine.transition
@@ -44,7 +44,7 @@ def cancel_leaves_the_task() -> AbstractContextManager[Any]:
     return patch.object(cancellation, "finish", finish)
 
 
-@mutant(6)
+@mutant(3)
 def retry_of_a_handler_lost() -> AbstractContextManager[Any]:
     """A handler that raised is due again, but nobody is told."""
     real = handler.crashed

@@ -66,7 +66,7 @@ def expired_lease_accepted() -> AbstractContextManager[Any]:
     return patch.object(MessageTable, "held", held)
 
 
-@mutant(7)
+@mutant(27)
 def unguarded_commit() -> AbstractContextManager[Any]:
     """The last writer wins: the version of the job is not compared."""
     real = MemoryStore._check

@@ -49,7 +49,7 @@ def one_id_for_all_news_of_a_job() -> AbstractContextManager[Any]:
     return patch.object(webhooks, "webhook_id", lambda message: real(message).split(":")[0])
 
 
-@mutant(6)
+@mutant(3)
 def failures_count_as_taken() -> AbstractContextManager[Any]:
     """News that a server failed to take are forgotten."""
     real = Webhooks._again

@@ -20,7 +20,7 @@ SEEDS = 500
 SQLITE_SEEDS = 200
 CHUNK = 25
 TWICE = range(10_000, 10_050)
-QUIET = range(60)
+QUIET = range(100)
 REGRESSIONS = Path(__file__).with_name("regression_seeds.txt")
 
 
