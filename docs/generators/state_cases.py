@@ -1,14 +1,13 @@
 """What the kernel is asked, for the tables of the rulebook."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import msgspec
 
 from avtomatika.kernel.decisions import Ask, Dispatch, FanOut, Finish, GoTo, Listen, RunChild, Sleep
 from avtomatika.kernel.events import (
     AlarmRang,
-    CancelRequested,
     ChildEnded,
     Deadline,
     DeadlinePassed,
@@ -23,10 +22,8 @@ from avtomatika.kernel.events import (
     Submitted,
     TaskAbandoned,
     TaskAccepted,
-    TaskReported,
-    TaskSignalled,
 )
-from avtomatika.kernel.ids import JobId, child_id, task_id
+from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import (
     AwaitingChild,
     AwaitingHuman,
@@ -39,47 +36,37 @@ from avtomatika.kernel.model import (
     OnFailure,
     Order,
     Parent,
-    Phase,
     Policy,
     Ready,
     Report,
     Signal,
     Sleeping,
-    Task,
     Verdict,
     Waiting,
 )
-from avtomatika.kernel.time import Instant, Span
-
-NOW = Instant(1_000_000)
-NAME = JobId("j")
-TASK = task_id(NAME, 2, 0)
-SECOND = task_id(NAME, 2, 1)
-ORDER = Order(skill="s")
-OPEN = Task(id=TASK, order=ORDER, execution_timeout=Span(1_000))
-TAKEN = msgspec.structs.replace(OPEN, accepted=True)
-LAST = msgspec.structs.replace(OPEN, attempt=4)
-TRANSIENT = Failure(code="TRANSIENT_ERROR", message="")
-PERMANENT = Failure(code="PERMANENT_ERROR", message="")
-INVALID = Failure(code="INVALID_INPUT_ERROR", message="")
-LATE = Failure(code="TIMEOUT_ERROR", message="")
-CHILD = child_id(NAME, 3)
-DECISIONS = {"yes": "next", "no": "stopped", "timeout": "late"}
-ALL_WAYS = {"success": "next", "failure": "rescue", "timeout": "late", "cancelled": "stopped"}
-
-PHASES: Sequence[type] = get_args(Phase)
-EVENTS: Sequence[type] = get_args(Event)
-SAMPLES: Sequence[Phase] = (
-    Ready(),
-    Waiting(OPEN, ALL_WAYS),
-    Gathering(opened=2, width=2, left=2, then="sum"),
-    Sleeping(3, NOW, "next"),
-    Listening(3, "paid", ALL_WAYS, NOW),
-    AwaitingChild(3, CHILD, ALL_WAYS, NOW),
-    AwaitingHuman(3, "mail", "Ship it?", DECISIONS, due=NOW),
-    Done(Verdict.FINISHED),
+from avtomatika.kernel.time import Span
+from generators.state_jobs import (
+    ALL_WAYS,
+    CHILD,
+    DECISIONS,
+    EVENTS,
+    INVALID,
+    LAST,
+    LATE,
+    NOW,
+    OPEN,
+    ORDER,
+    PERMANENT,
+    SAMPLES,
+    TAKEN,
+    TASK,
+    TRANSIENT,
+    any_of,
+    failing,
+    job_in,
+    reported,
+    told,
 )
-"""A job in each phase, for the events that it has no use for."""
 
 
 class Case(NamedTuple):
@@ -112,7 +99,7 @@ def _unfit(shown: Sequence[Case], samples: Sequence[Job]) -> Iterator[Case]:
     """The pairs that nothing special is to be said about."""
     pairs = {(type(case.job.phase), type(case.event)) for case in shown}
     for job in samples:
-        yield from (Case("", job, _any(kind)) for kind in EVENTS if (type(job.phase), kind) not in pairs)
+        yield from (Case("", job, any_of(kind)) for kind in EVENTS if (type(job.phase), kind) not in pairs)
 
 
 def _ready_cases() -> Iterator[Case]:
@@ -175,28 +162,28 @@ def _waiting_cases() -> Iterator[Case]:
     yield Case("another task or attempt", waiting, TaskAccepted(TASK, 9, "w"))
     yield Case("", waiting, TaskAccepted(TASK, 1, "w"))
     yield Case("again", taken, TaskAccepted(TASK, 1, "w"))
-    yield Case("another task or attempt", waiting, _reported(Report("success"), attempt=9))
-    yield Case("a status with a transition", waiting, _reported(Report("success")))
-    yield Case("a status without a transition", bare, _reported(Report("success")))
+    yield Case("another task or attempt", waiting, reported(Report("success"), attempt=9))
+    yield Case("a status with a transition", waiting, reported(Report("success")))
+    yield Case("a status without a transition", bare, reported(Report("success")))
     yield Case(
-        "`failure`, retryable, attempts are left", waiting, _reported(Report("failure", failure=TRANSIENT))
+        "`failure`, retryable, attempts are left", waiting, reported(Report("failure", failure=TRANSIENT))
     )
-    exhausted = _failed(TRANSIENT, attempt=4)
+    exhausted = failing(TRANSIENT, attempt=4)
     yield Case("`failure`, no attempts are left, with a transition", last, exhausted)
     yield Case("`failure`, no attempts are left, without a transition", last_bare, exhausted)
     yield Case(
-        "`failure`, permanent, without a transition", bare, _reported(Report("failure", failure=PERMANENT))
+        "`failure`, permanent, without a transition", bare, reported(Report("failure", failure=PERMANENT))
     )
     yield Case(
-        "`failure`, invalid input, without a transition", bare, _reported(Report("failure", failure=INVALID))
+        "`failure`, invalid input, without a transition", bare, reported(Report("failure", failure=INVALID))
     )
-    yield Case("`cancelled`, without a transition", bare, _reported(Report("cancelled")))
-    yield Case("another task or attempt", waiting, _told("found", attempt=9))
-    yield Case("recorded; of `progress` the last one is kept", taken, _told("progress"))
+    yield Case("`cancelled`, without a transition", bare, reported(Report("cancelled")))
+    yield Case("another task or attempt", waiting, told("found", attempt=9))
+    yield Case("recorded; of `progress` the last one is kept", taken, told("progress"))
     found = job_in(Waiting(TAKEN, ALL_WAYS, {"found": "next"}))
-    yield Case("an event with a transition", found, _told("found"))
+    yield Case("an event with a transition", found, told("found"))
     full = msgspec.structs.replace(TAKEN, events=Policy().max_task_events)
-    yield Case("too many are recorded", job_in(Waiting(full, ALL_WAYS)), _told("progress"))
+    yield Case("too many are recorded", job_in(Waiting(full, ALL_WAYS)), told("progress"))
     yield Case("deliveries are left", waiting, TaskAbandoned(TASK, 1, 5))
     yield Case("no deliveries are left, with a transition for `failure`", waiting, TaskAbandoned(TASK, 1, 6))
     yield Case("no deliveries are left, without a transition", bare, TaskAbandoned(TASK, 1, 6))
@@ -215,20 +202,20 @@ def _gathering_cases() -> Iterator[Case]:
     collecting = job_in(Gathering(opened=2, width=2, left=2, then="sum", on_failure=OnFailure.COLLECT))
     rescued = job_in(Gathering(opened=2, width=2, left=2, then="sum", transitions={"failure": "rescue"}))
     open_, taken, ended = Branch(OPEN), Branch(TAKEN), Branch(OPEN, Report("success"))
-    failed = _failed(PERMANENT)
+    failed = failing(PERMANENT)
     yield Case("", two, TaskAccepted(TASK, 1, "w"), open_)
     yield Case("again", two, TaskAccepted(TASK, 1, "w"), taken)
-    yield Case("a task of another fan-out", two, _reported(Report("success")), None)
-    yield Case("a branch that has ended", two, _reported(Report("success")), ended)
-    yield Case("not the last branch", two, _reported(Report("success")), open_)
-    yield Case("the last branch", one, _reported(Report("success")), open_)
-    retryable = _failed(TRANSIENT)
+    yield Case("a task of another fan-out", two, reported(Report("success")), None)
+    yield Case("a branch that has ended", two, reported(Report("success")), ended)
+    yield Case("not the last branch", two, reported(Report("success")), open_)
+    yield Case("the last branch", one, reported(Report("success")), open_)
+    retryable = failing(TRANSIENT)
     yield Case("`failure`, retryable, attempts are left", two, retryable, open_)
     yield Case("final failure, `on_failure` is `fail`", two, failed, open_)
     yield Case("final failure, `on_failure` is `fail`, with a transition", rescued, failed, open_)
     yield Case("final failure, `on_failure` is `collect`", collecting, failed, open_)
-    yield Case("a branch that has ended", two, _told("found"), ended)
-    yield Case("recorded", two, _told("progress"), Branch(TAKEN))
+    yield Case("a branch that has ended", two, told("found"), ended)
+    yield Case("recorded", two, told("progress"), Branch(TAKEN))
     yield Case("deliveries are left", two, TaskAbandoned(TASK, 1, 5), open_)
     yield Case(
         "no deliveries are left, `on_failure` is `collect`", collecting, TaskAbandoned(TASK, 1, 6), open_
@@ -284,53 +271,4 @@ def _over_cases() -> Iterator[Case]:
         yield Case(str(verdict), job_in(Done(verdict)), Requeued())
     yield Case("of an aggregation", job_in(Done(Verdict.FAILED, gathered=2)), Requeued())
     for verdict in Verdict:
-        yield Case(str(verdict), job_in(Done(verdict)), _any(Rewound))
-
-
-def job_in(phase: Phase, version: int = 3) -> Job:
-    """A job in its middle, in the phase."""
-    return Job(
-        id=NAME,
-        blueprint="b",
-        edition="1",
-        state="here",
-        phase=phase,
-        policy=Policy(),
-        created=NOW,
-        updated=NOW,
-        version=version,
-    )
-
-
-def _reported(report: Report, attempt: int = 1) -> TaskReported:
-    return TaskReported(TASK, attempt, 1, report)
-
-
-def _told(name: str, attempt: int = 1) -> TaskSignalled:
-    return TaskSignalled(TASK, attempt, 1, "w", name)
-
-
-def _failed(failure: Failure, attempt: int = 1) -> TaskReported:
-    return _reported(Report("failure", failure=failure), attempt)
-
-
-def _any(kind: type) -> Event:
-    samples: Sequence[Event] = (
-        Submitted(job_in(Ready(), version=0)),
-        Decided(3, GoTo("next")),
-        HandlerCrashed(3, TRANSIENT),
-        RunAbandoned(3, 6),
-        TaskAccepted(SECOND, 1, "w"),
-        TaskReported(SECOND, 1, 1, Report("success")),
-        TaskSignalled(SECOND, 1, 1, "w", "found"),
-        TaskAbandoned(SECOND, 1, 6),
-        DeadlinePassed(SECOND, 1, Deadline.RESULT),
-        AlarmRang(2),
-        SignalReceived("paid"),
-        ChildEnded(2, CHILD, Verdict.FINISHED, "end"),
-        HumanDecided(2, "yes"),
-        Requeued(),
-        Rewound(1, "earlier", {}, {}),
-        CancelRequested(),
-    )
-    return next(sample for sample in samples if type(sample) is kind)
+        yield Case(str(verdict), job_in(Done(verdict)), any_of(Rewound))

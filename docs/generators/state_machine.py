@@ -8,7 +8,8 @@ from avtomatika.kernel.machine import transition
 from avtomatika.kernel.model import Done, Gathering, Job, Ready, Verdict, Waiting
 from avtomatika.kernel.progress import Ignored
 from generators.markdown import NOTE, code, table
-from generators.state_cases import EVENTS, NOW, PHASES, SAMPLES, Case, cases, job_in
+from generators.state_cases import Case, cases
+from generators.state_jobs import EVENTS, NOW, PHASES, SAMPLES, job_in
 
 
 def page() -> str:
