@@ -71,7 +71,7 @@ class Client:
                     yield kind, json.loads(value)["data"]
 
     async def until(self, job_id: str, status: str) -> None:
-        """The job has had the status."""
+        """The job has had the status, or is over."""
         async with aclosing(self.follow(job_id)) as told:
             async for kind, news in told:
                 if kind == "state" and news["status"] == status:

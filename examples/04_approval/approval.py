@@ -51,12 +51,12 @@ async def main() -> None:
     """A lamp is approved, a yacht is not."""
     async with serving(expenses) as client:
         lamp = await client.create("/v1/expenses", who="Ada", cents=3_000)
+        await client.until(lamp, "waiting_for_human")
         yacht = await client.create("/v1/expenses", who="Ben", cents=900_000_000)
-        for job in (lamp, yacht):
-            await client.until(job, "waiting_for_human")
+        await client.until(yacht, "waiting_for_human")
 
         # The inbox: what waits for a person, with all that is needed to show it as a form.
-        for question in (await client.get("/v1/approvals?blueprint=expenses"))["approvals"][::-1]:
+        for question in reversed((await client.get("/v1/approvals"))["approvals"]):
             print(f"[{question['integration']}] {question['message']} {' / '.join(question['decisions'])}")
 
         await decide(client, lamp, "postponed", reason="later")  # nobody offered that

@@ -48,15 +48,15 @@ async def charge(card: str, cents: int, actions: ActionFactory) -> Json | None:
 
 
 async def main() -> None:
-    """Two bookings, and the jobs that there are then."""
+    """Two bookings. Their payments can be read like all jobs."""
     async with serving(bookings, payments) as client:
         for card in ("gold", "stolen"):
             job = await client.run("/v1/bookings", card=card)
             print(f"{card}: {job['status']}, {job['result']}")
 
-        for job in reversed((await client.get("/v1/jobs"))["jobs"]):
-            kind = "child of a booking" if "parent_job_id" in job else "asked for by a client"
-            print(f"{job['blueprint_name']:8} {job['status']:8} {kind}")
+        for child in reversed((await client.get("/v1/jobs?blueprint=payments"))["jobs"]):
+            parent = await client.get(f"/v1/jobs/{child['parent_job_id']}")
+            print(f"a {child['status']} payment of a {parent['status']} booking")
 
 
 if __name__ == "__main__":
