@@ -151,13 +151,13 @@ async def test_pages_with_a_filter_miss_nothing_while_jobs_are_added(start: Star
     old = await add(40)
     wanted = [job_id for n, job_id in enumerate(old) if n % 2][::-1]
     adding = asyncio.ensure_future(add(60))
-    listed, after = list[str](), None
+    listed = list[str]()
+    query: dict[str, Any] = {"label": "n:1", "limit": 3}
     while True:
-        more = {} if after is None else {"after": after}
-        _, page = await node.get("/api/v1/jobs", label="n:1", limit=3, **more)
+        _, page = await node.get("/api/v1/jobs", **query)
         listed += [job["id"] for job in page["jobs"]]
-        after = page["next"]
-        if after is None:
+        query["after"] = page["next"]
+        if page["next"] is None:
             break
     await adding
     assert len(set(listed)) == len(listed)
