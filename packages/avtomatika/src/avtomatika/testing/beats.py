@@ -9,7 +9,7 @@ from msgspec import Raw
 from avtomatika.commands.ticks import tick_queue
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Job
-from avtomatika.kernel.time import SECOND, Instant, after
+from avtomatika.kernel.time import SECOND, Instant, Span, after
 from avtomatika.ports.store import Commit, Tick
 from avtomatika.schedules.rule import Interval
 from avtomatika.schedules.schedule import GRACE, CatchUp, Schedule
@@ -20,6 +20,8 @@ NAME: Final = "beat"
 QUEUE: Final = tick_queue(NAME)
 BLUEPRINT: Final = "ticked"
 """What the schedule runs, and no client: its jobs are soon over, so that there are moments without any."""
+
+YOUNG: Final = Span(60_000)
 
 
 def schedules(options: Options) -> Sequence[Schedule]:
@@ -45,9 +47,14 @@ class Beats:
         self._violated, self._jobs = violated, jobs
         self._step, self._catch_up = options.beat * SECOND, options.catch_up
         self._armed = False
+        self._latest = Instant(0)
+        self._born: dict[JobId, Instant] = {}
 
     def committed(self, commit: Commit) -> None:
         """A tick that is gone has its job, if it must have one, and the next tick follows it."""
+        self._latest = max(self._latest, commit.now)
+        if commit.job is not None and commit.job.source == f"scheduler:{NAME}":
+            self._born.setdefault(commit.job.id, self._latest)
         self._armed = self._armed or any(sent.queue == QUEUE for sent in commit.send)
         for lease in commit.ack:
             tick = lease.message.body
@@ -65,6 +72,10 @@ class Beats:
         late = now > after(Instant(last), GRACE)
         if JobId(f"tick-{NAME}-{last}") not in self._jobs and not (self._catch_up == CatchUp.SKIP and late):
             self._violated("a tick has its job", f"{tick}, then {following}")
+
+    def is_young(self, job: JobId) -> bool:
+        """True for a job of the schedule that may well be unfinished: there is always another one."""
+        return job in self._born and self._latest < after(self._born[job], YOUNG)
 
     def check(self, waiting: int) -> None:
         """At rest: every job belongs to a tick, none is missing that should not be, and one tick waits."""

@@ -13,6 +13,7 @@ import msgspec
 
 from avtomatika.commands.outbox import KIN, TIMERS, WEBHOOKS, run_queue
 from avtomatika.commands.webhooks import DEAD
+from avtomatika.kernel.ids import JobId
 from avtomatika.matching.placement import FAMILY
 from avtomatika.ports.store import Store
 from avtomatika.stores.sql import group_commit
@@ -104,10 +105,14 @@ class World:
         asking = [stage.loop.create_task(client.run()) for client in clients(stage, self._network, plans)]
         return [*asking, *(stage.loop.create_task(operator.run()) for operator in operators)]
 
+    def _unfinished(self) -> list[JobId]:
+        ledger = self._stage.ledger
+        return [job for job in ledger.open if not ledger.beats.is_young(job)]
+
     def _is_quiet(self) -> bool:
         """True when every job is over and nobody has anything to say to anybody."""
         ledger = self._stage.ledger
-        return not ledger.open and not ledger.messages.waiting_in(KIN, WEBHOOKS)
+        return not self._unfinished() and not ledger.messages.waiting_in(KIN, WEBHOOKS)
 
     def _stir(self, client: "asyncio.Task[None]") -> None:
         self._stage.stirred.set()
@@ -158,7 +163,7 @@ class World:
     async def _take_stock(self) -> None:
         """At rest every job is over, nothing is left in any queue, and every caller was answered."""
         stage, ledger = self._stage, self._stage.ledger
-        for job in ledger.open:
+        for job in self._unfinished():
             ledger.violated("every job ends", f"{ledger.jobs[job]}: {list(ledger.messages.of_job(job))}")
         ledger.beats.check(len(ledger.messages.in_queue(QUEUE)))
         for name in ledger.sink.missing(ledger.messages.in_queue(DEAD)):
@@ -169,7 +174,7 @@ class World:
         if store is None or ledger.violations:
             return
         await self._compare(store)
-        queues = [run_queue(b.name, b.edition) for b in self._blueprints]
+        queues = [run_queue(b.name, b.edition) for b in self._blueprints if b.name != BLUEPRINT]
         queues += [TIMERS, KIN, WEBHOOKS, *(await store.queues(FAMILY))]
         for queue in queues:
             if await store.next_due(queue) is not None:
@@ -187,7 +192,7 @@ class World:
 
     async def _compare(self, store: Store) -> None:
         ledger = self._stage.ledger
-        for job_id, job in ledger.jobs.items():
+        for job_id, job in [(name, job) for name, job in ledger.jobs.items() if job.over]:
             if await store.load(job_id) != job:
                 ledger.violated("reads show what was committed", job_id)
             if list(await store.facts(job_id)) != ledger.facts[job_id]:
