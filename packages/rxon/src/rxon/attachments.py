@@ -24,14 +24,15 @@ class Address(NamedTuple):
     @property
     def uri(self) -> str:
         """The address as text; ``parse_uri`` reads it back."""
-        return f"{SCHEME}://{self.bucket}/{self.key}"
+        slash = "/" if self.key or self.is_dir else ""
+        return f"{SCHEME}://{self.bucket}{slash}{self.key}"
 
 
 def parse_uri(uri: str, default_bucket: str | None = None, prefix: str = "") -> Address:
     """Where ``uri`` points: ``s3://bucket/key``, or else a key below ``prefix`` in the default bucket.
 
-    It is a folder when it ends with ``/``. Raises ProtocolError for another scheme, without a bucket, and
-    for a key with a step ``.`` or ``..``: a key never leads out of where it is.
+    It is a folder when it, or the key, ends with ``/``. Raises ProtocolError for another scheme, without a
+    bucket, and for a key with a step ``.`` or ``..``: a key never leads out of where it is.
     """
     scheme, separator, rest = uri.partition("://")
     if separator:
@@ -43,9 +44,9 @@ def parse_uri(uri: str, default_bucket: str | None = None, prefix: str = "") -> 
         bucket, key = default_bucket or "", prefix + uri.lstrip("/")
     if not bucket:
         raise ProtocolError(f"No bucket in '{uri}', and there is no default one.")
-    if {".", ".."} & set(key.split("/")):
+    if {".", ".."} & set(key.split("/")) or "\0" in key:
         raise ProtocolError(f"'{uri}' has a step that leads elsewhere.")
-    return Address(bucket, key, uri.endswith("/"))
+    return Address(bucket, key, uri.endswith("/") or key.endswith("/"))
 
 
 def s3_config_hash(endpoint: str | None, access_key: str | None, bucket: str | None) -> str | None:

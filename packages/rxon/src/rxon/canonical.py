@@ -6,13 +6,13 @@ of today, members that are ``null`` are left out of objects, floats of integral 
 are sorted by the bytes of their names, and there is no white space. Earlier generations had other forms.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, TypeGuard
 
 import msgspec
 
-from rxon.codec import encode
+from rxon.codec import encode, parse_float
 from rxon.errors import ProtocolError, TooLargeError
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "Body", "Form", "canonical", "canonical_of"]
@@ -40,20 +40,24 @@ class Form(StrEnum):
 class _Rules(NamedTuple):
     nulls_in_objects: bool
     nulls_in_arrays: bool
-    integral_floats: bool
+    decode: Callable[[Body], Any]
 
 
+def _whole(text: str) -> int | float:
+    number = parse_float(text)
+    return int(number) if _LEAST <= number < _BEYOND and number.is_integer() else number
+
+
+_LEAST: Final = -(2.0**63)  # floats beyond 64 bits stay what they are: 1e300 has no sensible digits
+_BEYOND: Final = 2.0**64
+_whole_numbers: Final = msgspec.json.Decoder(float_hook=_whole).decode
+_as_written: Final = msgspec.json.Decoder(float_hook=parse_float).decode
 _RULES: Final = {
-    Form.R14: _Rules(False, True, False),
-    Form.R11: _Rules(False, False, False),
-    Form.R7: _Rules(True, True, True),
-    Form.O21: _Rules(False, False, True),
+    Form.R14: _Rules(False, True, _whole_numbers),
+    Form.R11: _Rules(False, False, _whole_numbers),
+    Form.R7: _Rules(True, True, _as_written),
+    Form.O21: _Rules(False, False, _as_written),
 }
-_INTEGERS: Final = range(-(2**63), 2**64)  # larger floats stay what they are: 1e300 has no sensible digits
-
-_PLAIN: Final = frozenset({str, int, bool, type(None)})  # spares most values a call
-
-_decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -68,10 +72,13 @@ def canonical(
     """
     if len(body) > MAX_BYTES:
         raise TooLargeError(f"Only up to {MAX_BYTES} bytes can be signed.")
-    value = _decoded(body)
-    if without and _is_object(value):
-        value = {name: member for name, member in value.items() if name not in without}
-    return _encode(_normal(value, _RULES[form], max_depth))
+    rules = _RULES[form]
+    value = _decoded(body, rules)
+    if _is_object(value):
+        for name in without:
+            value.pop(name, None)
+    _settle(value, rules, max_depth)
+    return _encode(value)
 
 
 def canonical_of(value: Any, *, without: Collection[str] = (), form: Form = Form.R14) -> bytes:
@@ -86,38 +93,39 @@ def canonical_of(value: Any, *, without: Collection[str] = (), form: Form = Form
     return canonical(body, without=without, form=form)
 
 
-def _decoded(body: Body) -> Any:
+def _decoded(body: Body, rules: _Rules) -> Any:
     try:
-        return _decode(body)
+        return rules.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ProtocolError(f"Invalid JSON body: {error}") from None
     except RecursionError:
         raise ProtocolError("Invalid JSON body: nested too deeply") from None
 
 
+def _settle(value: Any, rules: _Rules, depth: int) -> None:
+    """The value is free of nulls where the rules say so; in place, for a large one has many parts."""
+    inner: Iterable[Any]
+    if _is_object(value):
+        if not rules.nulls_in_objects:
+            for name in [name for name, member in value.items() if member is None]:
+                del value[name]
+        inner = value.values()
+    elif _is_array(value):
+        if not rules.nulls_in_arrays:
+            value[:] = [item for item in value if item is not None]
+        inner = value
+    else:
+        return
+    if depth == 0:
+        raise ProtocolError("Invalid JSON body: nested too deeply")
+    for part in inner:
+        if isinstance(part, dict | list):
+            _settle(part, rules, depth - 1)
+
+
 def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
     return isinstance(value, dict)
 
 
-def _normal(value: Any, rules: _Rules, depth: int) -> Any:
-    kind: type[Any] = type(value)
-    if kind is float:
-        return value if rules.integral_floats else _integer(value)
-    if kind is not dict and kind is not list:
-        return value
-    if depth == 0:
-        raise ProtocolError("Invalid JSON body: nested too deeply")
-    if kind is dict:
-        members = value.items() if rules.nulls_in_objects else _present(value)
-        return {n: m if type(m) in _PLAIN else _normal(m, rules, depth - 1) for n, m in members}
-    items = value if rules.nulls_in_arrays else [item for item in value if item is not None]
-    return [item if type(item) in _PLAIN else _normal(item, rules, depth - 1) for item in items]
-
-
-def _present(members: dict[str, Any]) -> list[tuple[str, Any]]:
-    return [(name, member) for name, member in members.items() if member is not None]
-
-
-def _integer(value: float) -> int | float:
-    whole = int(value)
-    return whole if whole == value and whole in _INTEGERS else value
+def _is_array(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)

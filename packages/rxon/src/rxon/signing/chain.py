@@ -56,10 +56,12 @@ def verify_hops(
 ) -> bool:
     """True when every hop of ``chain`` has signed this event and all hops before it, in this order.
 
-    ``key_of`` gives the key of a hop, or None when there is none. A chain without hops is true.
+    ``key_of`` gives the key of a hop, or None when there is none. A chain without hops is true. Raises
+    ProtocolError when ``event`` is no object of JSON or the chain has more than MAX_HOPS.
     """
     if len(chain) != len(signatures):
         return False
+    chain_bytes(chain)  # within bounds
     digest = _digest(event)
     for place, (hop, signature) in enumerate(zip(chain, signatures, strict=True), 1):
         key = key_of(hop)
