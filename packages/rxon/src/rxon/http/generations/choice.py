@@ -1,0 +1,66 @@
+"""Which generation a server is of, and the keys that it may verify with."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from rxon.http.generations.fifth import FifthGeneration
+from rxon.http.generations.fourth import EarlyFourthGeneration, FourthGeneration
+from rxon.http.generations.generation import Generation, Memory
+from rxon.http.generations.signed import Pen, Signed
+from rxon.http.generations.third import ThirdGeneration, key_of_own_token
+from rxon.http.generations.today import Today
+from rxon.http.keys import Keys
+
+__all__ = ["generations", "keeping"]
+
+_BETA: Final = re.compile(r"1\.0b(?P<number>[0-9]{1,4})")
+
+
+def generations(version: str | None, keys: Keys, pen: Pen, memory: Memory) -> list[Generation]:
+    """How a server of protocol ``version`` may want to be spoken to; the first that works is right.
+
+    Without a version, all that may be.
+    """
+    if version is None:
+        return [*_signing(FifthGeneration, keys, pen, memory), *_third(keys, pen, memory)]
+    beta = _BETA.match(version)
+    if beta is None:
+        early = version.startswith("1.")
+        return _signing(FifthGeneration, keys, pen, memory) if early else [Today()]
+    number = int(beta["number"])
+    if number <= 7:
+        return _third(keys, pen, memory)
+    return _signing(_later(number), keys, pen, memory)
+
+
+def keeping(pen: Pen | None, among: Sequence[Generation]) -> Generation:
+    """The one of ``among`` that signs as before, or the first."""
+    same = (one for one in among if isinstance(one, Signed) and one.pen == pen)
+    return next(same, among[0])
+
+
+def _later(number: int) -> type[Signed]:
+    if number >= 15:
+        return FifthGeneration
+    return FourthGeneration if number == 14 else EarlyFourthGeneration
+
+
+def _signing(kind: type[Signed], keys: Keys, pen: Pen, memory: Memory) -> list[Generation]:
+    tokens = [keys.token, *([keys.shared] if keys.shared else [])]
+    return [
+        kind(msgspec.structs.replace(pen, registration_key=token, key=token), memory)
+        for token in dict.fromkeys(tokens)
+    ]
+
+
+def _third(keys: Keys, pen: Pen, memory: Memory) -> list[Generation]:
+    found = _signing(ThirdGeneration, Keys(keys.token), pen, memory)
+    if keys.shared and keys.shared != keys.token:
+        own = key_of_own_token(keys.token)
+        found.append(
+            ThirdGeneration(msgspec.structs.replace(pen, registration_key=keys.shared, key=own), memory)
+        )
+    return found
