@@ -168,6 +168,8 @@ async def started(
         "CLIENT_TOKEN": CLIENT_TOKEN,
         "GLOBAL_WORKER_TOKEN": WORKER_TOKEN,
         "OPERATOR_TOKEN": OPERATOR_TOKEN,
+        "APPROVAL_SECRET": "approval-secret-of-the-tests",
+        "WEBHOOK_SECRET": "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy10aGF0LW5vYm9keS11c2Vz",
         "STORAGE_URL": url,
         "DRAIN_TIMEOUT_SECONDS": 5,
         "RETRY_BACKOFF_SECONDS": 0.05,
