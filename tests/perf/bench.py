@@ -49,7 +49,7 @@ def yardstick(folder: Path) -> tuple[float, float]:
 class Servers:
     """The processes under test."""
 
-    def __init__(self, folder: Path, slots: int, profile: Path | None) -> None:
+    def __init__(self, folder: Path, slots: int, transport: str, profile: Path | None) -> None:
         self.port = _free_port()
         self.token = secrets.token_hex(16)
         worker_token = secrets.token_hex(16)
@@ -72,6 +72,7 @@ class Servers:
                 "ORCHESTRATOR_URL": f"http://127.0.0.1:{self.port}",
                 "WORKER_TOKEN": worker_token,
                 "MAX_CONCURRENT_TASKS": str(slots),
+                "WORKER_TRANSPORT": transport,
             },
         )
 
@@ -152,9 +153,9 @@ async def client(servers: Servers) -> AsyncIterator[Client]:
 
 
 @contextmanager
-def servers(folder: Path, slots: int, profile: Path | None) -> Iterator[Servers]:
+def servers(folder: Path, slots: int, transport: str, profile: Path | None) -> Iterator[Servers]:
     """The processes, stopped at the end."""
-    started = Servers(folder, slots, profile)
+    started = Servers(folder, slots, transport, profile)
     try:
         yield started
     finally:
@@ -168,7 +169,7 @@ async def measure(arguments: argparse.Namespace, folder: Path, profile: Path | N
     rates: list[float] = []
     middles: list[float] = []
     tails: list[float] = []
-    with servers(folder, arguments.slots, profile) as running:
+    with servers(folder, arguments.slots, arguments.transport, profile) as running:
         async with client(running) as asking:
             for number in range(1, arguments.rounds + 1):
                 before = running.cpu_seconds()
@@ -209,6 +210,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--slots", type=int, default=10, help="tasks that the worker runs at once")
+    parser.add_argument("--transport", choices=("stream", "poll"), default="stream", help="of the worker")
     parser.add_argument("--in-flight", type=int, default=50, help="jobs that the client keeps going")
     parser.add_argument("--profile", action="store_true", help="show where the orchestrator spends its time")
     arguments = parser.parse_args()

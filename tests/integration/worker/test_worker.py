@@ -11,8 +11,8 @@ import pytest
 from aiohttp.test_utils import unused_port
 
 from avtomatika_worker import TaskFiles, Worker
-from avtomatika_worker.orchestrators import Orchestrator, http_transport
-from rxon.http.client import HttpTransport
+from avtomatika_worker.orchestrators import Orchestrator, transport_to
+from rxon.stream.switching import SwitchingTransport
 from rxon.messages import ResultAnswer, TaskOffer, TaskResult
 from rxon.testing.gateway import MemoryGateway
 from rxon.testing.loopback import LoopbackTransport
@@ -342,6 +342,6 @@ async def test_certificates_that_cannot_be_read_are_a_config_error(worker: Worke
 
 
 def test_the_transport_does_not_show_its_token(worker: Worker) -> None:
-    transport: WorkerTransport = http_transport(Orchestrator("http://a", token="hush"), worker.config, None)
-    assert isinstance(transport, HttpTransport)
+    transport: WorkerTransport = transport_to(Orchestrator("http://a", token="hush"), worker.config, None)
+    assert isinstance(transport, SwitchingTransport)
     assert "hush" not in repr(transport)

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from avtomatika_worker.capacity import Openings
-from avtomatika_worker.session import Beat, Pace, Poll, Register, Report, Session, Wait
+from avtomatika_worker.session import Session
+from avtomatika_worker.steps import Beat, Pace, Poll, Register, Report, Wait
 from rxon.errors import (
     AuthError,
     ProtocolError,

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import msgspec
 
-from avtomatika_worker.environment import Variable, flag, json, number, optional, text, whole
+from avtomatika_worker.environment import Variable, choice, flag, json, number, optional, text, whole
 from avtomatika_worker.errors import ConfigError
 from rxon.messages import HardwareDevice, InstalledArtifact
 
@@ -40,6 +40,7 @@ class WorkerConfig:
     WORKER_SKILLS_DIR = text("skills")
     WORKER_SHUTDOWN_TIMEOUT = number(30.0)
     WORKER_ENABLE_WEBSOCKETS = flag(False)
+    WORKER_TRANSPORT = choice("auto", ("auto", "stream", "poll"))
     WORKER_ENABLE_METRICS = flag(False)
     WORKER_HEARTBEAT_DEBOUNCE_DELAY = number(0.1)
     STRICT_EVENT_VALIDATION = flag(True)

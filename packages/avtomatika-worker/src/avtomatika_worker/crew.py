@@ -14,8 +14,9 @@ from avtomatika_worker.hot_cache import HotCache
 from avtomatika_worker.loops import Connection
 from avtomatika_worker.profile import Profile
 from avtomatika_worker.runner import Runner
-from avtomatika_worker.session import Pace, Session
+from avtomatika_worker.session import Session
 from avtomatika_worker.skills import Catalog
+from avtomatika_worker.steps import Pace
 from rxon.transport import WorkerTransport
 
 __all__ = ["Crew"]

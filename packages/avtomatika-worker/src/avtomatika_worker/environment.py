@@ -1,12 +1,12 @@
 """Settings as attributes that are filled from environment variables of the same name."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Generic, TypeVar, cast, overload
 
 import msgspec
 
-__all__ = ["Variable", "flag", "json", "number", "optional", "text", "whole"]
+__all__ = ["Variable", "choice", "flag", "json", "number", "optional", "text", "whole"]
 
 T = TypeVar("T")
 
@@ -84,6 +84,17 @@ def number(default: float) -> Variable[float]:
         if 0 <= value < math.inf:
             return value
         raise ValueError(f"a number from 0, not {given!r}")
+
+    return Variable(lambda: default, read)
+
+
+def choice(default: str, words: Sequence[str]) -> Variable[str]:
+    """One of ``words``, in any case."""
+
+    def read(given: str) -> str:
+        if given.lower() in words:
+            return given.lower()
+        raise ValueError(f"one of {', '.join(words)}, not {given!r}")
 
     return Variable(lambda: default, read)
 

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from avtomatika_worker.backoff import Backoff, Lane
-from avtomatika_worker.session import Pace, Wait
+from avtomatika_worker.steps import Pace, Wait
 from avtomatika_worker.teller import PROGRESS
 from rxon.errors import AuthError, RateLimitError, RxonError, TransportError, UnavailableError
 from rxon.messages import EventAnswer, WorkerEvent

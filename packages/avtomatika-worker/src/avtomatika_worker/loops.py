@@ -4,7 +4,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Sequence
 from typing import Final, TypeVar
 
 from avtomatika_worker.capacity import Openings
@@ -12,11 +12,13 @@ from avtomatika_worker.event_queue import EventQueue
 from avtomatika_worker.outcome import Outcome, result_of
 from avtomatika_worker.profile import Profile
 from avtomatika_worker.runner import Execution, Runner, Spawn, unsupported
-from avtomatika_worker.session import Poll, Register, Session, Wait
+from avtomatika_worker.session import Session
+from avtomatika_worker.steps import Poll, Register, Wait
 from avtomatika_worker.teller import Told, event_of
+from avtomatika_worker.turns import take_turns
 from rxon.errors import RxonError, UnavailableError
 from rxon.messages import ResultAnswer, TaskOffer, TaskResult
-from rxon.transport import WorkerTransport
+from rxon.transport import PushTransport, WorkerTransport
 from rxon.vocabulary import AnswerStatus, WorkerStatus
 
 __all__ = ["Connection"]
@@ -24,7 +26,6 @@ __all__ = ["Connection"]
 R = TypeVar("R")
 
 NO_ROOM: Final = Openings(0)
-AFTER_A_BUG: Final = 1.0  # seconds before a loop whose own code failed goes on
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +62,9 @@ class Connection:
         self._loops: list[asyncio.Task[None]] = []
         self._spawn: Spawn | None = None
         self._troubles: set[str] = set()
+        self._pushing = transport if isinstance(transport, PushTransport) else None
+        if self._pushing is not None:
+            self._pushing.listen(self._called_back, self._changed_way)
 
     @property
     def alive(self) -> bool:
@@ -71,15 +75,17 @@ class Connection:
     def start(self, spawn: Spawn) -> None:
         """The loops run, as tasks of ``spawn``, until ``stop``."""
         self._spawn = spawn
-        self._call_loop = spawn(self._loop(self._call, self._calls_due))
-        beats = spawn(self._loop(self._beat, self._beat_due))
-        reports = spawn(self._loop(self._report, self._report_due))
-        emits = spawn(self._loop(self._emit, self._emit_due))
+        self._call_loop = spawn(take_turns(self.name, self._call, self._calls_due))
+        beats = spawn(take_turns(self.name, self._beat, self._beat_due))
+        reports = spawn(take_turns(self.name, self._report, self._report_due))
+        emits = spawn(take_turns(self.name, self._emit, self._emit_due))
         self._loops = [self._call_loop, beats, reports, emits]
 
     def wake(self) -> None:
         """There may be room for more tasks."""
         self._calls_due.set()
+        if self._pushing is not None and self.session.registered:
+            self._pushing.ready(self.session.room(self._runner.openings(), self._profile.hot_skills()))
 
     def drain(self) -> None:
         """No more tasks are asked for; a poll under way is given up."""
@@ -105,16 +111,6 @@ class Connection:
         await self._transport.close()
 
     # ------------------------------------------------------------ the loops
-
-    async def _loop(self, turn: Callable[[], Awaitable[Wait | None]], due: asyncio.Event) -> None:
-        while True:
-            try:
-                wait = await turn()
-            except Exception:  # noqa: BLE001 - a loop that ended would leave a worker that looks alive
-                _log.exception("A loop for %s failed and goes on", self.name)
-                wait = Wait(time.monotonic() + AFTER_A_BUG)
-            if wait is not None:
-                await _pause(due, wait.until)
 
     async def _call(self) -> Wait | None:
         due = self.session.next_call(self._runner.openings(), self._profile.hot_skills(), time.monotonic())
@@ -218,6 +214,17 @@ class Connection:
         _log.log(logging.DEBUG if kind in self._troubles else logging.WARNING, text, self.name, error.message)
         self._troubles.add(kind)
 
+    def _called_back(self, task_ids: Sequence[str]) -> None:
+        """The server does not wait for a heartbeat to say that tasks are to be stopped."""
+        for task_id in self.session.revoked(task_ids):
+            self._cancel(task_id)
+
+    def _changed_way(self) -> None:
+        """Another connection: the leases are kept by telling at once what is held."""
+        if self.session.held:
+            self.session.beat_at = 0.0
+            self._beat_due.set()
+
     # ------------------------------------------------------------ tasks
 
     def _begin(self, offer: TaskOffer) -> None:
@@ -271,19 +278,6 @@ class Connection:
             self._spawn(execution.remove_files())
         if not self.session.held:
             self._quiet.set()
-
-
-async def _pause(due: asyncio.Event, until: float | None) -> None:
-    """Waits for ``due``, or until the moment ``until`` in monotonic seconds."""
-    if until is None:
-        await due.wait()
-    else:
-        try:
-            async with asyncio.timeout(max(0.0, until - time.monotonic())):
-                await due.wait()
-        except TimeoutError:
-            return
-    due.clear()
 
 
 def _log_verdict(task_id: str, verdict: ResultAnswer) -> None:

@@ -1,5 +1,6 @@
 """The orchestrators that a worker serves, and how it reaches them."""
 
+import random
 import ssl
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,10 +12,13 @@ from avtomatika_worker.config import WorkerConfig
 from avtomatika_worker.errors import ConfigError
 from rxon.errors import ProtocolError
 from rxon.http.client import HttpTransport
+from rxon.http.keys import Keys
 from rxon.identifiers import validate_identifier
+from rxon.stream.client import SocketOpener
+from rxon.stream.switching import SwitchingTransport
 from rxon.transport import WorkerTransport
 
-__all__ = ["Orchestrator", "configured_orchestrators", "http_transport"]
+__all__ = ["Orchestrator", "configured_orchestrators", "transport_to"]
 
 
 class Orchestrator(msgspec.Struct, frozen=True):
@@ -48,20 +52,24 @@ def configured_orchestrators(config: WorkerConfig) -> tuple[Orchestrator, ...]:
     return tuple(sorted(found, key=lambda orchestrator: (orchestrator.priority, orchestrator.url)))
 
 
-def http_transport(
+def transport_to(
     orchestrator: Orchestrator, config: WorkerConfig, session: aiohttp.ClientSession | None
 ) -> WorkerTransport:
-    """The way to ``orchestrator`` over HTTP, with the certificates of ``config`` if it has any.
+    """The way to ``orchestrator`` that WORKER_TRANSPORT names, with the certificates of ``config``.
 
-    Raises ConfigError when the certificates cannot be read.
+    HTTP goes through ``session`` if that is given, streams have a session of their own. Raises
+    ConfigError when the certificates cannot be read, or the setting is none of its words.
     """
-    return HttpTransport(
-        orchestrator.url,
-        config.WORKER_ID,
-        orchestrator.token or "",
-        session,
-        ssl=_ssl_context(config),
-    )
+    token, context = orchestrator.token or "", _ssl_context(config)
+    way = config.WORKER_TRANSPORT
+    if way not in ("auto", "stream", "poll"):
+        raise ConfigError(f"WORKER_TRANSPORT must be auto, stream or poll, not {way!r}")
+    keys = Keys(token, config.WORKER_TOKEN, exchange=config.TLS_CERT_PATH is not None)
+    http = HttpTransport(orchestrator.url, config.WORKER_ID, keys, session, ssl=context)
+    if way == "poll":
+        return http
+    opener = SocketOpener(orchestrator.url, config.WORKER_ID, token, ssl=context)
+    return SwitchingTransport(http, opener, random.random, insist=way == "stream")
 
 
 def _orchestrator(entry: dict[str, Any], config: WorkerConfig) -> Orchestrator:

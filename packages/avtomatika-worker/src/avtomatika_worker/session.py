@@ -13,6 +13,7 @@ import msgspec
 
 from avtomatika_worker.backoff import Backoff, Lane
 from avtomatika_worker.capacity import Openings
+from avtomatika_worker.steps import Beat, Pace, Poll, Register, Report, Wait
 from rxon.errors import AuthError, RxonError, TransportError, WorkerUnknownError
 from rxon.messages import MAX_BATCH, HeartbeatAnswer, ResultAnswer, TaskOffer, TaskResult, WorkerEvent
 from rxon.transport import PollRequest
@@ -21,50 +22,6 @@ __all__ = ["Beat", "Pace", "Poll", "Register", "Report", "Session", "Wait"]
 
 CAPACITY_CHECK_INTERVAL = 1.0
 BEATS_PER_LEASE = 3
-
-
-class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """How often, how long, how many times; durations in seconds."""
-
-    heartbeat_interval: float = 15.0
-    poll_timeout: float = 30.0
-    idle_poll_delay: float = 0.01
-    registration_initial: float = 1.0
-    registration_maximum: float = 60.0
-    poll_initial: float = 1.0
-    poll_maximum: float = 60.0
-    poll_factor: float = 2.0
-    result_initial: float = 1.0
-    result_retries: int = 5
-
-
-class Wait(msgspec.Struct, frozen=True):
-    """Nothing is due before ``until``, or before something changes."""
-
-    until: float | None = None
-
-
-class Register(msgspec.Struct, frozen=True):
-    """Introduce the worker."""
-
-
-class Poll(msgspec.Struct, frozen=True):
-    """Ask for tasks."""
-
-    request: PollRequest
-
-
-class Beat(msgspec.Struct, frozen=True):
-    """Say that the worker is alive and holds ``tasks``; with all its skills if ``full``."""
-
-    tasks: tuple[str, ...]
-    full: bool
-
-
-class Report(msgspec.Struct, frozen=True):
-    """Send ``results``."""
-
-    results: tuple[TaskResult, ...]
 
 
 class _Held(msgspec.Struct):
@@ -131,7 +88,12 @@ class Session:
         if openings.limit <= 0:
             checker_may_open = openings.skills is not None
             return Wait(now + CAPACITY_CHECK_INTERVAL if checker_may_open else None)
-        return Poll(PollRequest(self._pace.poll_timeout, openings.skills, hot_skills, openings.limit))
+        return Poll(self.room(openings, hot_skills))
+
+    def room(self, openings: Openings, hot_skills: tuple[str, ...]) -> PollRequest:
+        """What there is room for."""
+        limit = 0 if self.draining else openings.limit
+        return PollRequest(self._pace.poll_timeout, openings.skills, hot_skills, limit)
 
     def register_answered(self, now: float) -> None:
         """The orchestrator knows the worker and all its skills."""
@@ -177,12 +139,23 @@ class Session:
         else:
             leases = (self._beat_delay(held.lease_seconds) for held in self._held.values())
             self.beat_at = now + min(leases, default=self._pace.heartbeat_interval)
-        return self._revoked(answer.cancel_task_ids or ())
+        return self.revoked(answer.cancel_task_ids or ())
 
     def beat_failed(self, error: RxonError, now: float) -> None:
         """The heartbeat is repeated later, after a registration if the worker is not known."""
         if not self._lost(error, now):
             self._beating.failed(error, now)
+
+    def revoked(self, task_ids: Iterable[str]) -> list[str]:
+        """Forgets those that are held, except results on their way; the ones without a result."""
+        sending = {pending.result.task_id for pending in islice(self._outbox, self._in_flight)}
+        gone = {task_id for task_id in task_ids if task_id in self._held and task_id not in sending}
+        finished = {pending.result.task_id for pending in self._outbox} & gone
+        if finished:
+            self._outbox = deque(p for p in self._outbox if p.result.task_id not in finished)
+        for task_id in gone:
+            del self._held[task_id]
+        return sorted(gone)
 
     # ------------------------------------------------------------ reports
 
@@ -256,17 +229,6 @@ class Session:
     def _beat_delay(self, lease_seconds: float | None) -> float:
         interval = self._pace.heartbeat_interval
         return interval if lease_seconds is None else min(interval, lease_seconds / BEATS_PER_LEASE)
-
-    def _revoked(self, task_ids: Iterable[str]) -> list[str]:
-        """Forgets those that are held, except results on their way; the ones without a result."""
-        sending = {pending.result.task_id for pending in islice(self._outbox, self._in_flight)}
-        gone = {task_id for task_id in task_ids if task_id in self._held and task_id not in sending}
-        finished = {pending.result.task_id for pending in self._outbox} & gone
-        if finished:
-            self._outbox = deque(p for p in self._outbox if p.result.task_id not in finished)
-        for task_id in gone:
-            del self._held[task_id]
-        return sorted(gone)
 
     def _settle(self) -> str:
         task_id = self._outbox.popleft().result.task_id

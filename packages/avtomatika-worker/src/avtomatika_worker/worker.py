@@ -19,7 +19,7 @@ from avtomatika_worker.errors import ConfigError, SkillError
 from avtomatika_worker.health import serve_health
 from avtomatika_worker.hot_cache import HotCache
 from avtomatika_worker.logs import setup_logging
-from avtomatika_worker.orchestrators import Orchestrator, configured_orchestrators, http_transport
+from avtomatika_worker.orchestrators import Orchestrator, configured_orchestrators, transport_to
 from avtomatika_worker.profile import Profile
 from avtomatika_worker.skill_folder import skill_modules
 from avtomatika_worker.skills import Catalog, SkillBlueprint
@@ -166,7 +166,7 @@ class Worker(SkillBlueprint):
     def _transport(self, orchestrator: Orchestrator) -> WorkerTransport:
         if self._connect is not None:
             return self._connect(orchestrator)
-        return http_transport(orchestrator, self.config, self._http_session)
+        return transport_to(orchestrator, self.config, self._http_session)
 
     def _crew(self, transports: Sequence[tuple[str, WorkerTransport]]) -> Crew:
         if self.config.MAX_CONCURRENT_TASKS < 1:

@@ -4,8 +4,8 @@ Both sides have the same verbs: a worker calls a WorkerTransport, and the call a
 orchestrator's WorkerGateway with the credentials of the caller.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -21,7 +21,7 @@ from rxon.messages import (
     WorkerEvent,
 )
 
-__all__ = ["Credentials", "PollRequest", "WorkerGateway", "WorkerTransport"]
+__all__ = ["Credentials", "PollRequest", "PushTransport", "WorkerGateway", "WorkerTransport"]
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -77,6 +77,15 @@ class WorkerGateway(Protocol):
         """The event is durable if it is about a task, and the caller held that task."""
         ...
 
+    async def withdrawn(
+        self, credentials: Credentials, worker_id: str, tasks: Collection[str], timeout: float
+    ) -> Sequence[str]:
+        """Those of ``tasks`` that were taken from the worker, as soon as there are some; none in time: empty.
+
+        ``tasks`` may change meanwhile: those that are there when one is taken count.
+        """
+        ...
+
 
 class WorkerTransport(Protocol):
     """Client side. Each verb raises RxonError; TransportError when the server was not reached."""
@@ -106,4 +115,20 @@ class WorkerTransport(Protocol):
 
     async def close(self) -> None:
         """Connections are closed; calling it again does nothing."""
+        ...
+
+
+@runtime_checkable
+class PushTransport(WorkerTransport, Protocol):
+    """Client side of a transport over which the server speaks first."""
+
+    def listen(self, cancelled: Callable[[Sequence[str]], None], changed: Callable[[], None]) -> None:
+        """``cancelled`` gets the tasks that are to be stopped, as soon as the server says so.
+
+        ``changed`` is called when the way to the server was cut, and when there is a new one.
+        """
+        ...
+
+    def ready(self, request: PollRequest) -> None:
+        """The server hears what there is room for now, while a poll goes on."""
         ...

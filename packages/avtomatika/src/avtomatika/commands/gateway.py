@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from msgspec import Raw
@@ -14,6 +14,7 @@ from avtomatika.commands.offers import Offers, Wanted, owner_of
 from avtomatika.commands.presence import Presence, Worker
 from avtomatika.commands.results import Handle, Results
 from avtomatika.commands.translation import check_json, offer_of, refused, report_of
+from avtomatika.commands.withdrawals import Withdrawals
 from avtomatika.errors import Conflict, InvalidInput, NotFound, Unauthorized, Unavailable
 from avtomatika.kernel.effects import OfferTask
 from avtomatika.kernel.ids import JobId
@@ -63,6 +64,7 @@ class Gateway:
         self._access, self._presence = access, presence
         self._offers, self._results = offers, results
         self._longest_poll = longest_poll
+        self._withdrawals = Withdrawals(node, results)
 
     async def register(self, credentials: Credentials, registration: Registration) -> Registered:
         """The worker is present with the skills it declares. Raises AuthError, ForbiddenError."""
@@ -175,6 +177,17 @@ class Gateway:
 
     async def _worker(self, credentials: Credentials, worker_id: str) -> Worker:
         self._authenticate(credentials, worker_id)
+    async def withdrawn(
+        self, credentials: Credentials, worker_id: str, tasks: Collection[str], timeout: float
+    ) -> Sequence[str]:
+        """Those of *tasks* that the worker lost, as soon as there are some; else none in the end."""
+        self._authenticate(credentials, worker_id)
+        until = after(self._clock.now(), seconds(timeout))
+        try:
+            return await self._withdrawals.first(worker_id, tasks, until)
+        except Unavailable as error:
+            raise UnavailableError(error.message) from error
+
         try:
             return await self._presence.get(worker_id)
         except NotFound as error:

@@ -24,6 +24,8 @@ from avtomatika.http.operator_api import OperatorApi
 from avtomatika.http.overview_api import OverviewApi
 from avtomatika.http.public_api import PublicApi
 from rxon.http.server import add_routes as add_worker_routes
+from rxon.stream.channel import STREAM
+from rxon.stream.server import add_stream
 from rxon.transport import WorkerGateway
 
 FIRST_VERSION: Final = "v1"
@@ -62,7 +64,8 @@ def add_routes(
     routes += [*_bound(public, PUBLIC), *_bound(docs, DOCS)]
     for route in routes:
         _add(app.router, route)
-    add_worker_routes(app, lambda _: gateway)
+    add_worker_routes(app, lambda _: gateway, transports=(STREAM,))
+    add_stream(app, lambda _: gateway)
 
 
 def client_routes(client: ClientArea, blueprints: Sequence[Blueprint], prefix: str) -> list[Route]:

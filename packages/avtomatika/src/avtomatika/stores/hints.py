@@ -38,10 +38,11 @@ class Hints:
                 if until >= at:
                     _wake(waker)
 
-    def announce_commit(self, commit: Commit) -> None:
-        """Everybody whom *commit* may concern is woken."""
+    def announce_commit(self, commit: Commit, robbed: Iterable[str]) -> None:
+        """Everybody whom *commit* may concern is woken, and those whose messages it withdrew."""
         if not self._waiting:
             return
+        self.announce(f"owner:{owner}" for owner in robbed)
         if commit.job is not None:
             self.announce((f"job:{commit.job.id}",))
         for message in commit.send:

@@ -16,18 +16,23 @@ class Image:
         self.messages = MessageTable(tokens)
         self._branches: dict[JobId, dict[TaskId, Branch]] = {}
 
-    def apply(self, commit: Commit) -> None:
-        """The commit, which was checked before, has happened."""
+    def apply(self, commit: Commit) -> set[str]:
+        """The commit, which was checked before, has happened. Whose messages were withdrawn is returned."""
+        messages, robbed = self.messages, set[str]()
         for lease in commit.ack:
-            self.messages.remove(lease.message.id)
+            messages.remove(lease.message.id)
         for message_id in commit.drop:
-            self.messages.remove(message_id)
+            robbed.add(messages.holder(message_id) or "")
+            messages.remove(message_id)
         for message in commit.send:
-            self.messages.put(message)
+            robbed.add(messages.holder(message.id) or "")
+            messages.put(message)
         for lease in commit.take:
             self.messages.put(lease.message, lease)
         if commit.job is not None:
             self._keep(commit.job, commit)
+        robbed.discard("")
+        return robbed
 
     def put_branch(self, job: JobId, branch: Branch) -> None:
         """The record is there, in place of an earlier one of the same task."""

@@ -50,8 +50,7 @@ class MemoryStore(LiveReads):
             self._jobs[commit.job.id] = commit.job
         for fact in commit.facts:
             self._facts.setdefault(fact.job, []).append(fact)
-        self._image.apply(commit)
-        self._hints.announce_commit(commit)
+        self._hints.announce_commit(commit, self._image.apply(commit))
 
     def _check(self, commit: Commit) -> None:
         if commit.claim is not None:

@@ -108,6 +108,11 @@ class MessageTable:
 
     def held(self, message: MessageId, now: Instant) -> Lease | None:
         """The lease that the message is under, or None."""
+    def holder(self, message: MessageId) -> str | None:
+        """Who was given the message last, and has not acknowledged it."""
+        entry = self._entries.get(message)
+        return None if entry is None or entry.lease is None else entry.lease.owner
+
         entry = self._entries.get(message)
         if entry is None or entry.lease is None or entry.lease.until <= now:
             return None

@@ -1,7 +1,7 @@
 """Serves a WorkerGateway on an aiohttp application."""
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -70,14 +70,16 @@ class _ErrorBody(msgspec.Struct, omit_defaults=True):
     status: str | None = None
 
 
-def add_routes(app: web.Application, gateway_of: GatewayOf) -> None:
+def add_routes(app: web.Application, gateway_of: GatewayOf, transports: Sequence[str] = ()) -> None:
     """The worker endpoints of ``app`` call the gateway that ``gateway_of`` names per request.
+
+    Workers that register hear of ``transports`` that the application serves beside.
 
     Every answer under the prefix carries the protocol version, also those that other parts of
     the application make. RxonErrors become answers here; all other exceptions pass through to
     the application's middleware.
     """
-    binding = _Binding(gateway_of)
+    binding = _Binding(gateway_of, transports)
     workers = f"{PATH_PREFIX}/workers"
     tasks = f"{PATH_PREFIX}/tasks"
     app.router.add_post(f"{workers}/register", _answering_errors(binding.register))
@@ -102,14 +104,16 @@ def error_response(error: RxonError) -> web.Response:
 
 
 class _Binding:
-    def __init__(self, gateway_of: GatewayOf) -> None:
+    def __init__(self, gateway_of: GatewayOf, transports: Sequence[str]) -> None:
         self._gateway_of = gateway_of
+        self._transports = tuple(transports)
 
     async def register(self, request: web.Request) -> web.Response:
         registration = decode(Registration, await _body(request))
         worker_id = validate_identifier(registration.worker_id, "worker_id")
         credentials = _credentials(request, worker_id)
-        return _json(await self._gateway_of(request).register(credentials, registration))
+        answer = await self._gateway_of(request).register(credentials, registration)
+        return _json(msgspec.structs.replace(answer, transports=self._transports))
 
     async def poll(self, request: web.Request) -> web.Response:
         worker_id = validate_identifier(request.match_info["worker_id"], "worker_id")

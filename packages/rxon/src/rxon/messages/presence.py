@@ -43,11 +43,15 @@ class Registration(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Registered(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The server knows the worker now. ``version`` is the server's protocol version."""
+    """The server knows the worker now. ``version`` is the server's protocol version.
+
+    ``transports`` are ways of talking to it beside the requests of HTTP, such as ``stream``.
+    """
 
     status: str
     version: str | None = None
     warning: str | None = None
+    transports: tuple[str, ...] = ()
 
 
 class Heartbeat(msgspec.Struct, frozen=True, omit_defaults=True):

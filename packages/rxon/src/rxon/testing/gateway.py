@@ -1,7 +1,7 @@
 """An orchestrator's side of the conversation, kept in memory, for tests of workers."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -70,6 +70,12 @@ class MemoryGateway:
     def cancel(self, task_id: str) -> None:
         """The next heartbeat that lists the task is told to stop it."""
         self.cancelled.add(task_id)
+
+    async def withdraw(self, task_id: str) -> None:
+        """The lease of the task is over, and whoever holds it hears so at once."""
+        self.revoke(task_id)
+        self.cancelled.add(task_id)
+        await self._notify()
 
     def forget_workers(self) -> None:
         """Every worker has to register again."""
@@ -140,6 +146,18 @@ class MemoryGateway:
         self.events.append(event)
         await self._notify()
         return EventAnswer(EventStatus.ACCEPTED)
+
+    async def withdrawn(
+        self, credentials: Credentials, worker_id: str, tasks: Collection[str], timeout: float
+    ) -> Sequence[str]:
+        """Those of the tasks that were withdrawn."""
+        self._check(credentials)
+        try:
+            async with asyncio.timeout(timeout), self._changed:
+                await self._changed.wait_for(lambda: not self.cancelled.isdisjoint(tasks))
+        except TimeoutError:
+            return ()
+        return sorted(self.cancelled.intersection(tasks))
 
     def _eligible(self, request: PollRequest) -> list[TaskOffer]:
         skills = request.available_skills

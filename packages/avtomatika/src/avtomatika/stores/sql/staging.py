@@ -80,7 +80,7 @@ class Staging:
 
     def done(self, commit: Commit) -> None:
         """The commit has taken effect."""
-        self.image.apply(commit)
+        robbed = self.image.apply(commit)
         if commit.job is not None:
             self.recovered.discard(commit.job.id)
             left = self._left.pop((commit.job.id, commit.expected), None)
@@ -89,7 +89,7 @@ class Staging:
                 self.ended.put(commit.job)
             else:
                 self.ended.forget(commit.job.id)
-        self._hints.announce_commit(commit)
+        self._hints.announce_commit(commit, robbed)
 
     def forgotten(self, job: Job) -> None:
         """The job, which was over, is no longer there."""

@@ -73,6 +73,14 @@ class WaitContract:
 
         await wakes(all_wait(), stir)
 
+    async def test_who_holds_a_message_that_is_withdrawn_is_woken(self, store: Store, durable: bool) -> None:
+        async def stir(n: int) -> None:
+            await store.commit(Commit(now=T0, send=(a_message(f"m{n}"),)))
+            await grab_one(store)
+            await store.commit(Commit(now=T0, drop=(MessageId(f"m{n}"),), durable=durable))
+
+        await wakes(store.wait(("owner:w", "owner:nobody"), until=at(FAR)), stir)
+
     async def test_waiting_ends_at_its_deadline(self, store: Store, clock: VirtualClock) -> None:
         async with asyncio.timeout(PATIENCE):
             await store.wait(("q",), until=clock.now())

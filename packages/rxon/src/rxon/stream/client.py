@@ -1,0 +1,128 @@
+"""Opens streams to an orchestrator, with aiohttp."""
+
+import asyncio
+from ssl import SSLContext
+from types import SimpleNamespace
+from typing import Final, NoReturn
+
+import aiohttp
+from aiohttp import ClientWSTimeout, WSMsgType
+
+from rxon.errors import AuthError, ForbiddenError, TransportError, WorkerUnknownError
+from rxon.identifiers import validate_identifier
+from rxon.stream.channel import KEEP_ALIVE, SUBPROTOCOL, Channel, ChannelClosed, CloseCode
+from rxon.vocabulary import (
+    PATH_PREFIX,
+    PROTOCOL_VERSION,
+    VERSION_HEADER,
+    WORKER_ID_HEADER,
+    WORKER_TOKEN_HEADER,
+)
+
+__all__ = ["SocketOpener"]
+
+MAX_FRAME: Final = 64 * 1024 * 1024  # a single task may be larger than what the server takes
+_PATIENCE: Final = ClientWSTimeout(ws_close=2.0)  # pyright: ignore[reportCallIssue] - made by attrs
+
+
+class SocketOpener:
+    """Makes channels to one orchestrator. ``timeout`` is how many seconds opening one may take."""
+
+    def __init__(
+        self,
+        base_url: str,
+        worker_id: str,
+        token: str,
+        *,
+        timeout: float = 5.0,
+        ssl: SSLContext | None = None,
+    ) -> None:
+        self._url = _ws_url(base_url) + PATH_PREFIX + "/stream"
+        self._headers = {
+            WORKER_TOKEN_HEADER: token,
+            WORKER_ID_HEADER: validate_identifier(worker_id, "worker_id"),
+            VERSION_HEADER: PROTOCOL_VERSION,
+        }
+        self._timeout = timeout
+        self._ssl = ssl
+        self._session: aiohttp.ClientSession | None = None
+
+    def __repr__(self) -> str:
+        return f"SocketOpener({self._url!r})"
+
+    async def open(self) -> Channel:
+        """A channel. Raises TransportError; AuthError, ForbiddenError, WorkerUnknownError as HTTP does."""
+        if self._session is None:
+            no_redirects = aiohttp.TraceConfig()
+            no_redirects.on_request_redirect.append(_refuse_redirect)
+            self._session = aiohttp.ClientSession(trace_configs=[no_redirects])
+        try:
+            async with asyncio.timeout(self._timeout):
+                socket = await self._session.ws_connect(
+                    self._url,
+                    protocols=(SUBPROTOCOL,),
+                    headers=self._headers,
+                    heartbeat=KEEP_ALIVE,
+                    timeout=_PATIENCE,
+                    max_msg_size=MAX_FRAME,
+                    ssl=self._ssl if self._ssl is not None else True,
+                    decode_text=False,
+                )
+        except aiohttp.WSServerHandshakeError as error:
+            _raise_refusal(error)
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise TransportError(f"{type(error).__name__}: {error}") from error
+        if socket.protocol != SUBPROTOCOL:
+            await socket.close()
+            raise TransportError(f"The server does not speak {SUBPROTOCOL}")
+        return _Channel(socket)
+
+    async def close(self) -> None:
+        """Nothing is open any more; calling it again does nothing."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+class _Channel:
+    """A WebSocket at the worker."""
+
+    def __init__(self, socket: "aiohttp.ClientWebSocketResponse[bool]") -> None:
+        self._socket = socket
+
+    async def send(self, frame: bytes) -> None:
+        try:
+            await self._socket.send_frame(frame, WSMsgType.TEXT)
+        except (aiohttp.ClientError, ConnectionError, RuntimeError) as error:
+            raise ChannelClosed(reason=str(error)) from error
+
+    async def receive(self) -> bytes:
+        message = await self._socket.receive()
+        if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+            data: bytes = message.data
+            return data
+        raise ChannelClosed(self._socket.close_code)
+
+    async def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        await self._socket.close(code=code, message=reason.encode()[:120])
+
+
+async def _refuse_redirect(
+    session: aiohttp.ClientSession, context: SimpleNamespace, redirect: aiohttp.TraceRequestRedirectParams
+) -> None:
+    """The token must not follow a redirect to another host."""
+    raise TransportError("The server redirects")
+
+
+def _raise_refusal(error: aiohttp.WSServerHandshakeError) -> NoReturn:
+    kinds = {401: AuthError, 403: ForbiddenError, 404: WorkerUnknownError}
+    ours = VERSION_HEADER in (error.headers or {})  # a 404 of a proxy says nothing about the worker
+    kind = kinds.get(error.status, TransportError) if ours else TransportError
+    raise kind(f"No stream: status {error.status}") from error
+
+
+def _ws_url(base_url: str) -> str:
+    for scheme, replacement in (("http://", "ws://"), ("https://", "wss://")):
+        if base_url.startswith(scheme):
+            base_url = replacement + base_url.removeprefix(scheme)
+    return base_url.rstrip("/")

@@ -1,0 +1,165 @@
+"""What a server sends unasked: tasks, as far as there is room for them, and those to be stopped."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from rxon.codec import encode
+from rxon.errors import AuthError, RxonError, UnavailableError, WorkerUnknownError
+from rxon.messages import MAX_BATCH, TaskOffer
+from rxon.stream.channel import CloseCode
+from rxon.stream.frames import Cancel, Ready, refusal, task_frames
+from rxon.transport import Credentials, PollRequest, WorkerGateway
+
+__all__ = ["CLOSES", "Over", "Pusher"]
+
+LOOK_AGAIN: Final = 30.0
+PAUSE: Final = 0.2
+
+CLOSES: Final[dict[type[RxonError], CloseCode]] = {
+    AuthError: CloseCode.UNAUTHORIZED,
+    WorkerUnknownError: CloseCode.WORKER_UNKNOWN,
+}
+"""Errors after which nothing that the worker says would be listened to."""
+
+
+class Over(Exception):
+    """The conversation is over, for this reason."""
+
+    def __init__(self, code: CloseCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
+
+
+class Pusher:
+    """Polls for one worker with what it has credits for, and sends what comes."""
+
+    def __init__(
+        self,
+        gateway: WorkerGateway,
+        credentials: Credentials,
+        worker_id: str,
+        send: Callable[[bytes], Awaitable[None]],
+    ) -> None:
+        self._gateway, self._credentials, self._worker_id = gateway, credentials, worker_id
+        self._send = send
+        self._ready = Ready(credits=0)
+        self._sent = 0
+        self._told = asyncio.Event()
+        self._leaving = False
+        self._polling: asyncio.Task[Sequence[TaskOffer] | RxonError] | None = None
+        self._asked: Ready | None = None
+        self._limit = 0
+        self._held: dict[str, None] = {}
+        self._holds = asyncio.Event()
+
+    def hear(self, ready: Ready) -> None:
+        """This is what there is room for. A poll that asks for more, or something else, is given up."""
+        self._ready = ready
+        asked = self._asked
+        wider = asked is not None and (
+            self._credits() < self._limit
+            or (ready.available_skills, ready.hot_skills) != (asked.available_skills, asked.hot_skills)
+        )
+        if wider:
+            self._stop_polling()
+        self._told.set()
+
+    def leave(self) -> None:
+        """No more tasks are given."""
+        self._leaving = True
+        self._stop_polling()
+
+    def hold(self, tasks: Iterable[str]) -> None:
+        """The worker has these tasks, and is told when it loses one."""
+        self._held.update(dict.fromkeys(tasks))
+        if self._held:
+            self._holds.set()
+
+    def let_go(self, tasks: Iterable[str]) -> None:
+        """The worker is done with these tasks."""
+        for task in tasks:
+            self._held.pop(task, None)
+
+    async def push(self, max_frame: int) -> None:
+        """Tasks are sent in frames of up to *max_frame* bytes until this is cancelled. Raises Over."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            self._told.clear()
+            limit = min(self._credits(), MAX_BATCH)
+            if limit <= 0 or self._leaving:
+                await self._told.wait()
+                continue
+            asked, begun = self._ready, clock()
+            found = await self._poll(asked, limit)
+            if isinstance(found, RxonError):
+                await self._tell(refusal(found))
+                if type(found) in CLOSES:
+                    raise Over(CLOSES[type(found)], found.message)
+                await self._pause(getattr(found, "retry_after", 1.0))
+            elif found:
+                self._sent += len(found)
+                self.hold(offer.task_id for offer in found)
+                for frame in task_frames(found, max_frame):
+                    await self._send(frame)
+            elif self._ready is asked and clock() - begun < PAUSE:
+                await self._pause(PAUSE)  # a gateway that is being closed answers at once
+
+    async def watch(self) -> None:
+        """What is taken from the worker is called back at once, until this is cancelled."""
+        while True:
+            if not self._held:
+                self._holds.clear()
+                await self._holds.wait()
+            try:
+                lost = await self._gateway.withdrawn(
+                    self._credentials, self._worker_id, self._held.keys(), LOOK_AGAIN
+                )
+            except UnavailableError as error:
+                await self._pause(error.retry_after)
+                continue
+            self.let_go(lost)
+            if lost:
+                await self._tell(Cancel(task_ids=tuple(lost)))
+
+    async def _poll(self, ready: Ready, limit: int) -> Sequence[TaskOffer] | RxonError:
+        """Tasks; none also when something else is wanted by now."""
+        skills = None if ready.available_skills is None else frozenset(ready.available_skills)
+        request = PollRequest(None, skills, ready.hot_skills, limit)
+        self._asked, self._limit = ready, limit
+        # A task of its own, so that it can be given up without giving up the connection.
+        polling = self._polling = asyncio.get_running_loop().create_task(self._polled(request))
+        try:
+            await asyncio.wait((polling,))
+        except asyncio.CancelledError:
+            polling.cancel()
+            await asyncio.wait((polling,))
+            raise
+        finally:
+            self._polling = self._asked = None
+        return () if polling.cancelled() else polling.result()
+
+    async def _polled(self, request: PollRequest) -> Sequence[TaskOffer] | RxonError:
+        try:
+            return await self._gateway.poll(self._credentials, self._worker_id, request)
+        except RxonError as error:
+            return error
+
+    def _stop_polling(self) -> None:
+        if self._polling is not None:
+            self._polling.cancel()
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._told.wait()
+        except TimeoutError:
+            return
+
+    def _credits(self) -> int:
+        return self._ready.credits - (self._sent - self._ready.seen)
+
+    async def _tell(self, frame: msgspec.Struct) -> None:
+        await self._send(encode(frame))
