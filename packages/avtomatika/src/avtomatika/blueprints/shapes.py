@@ -10,17 +10,15 @@ import sys
 import types
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Final, TypeGuard, Union, get_args, get_origin, is_typeddict
+from typing import Annotated, Any, TypeGuard, Union, get_args, get_origin, is_typeddict
 
 import msgspec
 
 from avtomatika.blueprints.schema import path_of
 from avtomatika.errors import BlueprintError, ContractViolation
+from rxon.schema.extraction import Mode, Schema, extract_schema, is_model
 
-Schema = dict[str, Any]
 Maker = Callable[[Any], Any]
-
-_DEFS: Final = "#/$defs/"
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -46,7 +44,7 @@ def shape_of(annotation: Any) -> Shape | None:
         return _of_union([_bare(member) for member in get_args(annotation)])
     if not _is_shape(annotation):
         return None
-    if _is_model(annotation):
+    if is_model(annotation):
         return _of_pydantic(annotation)
     make = _by_call(annotation) if _has_own_init(annotation) else _by_msgspec(annotation)
     schema = partial(_schema_of, annotation)
@@ -93,12 +91,7 @@ def _is_shape(annotation: Any) -> bool:
     if not inspect.isclass(kind):
         return False
     known = is_typeddict(kind) or dataclasses.is_dataclass(kind) or issubclass(kind, msgspec.Struct)
-    return known or _is_model(kind)
-
-
-def _is_model(kind: Any) -> bool:
-    """True for models and dataclasses of pydantic."""
-    return hasattr(kind, "__pydantic_validator__")
+    return known or is_model(kind)
 
 
 def _of_union(members: list[Any]) -> Shape | None:
@@ -114,36 +107,11 @@ def _of_union(members: list[Any]) -> Shape | None:
     )
 
 
-def _schema_of(kind: Any) -> Schema:
+def _schema_of(kind: Any, mode: Mode = "validation") -> Schema:
     try:
-        return _unfolded(msgspec.json.schema(kind, schema_hook=_foreign_schema))
-    except (TypeError, ValueError, NotImplementedError, RecursionError, NameError) as error:
-        raise _no_schema(kind, error) from error
-
-
-def _foreign_schema(kind: type) -> Schema:
-    if kind is object:
-        return {"type": ["null", "boolean", "number", "string", "array", "object"]}
-    if not _is_model(kind):
-        raise NotImplementedError
-    return _refuse_definitions(_adapter(kind).json_schema(), kind)
-
-
-def _refuse_definitions(schema: Schema, kind: type) -> Schema:
-    # Its references would be looked up in the schema around it.
-    if "$defs" in schema:
-        raise ValueError(f"{kind.__name__} has models within it")
-    return schema
-
-
-def _unfolded(schema: Schema) -> Schema:
-    """The schema with its definition at the top, where readers look for it."""
-    name = schema.get("$ref", "").removeprefix(_DEFS)
-    rest: Schema = dict(schema.get("$defs", {}))
-    if name not in rest or (_DEFS + name).encode() in msgspec.json.encode(rest):
-        return schema
-    top: Schema = rest.pop(name)
-    return {**top, "$defs": rest} if rest else top
+        return extract_schema(kind, closed=False, mode=mode)
+    except TypeError as error:
+        raise BlueprintError(str(error)) from error
 
 
 def _adapter(kind: Any) -> Any:
@@ -161,14 +129,7 @@ def _of_pydantic(kind: Any) -> Shape:
             first = error.errors(include_url=False, include_input=False)[0]
             raise ContractViolation(str(first["msg"]), field=path_of(first["loc"])) from error
 
-    def schema(mode: str) -> Schema:
-        try:
-            found: Schema = adapter.json_schema(mode=mode)
-        except sys.modules["pydantic"].PydanticUserError as error:
-            raise _no_schema(kind, error) from error
-        return found
-
-    return Shape(partial(schema, "validation"), partial(schema, "serialization"), make)
+    return Shape(partial(_schema_of, kind, "validation"), partial(_schema_of, kind, "serialization"), make)
 
 
 def _has_own_init(kind: Any) -> bool:
@@ -226,7 +187,7 @@ def _converted(value: Any, kind: Any) -> Any:
 
 
 def _foreign(kind: Any, value: Any) -> Any:
-    if _is_model(kind):
+    if is_model(kind):
         return _adapter(kind).validate_python(value)
     if kind is object:
         return value
@@ -249,9 +210,3 @@ def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
 
 def _is_array(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
-
-
-def _no_schema(kind: Any, error: Exception) -> BlueprintError:
-    name = getattr(kind, "__name__", kind)
-    why = " ".join(str(error).split())
-    return BlueprintError(f"No JSON Schema can be made of {name}, give one by hand: {why}")
