@@ -429,13 +429,13 @@ async def test_the_history_tells_of_every_move_what_it_did(start: Start) -> None
     await whole_story(node, worker, job_id)
     ((rows),) = await pages(node, job_id, 100)
     assert [row["event_type"] for row in rows] == [
-        "Submitted",
-        "Decided",
-        "TaskSignalled",
-        "TaskSignalled",
-        "TaskReported",
-        "Decided",
-        "Decided",
+        "submitted",
+        "decided",
+        "task_signalled",
+        "task_signalled",
+        "task_reported",
+        "decided",
+        "decided",
     ]
     assert [row["version"] for row in rows] == [*range(1, 8)]
     assert {row["job_id"] for row in rows} == {job_id}

@@ -116,7 +116,7 @@ async def test_a_job_in_quarantine_goes_on_where_it_ended_once_the_fault_is_mend
     job = await node.ended(job_id)
     assert (job["status"], job["result"], runs["one"]) == ("finished", ["one", "two", "three", "end"], 1)
     assert "error" not in job
-    (row,) = [row for row in await history(node, job_id) if row["event_type"] == "Requeued"]
+    (row,) = [row for row in await history(node, job_id) if row["event_type"] == "requeued"]
     assert row["data"] == {"by": "default"}
     assert (row["previous_status"], row["status"]) == ("quarantined", "running")
 
@@ -171,7 +171,7 @@ async def test_a_rewound_job_goes_on_with_its_data_of_then_and_its_task_is_calle
     assert job["result"] == ["one", "two", "three", "end"]
     assert "late" not in job["state_history"]
     assert runs == {"one": 1, "two": 2, "three": 2, "end": 1}
-    (row,) = [row for row in await history(node, job_id) if row["event_type"] == "Rewound"]
+    (row,) = [row for row in await history(node, job_id) if row["event_type"] == "rewound"]
     assert (row["data"]["to"], row["data"]["by"]) == (version, "default")
 
 

@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 
 from avtomatika.commands.queries import Queries
+from avtomatika.commands.recorded import event_type
 from avtomatika.commands.timeline import Entry, News, Timeline
 from avtomatika.errors import InvalidInput, NotFound
 from avtomatika.http import query
@@ -146,14 +147,14 @@ def _last_seen(request: web.Request) -> int:
 
 def _row(job_id: str, entry: Entry) -> HistoryRow:
     data: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(entry.event), type=dict[str, msgspec.Raw])
-    kind = msgspec.json.decode(data.pop("type"))
+    del data["type"]  # said in `event_type`, in the words of the history outside
     data.pop("job", None)
     return HistoryRow(
         event_id=f"{job_id}-{entry.version}",
         job_id=job_id,
         version=entry.version,
         timestamp=datetime.fromtimestamp(entry.at / 1_000, UTC).isoformat(),
-        event_type=kind,
+        event_type=event_type(type(entry.event)),
         status=entry.status,
         state=entry.state,
         previous_status=entry.before,

@@ -44,7 +44,7 @@ def human_decided(job: Job, event: HumanDecided, now: Instant) -> Outcome:
         return Ignored("unknown_decision")
     kept = Raw(msgspec.json.encode(Decision(event.decision, event.by, now, event.data)))
     history = {**job.history, **members_of(event.data), "approval": kept}
-    decided = msgspec.structs.replace(job, history=history, last=kept)
+    decided = msgspec.structs.replace(job, history=history)
     return enter(decided, now, phase.transitions[event.decision], StopAlarm(job.id, phase.since))
 
 
