@@ -151,7 +151,7 @@ class EarlierServer:
     ) -> dict[str, Any]:
         """The message, from the worker that it names, with a good signature, and of today."""
         try:
-            message = json.loads(await request.read())
+            message: dict[str, Any] = json.loads(await request.read())
         except ValueError:
             raise Refused(400, "Invalid JSON body") from None
         worker = worker or str(message.get("worker_id"))

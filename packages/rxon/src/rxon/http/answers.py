@@ -23,20 +23,20 @@ from rxon.http.retry_after import seconds_to_wait
 from rxon.messages import ResultAnswer
 from rxon.vocabulary import AnswerStatus, IgnoredReason
 
-__all__ = ["EXPIRED", "WRONG_SIGNATURE", "Answer", "arrived", "raise_error", "refusal", "result_answer"]
+__all__ = [
+    "EXPIRED",
+    "SIGNATURE_TROUBLES",
+    "WRONG_SIGNATURE",
+    "Answer",
+    "arrived",
+    "raise_error",
+    "refusal",
+    "result_answer",
+]
 
 EXPIRED: Final = "message timestamp expired"
 WRONG_SIGNATURE: Final = "invalid cryptographic signature"
-
-_BY_THE_WAY: Final = (502, 503, 504)  # what stands before a server may say so when the message had arrived
-_FINAL_ERRORS: Final = (ProtocolError, ForbiddenError, StaleLeaseError, TooLargeError)
-_ERROR_OF_STATUS: Final[dict[int, type[RxonError]]] = {
-    kind.status: kind
-    for kind in (AuthError, ForbiddenError, WorkerUnknownError, StaleLeaseError, TooLargeError)
-}
-# How some earlier servers refuse a token or a signature. The message is as good as before.
-_UNAUTHORIZED: Final = (
-    "unauthorized",
+SIGNATURE_TROUBLES: Final = (
     WRONG_SIGNATURE,
     EXPIRED,
     "missing required security context",
@@ -44,6 +44,15 @@ _UNAUTHORIZED: Final = (
     "missing required timestamp",
     "message signer id",
 )
+"""How refusals of a signature by earlier servers begin. What was in the message is as good as before."""
+
+_BY_THE_WAY: Final = (502, 503, 504)  # what stands before a server may say so when the message had arrived
+_UNAUTHORIZED: Final = ("unauthorized", *SIGNATURE_TROUBLES)  # as some earlier servers say with 403
+_FINAL_ERRORS: Final = (ProtocolError, ForbiddenError, StaleLeaseError, TooLargeError)
+_ERROR_OF_STATUS: Final[dict[int, type[RxonError]]] = {
+    kind.status: kind
+    for kind in (AuthError, ForbiddenError, WorkerUnknownError, StaleLeaseError, TooLargeError)
+}
 
 
 class Answer(NamedTuple):

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from rxon.errors import AuthError, RxonError, TransportError
 from rxon.http.access import Access
-from rxon.http.answers import EXPIRED, WRONG_SIGNATURE, Answer, arrived, raise_error
+from rxon.http.answers import EXPIRED, SIGNATURE_TROUBLES, WRONG_SIGNATURE, Answer, arrived, raise_error
 from rxon.http.channel import Channel, Unreachable
 from rxon.http.generations.choice import generations, keeping
 from rxon.http.generations.generation import Generation, Memory
@@ -76,7 +76,7 @@ class Conversation:
         except TransportError:
             raise
         except RxonError as error:
-            if isinstance(error, AuthError) and self._access.rejected(time.monotonic()):
+            if _about_token(error) and self._access.rejected(time.monotonic()):
                 self._learned += 1
             if self._learned == learned:
                 raise
@@ -170,6 +170,10 @@ class Conversation:
             if EXPIRED in error.message.lower() and self._clock.told(answer.headers.get("Date")):
                 self._learned += 1
             raise
+
+
+def _about_token(error: RxonError) -> bool:
+    return isinstance(error, AuthError) and not error.message.lower().startswith(SIGNATURE_TROUBLES)
 
 
 def _about_signature(error: AuthError) -> bool:
