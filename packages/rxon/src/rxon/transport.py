@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from rxon.generations.generation import Generation
 from rxon.messages import (
     EventAnswer,
     Heartbeat,
@@ -18,17 +19,25 @@ from rxon.messages import (
     ResultAnswer,
     TaskOffer,
     TaskResult,
+    TokenAnswer,
+    WorkerCommand,
     WorkerEvent,
 )
 
-__all__ = ["Credentials", "PollRequest", "PushTransport", "WorkerGateway", "WorkerTransport"]
+__all__ = ["Credentials", "PollRequest", "PushTransport", "WorkerDesk", "WorkerGateway", "WorkerTransport"]
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """Who says it is calling; nothing about it is verified yet."""
+    """Who says it is calling; nothing about it is verified yet.
+
+    ``body`` is the one message that came with them, as it was sent: a signature in it covers these bytes.
+    ``generation`` is how the caller speaks.
+    """
 
     token: str
     worker_id: str | None
+    body: bytes | None = None
+    generation: Generation = Generation.OURS
 
     def __repr__(self) -> str:
         return f"Credentials(worker_id={self.worker_id!r})"
@@ -84,6 +93,49 @@ class WorkerGateway(Protocol):
 
         ``tasks`` may change meanwhile: those that are there when one is taken count.
         """
+        ...
+
+
+class WorkerDesk(Protocol):
+    """Server side, beside the gateway: what workers of earlier generations need, and tokens.
+
+    Each verb raises RxonError for what the caller did wrong.
+    """
+
+    async def generation(self, worker_id: str) -> Generation | None:
+        """How the worker spoke when it registered; None for one that is not known."""
+        ...
+
+    async def identify(self, credentials: Credentials, named: str | None) -> str | None:
+        """Whose the credentials are, which is ``named`` if that is given.
+
+        None when they are good for every worker and name none.
+        """
+        ...
+
+    async def holder(self, task_id: str) -> str | None:
+        """The worker that holds the task, or None."""
+        ...
+
+    async def mail(self, worker_id: str, timeout: float) -> Sequence[WorkerCommand]:
+        """Commands that operators sent to the worker, as soon as there are some; none in time: empty.
+
+        They are not given out again.
+        """
+        ...
+
+    async def stopped(
+        self, credentials: Credentials, worker_id: str, timeout: float
+    ) -> Sequence[WorkerCommand]:
+        """``cancel_task`` for every task that was taken from the worker, as soon as there is one."""
+        ...
+
+    async def issue(self, credentials: Credentials) -> TokenAnswer:
+        """A token that opens for a while, and one to renew it with."""
+        ...
+
+    async def renew(self, worker_id: str | None, refresh_token: str) -> TokenAnswer:
+        """The same, for a token to renew, which is good for one time."""
         ...
 
 

@@ -11,7 +11,9 @@ __all__ = [
     "ErrorCode",
     "EventStatus",
     "IgnoredReason",
+    "CANCEL_TASK",
     "PATH_PREFIX",
+    "PROGRESS",
     "PROTOCOL_VERSION",
     "TaskStatus",
     "VERSION_HEADER",
@@ -25,6 +27,9 @@ PATH_PREFIX: Final = "/_worker"
 VERSION_HEADER: Final = "X-RXON-Version"
 WORKER_ID_HEADER: Final = "X-Worker-ID"
 WORKER_TOKEN_HEADER: Final = "X-Worker-Token"
+
+CANCEL_TASK: Final = "cancel_task"
+PROGRESS: Final = "progress"
 
 
 class ErrorCode(StrEnum):

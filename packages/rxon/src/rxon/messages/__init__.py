@@ -8,12 +8,14 @@ from rxon.messages.capability import (
     FileMetadata,
     HardwareDevice,
     InstalledArtifact,
+    InstalledModel,
     Resources,
     ResourcesUsage,
     SecurityContext,
     SkillInfo,
     WorkerCapabilities,
 )
+from rxon.messages.command import RefreshRequest, TokenAnswer, WorkerCommand
 from rxon.messages.event import EventAnswer, WorkerEvent
 from rxon.messages.presence import Heartbeat, HeartbeatAnswer, Registered, Registration
 from rxon.messages.task import (
@@ -35,7 +37,9 @@ __all__ = [
     "Heartbeat",
     "HeartbeatAnswer",
     "InstalledArtifact",
+    "InstalledModel",
     "MAX_BATCH",
+    "RefreshRequest",
     "Registered",
     "Registration",
     "Resources",
@@ -49,6 +53,8 @@ __all__ = [
     "TaskError",
     "TaskOffer",
     "TaskResult",
+    "TokenAnswer",
     "WorkerCapabilities",
+    "WorkerCommand",
     "WorkerEvent",
 ]

@@ -9,6 +9,7 @@ __all__ = [
     "FileMetadata",
     "HardwareDevice",
     "InstalledArtifact",
+    "InstalledModel",
     "Resources",
     "ResourcesUsage",
     "SecurityContext",
@@ -72,6 +73,13 @@ class InstalledArtifact(msgspec.Struct, frozen=True, omit_defaults=True):
     version: str = "unknown"
     type: str | None = None
     properties: dict[str, Any] | None = None
+
+
+class InstalledModel(msgspec.Struct, frozen=True):
+    """A model present on a worker of the first two generations."""
+
+    name: str
+    version: str = "unknown"
 
 
 class WorkerCapabilities(msgspec.Struct, frozen=True, omit_defaults=True):
