@@ -175,8 +175,6 @@ class Gateway:
             raise UnavailableError(error.message) from error
         return EventAnswer(EventStatus.ACCEPTED)
 
-    async def _worker(self, credentials: Credentials, worker_id: str) -> Worker:
-        self._authenticate(credentials, worker_id)
     async def withdrawn(
         self, credentials: Credentials, worker_id: str, tasks: Collection[str], timeout: float
     ) -> Sequence[str]:
@@ -188,6 +186,8 @@ class Gateway:
         except Unavailable as error:
             raise UnavailableError(error.message) from error
 
+    async def _worker(self, credentials: Credentials, worker_id: str) -> Worker:
+        self._authenticate(credentials, worker_id)
         try:
             return await self._presence.get(worker_id)
         except NotFound as error:
