@@ -12,6 +12,9 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "CLIENT_API_PREFIX": "The first part of the paths of the client API.",
     "CLIENT_TOKEN": "The token of the client; 16 characters or more.",
     "DETAILED_API_RESPONSES": "Whether reads of a job include its data when `detailed` is not given.",
+    "DISPATCHER_MAX_CANDIDATES": "How many workers are compared for one task.",
+    "DISPATCHER_SOFT_LIMIT": "From how many tasks on a worker counts as saturated.",
+    "DISPATCHER_SPILL_AFTER_SECONDS": "How long a task is kept for the workers that its strategy prefers.",
     "DRAIN_TIMEOUT_SECONDS": "How long running work may take to end when the node stops.",
     "ENABLE_CLIENT_API": "Whether there is a client API.",
     "EXECUTOR_MAX_CONCURRENT_JOBS": "How many messages of one kind (runs, timers) are dealt with at once.",
@@ -27,6 +30,10 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "MAX_TRANSITIONS_PER_JOB": "How many states a job may enter before a loop is suspected.",
     "OPERATOR_TOKEN": "The token of operators, who see and change the jobs of every client.",
     "PUBLIC_URL": "Where others reach the node, for the links in webhooks; a path may follow the host.",
+    "REPUTATION_MIN_THRESHOLD": "Workers whose reputation is lower get no tasks.",
+    "REPUTATION_PENALTY_CONTRACT_VIOLATION": "What a result that breaks its schema takes from a reputation.",
+    "REPUTATION_PENALTY_TASK_FAILURE": "What a permanent failure takes from a reputation.",
+    "REPUTATION_REWARD_SUCCESS": "What a success adds to a reputation.",
     "RETRY_BACKOFF_MAX_SECONDS": "The longest pause before another attempt.",
     "RETRY_BACKOFF_SECONDS": "The upper end of the first pause; it doubles with each attempt.",
     "RUN_LEASE_SECONDS": "For how long a node holds a run; it renews the lease while the handler runs.",
@@ -48,6 +55,7 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "WORKER_HEALTH_CHECK_INTERVAL_SECONDS": "Half the time for which a silent worker is still known.",
     "WORKER_POLL_TIMEOUT_SECONDS": "How long a request for tasks is kept waiting at most.",
     "WORKER_TIMEOUT_SECONDS": "The execution limit of tasks that name none.",
+    "WORK_STEALING_ENABLED": "Whether less preferred workers get a task that waited; if not, it is reserved.",
 }
 
 OF_THE_WORKER: Mapping[str, str] = {

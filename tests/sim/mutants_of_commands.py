@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
 
-from avtomatika.commands import apply, offers
+from avtomatika.commands import apply, grants
 from avtomatika.commands.control import Control
 from avtomatika.commands.draft import Draft
 from avtomatika.commands.gateway import Gateway
@@ -188,13 +188,13 @@ def key_answered_before_the_disk() -> AbstractContextManager[Any]:
 @mutant(0, "sqlite")
 def workers_hold_tasks_without_limit() -> AbstractContextManager[Any]:
     """A task is the worker's before its clock runs: a crash in between leaves a task that never times out."""
-    real = Offers._may_have
+    real = Offers._lease
 
-    def may_have(self: Offers, wanted: Wanted, *place: Any) -> bool:
-        self._owner = wanted.owner  # asked just before the lease is
-        return real(self, wanted, *place)
+    async def lease(self: Offers, wanted: Wanted, *rest: Any) -> Any:
+        self._owner = wanted.owner
+        return await real(self, wanted, *rest)
 
-    return patch.object(Offers, "_may_have", may_have)
+    return patch.object(Offers, "_lease", lease)
 
 
 @mutant(7)
@@ -210,12 +210,12 @@ def tasks_of_vanished_pollers_stay() -> AbstractContextManager[Any]:
 @mutant(115)
 def released_tasks_count_anew() -> AbstractContextManager[Any]:
     """A task that is given back forgets how often it was given."""
-    real = offers._unspent
+    real = grants._unspent
 
     def unspent(lease: Lease) -> Lease:
         return without(real(lease), delivery=0)  # type: ignore[no-any-return]
 
-    return patch.object(offers, "_unspent", unspent)
+    return patch.object(grants, "_unspent", unspent)
 
 
 @mutant(0)

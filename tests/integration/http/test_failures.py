@@ -6,8 +6,6 @@ from typing import Any
 import pytest
 
 from avtomatika import ActionFactory, Blueprint
-from avtomatika.commands import offers
-from avtomatika.kernel.time import Span
 from tests.integration.http.blueprints import flow
 from tests.integration.http.conftest import Start, Worker
 
@@ -364,11 +362,8 @@ async def test_a_worker_that_is_alone_tries_again_what_it_failed_at(start: Start
     assert await alone.poll(timeout=2.0) is not None
 
 
-async def test_a_task_does_not_wait_for_ever_for_a_worker_that_did_not_fail(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(offers, "SPILL_AFTER", Span(300))
-    node = await start(flow(), RETRY_BACKOFF_SECONDS=0.01)
+async def test_a_task_does_not_wait_for_ever_for_a_worker_that_did_not_fail(start: Start) -> None:
+    node = await start(flow(), RETRY_BACKOFF_SECONDS=0.01, DISPATCHER_SPILL_AFTER_SECONDS=0.3)
     first, _ = await node.worker("w1"), await node.worker("w2")
     await node.create()
     await first.fail(await first.take(), "TRANSIENT_ERROR")

@@ -14,6 +14,8 @@ DEMANDS: list[dict[str, Any]] = [
     {"skill_version": "1"},
     {"skill_version": "2"},
     {"skill_type": "1"},
+    {"strategy": "cheapest"},
+    {"strategy": "overflow"},
     {"max_cost": 1.0},
     {"max_cost": 2.0},
     {"skill_version": "1", "skill_type": "1"},
@@ -28,8 +30,8 @@ def test_a_task_without_demands_waits_under_the_name_of_its_skill() -> None:
     assert placed(Order("resize")) == "task:resize"
 
 
-@pytest.mark.parametrize("other", [{"priority": 3.0}, {"retries": 1}, {"strategy": "cheapest"}])
-def test_what_no_worker_must_meet_does_not_part_tasks(other: dict[str, Any]) -> None:
+@pytest.mark.parametrize("other", [{"priority": 3.0}, {"retries": 1}, {"strategy": "no such"}])
+def test_what_chooses_no_worker_does_not_part_tasks(other: dict[str, Any]) -> None:
     assert placed(Order("s", **other)) == placed(Order("s"))
 
 

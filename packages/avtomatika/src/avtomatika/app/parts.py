@@ -24,6 +24,7 @@ from avtomatika.commands.pauses import Pauses
 from avtomatika.commands.presence import Presence
 from avtomatika.commands.queries import Queries
 from avtomatika.commands.results import Results
+from avtomatika.commands.standing import Standing
 from avtomatika.commands.submit import Submit
 from avtomatika.commands.ticks import Planned, Ticks
 from avtomatika.commands.webhooks import Webhooks, keys_of
@@ -59,6 +60,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     writer: Writer
     offers: Offers
     presence: Presence
+    standing: Standing
     pauses: Pauses
     queries: Queries
     gateway: Gateway
@@ -85,8 +87,9 @@ def assemble(
     export = settings.history_uri
     policy = WriterPolicy(run_lease=settings.run_lease, export=export is not None)
     writer = Writer(node, decider, policy, hooks.witness(node.spawn))
-    presence = Presence(MemoryRegistry(), node.clock, settings.worker_ttl)
-    offers = Offers(node, writer, settings.task_lease, presence)
+    standing = Standing(node, settings.dispatch.reputation)
+    presence = Presence(MemoryRegistry(), node.clock, settings.worker_ttl, standing.fleet)
+    offers = Offers(node, writer, settings.task_lease, standing.fleet, settings.dispatch.rules)
     queries = Queries(node, decider.held)
     approvals = Approvals(writer, queries, settings.approval_secret or node.names.token())
     links = ApprovalLinks(approvals, reached_at)
@@ -99,6 +102,7 @@ def assemble(
         writer=writer,
         offers=offers,
         presence=presence,
+        standing=standing,
         pauses=pauses,
         queries=queries,
         gateway=Gateway(
@@ -106,7 +110,7 @@ def assemble(
             access=access,
             presence=presence,
             offers=offers,
-            results=Results(node, writer),
+            results=Results(node, writer, standing.reported),
             longest_poll=settings.longest_poll,
         ),
         submit=Submit(node, writer, settings.policy, delivery.check),
@@ -147,6 +151,7 @@ def duties(parts: Parts, settings: Settings) -> Iterator[DutyOf]:
     yield webhooks.name, webhooks.run
     yield "offers", parts.offers.serve_for_ever
     yield "pauses", parts.pauses.run
+    yield "reputations", parts.standing.reputations.run
     yield "pulse", Pulse(node, parts.presence).run
     yield "sweeper", Sweeper(node, parts.presence, settings.keep_finished).run
     if parts.exporter is not None:

@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from avtomatika import observe
 from avtomatika.commands.access import Access
-from avtomatika.commands.introduction import introduction, skills_of
+from avtomatika.commands.introduction import hot_of, introduction, skills_of, usage_of
 from avtomatika.commands.offers import Offers, Wanted, owner_of
 from avtomatika.commands.presence import Presence, Worker
 from avtomatika.commands.results import Handle, Results
@@ -100,7 +100,9 @@ class Gateway:
         if beat.worker_id not in (None, worker_id):
             raise ForbiddenError("A worker can only speak for itself.")
         skills = None if beat.supported_skills is None else skills_of(beat.supported_skills)
-        await self._presence.heard(worker, status=beat.status, skills=skills)
+        await self._presence.heard(
+            worker, status=beat.status, skills=skills, hot=hot_of(beat), usage=usage_of(beat)
+        )
         try:
             lost = [task for task in beat.current_tasks or () if not await self._keep(task, worker_id)]
         except Unavailable as error:
@@ -206,7 +208,8 @@ class Gateway:
         try:
             lease = await self._results.held(Handle.parse(task), worker_id)
             if lease is not None:
-                await self._store.extend(lease, now=self._clock.now(), ttl=self._offers.lease_ttl)
+                lease = await self._store.extend(lease, now=self._clock.now(), ttl=self._offers.lease_ttl)
+                self._offers.fleet.kept(worker_id, lease.message.id, lease.until)
         except (InvalidInput, LeaseLost):
             return False
         return lease is not None and lease.owner == owner_of(worker_id)

@@ -1,10 +1,10 @@
 """How a worker presents itself on the wire, as matching knows it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from avtomatika.commands.presence import Introduction
 from avtomatika.matching.compliance import Skill
-from rxon.messages import Registration, Resources, SkillInfo, WorkerCapabilities
+from rxon.messages import Heartbeat, Registration, Resources, SkillInfo, WorkerCapabilities
 from rxon.requirements import Artifact, Device, Machine
 
 
@@ -25,6 +25,8 @@ def introduction(said: Registration) -> Introduction:
             software=said.installed_software or {},
             extra=capabilities.extra or {},
         ),
+        hot=frozenset(said.hot_skills or ()),
+        capacity=said.max_concurrent_tasks,
         skills_hash=said.skills_hash,
         hostname=capabilities.hostname,
     )
@@ -33,3 +35,22 @@ def introduction(said: Registration) -> Introduction:
 def skills_of(declared: Iterable[SkillInfo]) -> list[Skill]:
     """The skills that are declared."""
     return [Skill(skill.name, skill.type, skill.version, skill.properties or {}) for skill in declared]
+
+
+def hot_of(beat: Heartbeat) -> Collection[str] | None:
+    """The skills that the worker can begin with at once, or None when the heartbeat says nothing of it.
+
+    A worker that names only the models it has loaded has the skills hot that need no others.
+    """
+    if beat.hot_skills is not None or beat.hot_cache is None:
+        return beat.hot_skills
+    needs, loaded = beat.skill_dependencies or {}, set(beat.hot_cache)
+    return loaded | {skill for skill, models in needs.items() if loaded.issuperset(models)}
+
+
+def usage_of(beat: Heartbeat) -> dict[str, float] | None:
+    """How loaded the machine of the worker is, or None when the heartbeat says nothing of it."""
+    said = beat.usage
+    if said is None:
+        return None
+    return {"cpu_load_percent": said.cpu_load_percent, "ram_used_gb": said.ram_used_gb}

@@ -1,7 +1,8 @@
 """Tasks find workers: a worker that asks leases from the classes it may have, or waits parked.
 
 Late binding (architecture 5.8.1): a task waits in the queue of its class until a worker asks, so that no
-idle worker starves beside a loaded one. One duty serves the parked workers in the order they came.
+idle worker starves beside a loaded one. Of those that are parked the best has it. One that others are
+preferred to gets it when it has waited for `spill_after`, or when they are saturated (5.8.2).
 """
 
 import asyncio
@@ -12,92 +13,83 @@ import msgspec
 
 from avtomatika import observe
 from avtomatika.commands.apply import Writer
-from avtomatika.commands.outbox import timer_message
-from avtomatika.commands.presence import Presence
-from avtomatika.errors import NotFound, Unavailable
+from avtomatika.commands.classes import Classes
+from avtomatika.commands.fleet import Fleet, Member, Parked, Wanted, owner_of
+from avtomatika.commands.grants import Grants
+from avtomatika.commands.placement_class import PlacementClass
+from avtomatika.errors import Unavailable
 from avtomatika.kernel.effects import OfferTask
-from avtomatika.kernel.events import Event, TaskAbandoned, TaskAccepted
-from avtomatika.kernel.progress import Moved
-from avtomatika.kernel.rules.task import execution_timer
 from avtomatika.kernel.time import SECOND, Instant, Span, after
-from avtomatika.matching.compliance import WorkerProfile, reasons
 from avtomatika.matching.placement import FAMILY
+from avtomatika.matching.strategies import DispatchRules
 from avtomatika.ports.node import NodeContext
-from avtomatika.ports.store import Commit, Lease, LeaseLost, Message, MessageId, Token
+from avtomatika.ports.store import Lease, Message
 
 LOOK_AGAIN: Final = SECOND
-MEMO_SIZE: Final = 10_000
 
-SPILL_AFTER: Final = Span(5 * SECOND)
-"""How long a task that is tried again is kept for workers that did not fail at it, if there are any."""
+__all__ = ["Offers", "Wanted", "owner_of"]
 
 
-class Wanted(msgspec.Struct, frozen=True):
-    """What a worker asks for: up to `limit` tasks of these skills, None for all it has."""
+class _Line(msgspec.Struct, frozen=True):
+    """A queue of tasks, the class that they are of, and the worker that failed at them."""
 
-    worker: WorkerProfile
-    skills: frozenset[str] | None
-    limit: int
-
-    @property
-    def owner(self) -> str:
-        """The name under which the worker holds leases."""
-        return owner_of(self.worker.id)
-
-
-def owner_of(worker_id: str) -> str:
-    """The name under which a worker holds leases."""
-    return f"worker:{worker_id}"
-
-
-class _Parked:
-    __slots__ = ("answer", "wanted")
-
-    def __init__(self, wanted: Wanted, answer: asyncio.Future[Sequence[Lease]]) -> None:
-        self.wanted, self.answer = wanted, answer
+    queue: str
+    members: PlacementClass
+    avoid: str
 
 
 class Offers:
     """The meeting place of tasks and workers on this node."""
 
     def __init__(
-        self, node: NodeContext, writer: Writer, lease_ttl: Span, presence: Presence | None = None
+        self,
+        node: NodeContext,
+        writer: Writer,
+        lease_ttl: Span,
+        fleet: Fleet | None = None,
+        rules: DispatchRules | None = None,
     ) -> None:
-        """With *presence* a task that is tried again goes to another worker than the one that failed."""
-        self._store, self._clock, self._writer = node.store, node.clock, writer
-        self._presence = presence
+        """*fleet* are the workers that this node knows; without it those that ask here."""
+        self._store, self._clock, self._spawn = node.store, node.clock, node.spawn
         self._owner = node.owner
         self.lease_ttl = lease_ttl
-        self._parked: dict[int, _Parked] = {}
+        self.fleet = fleet or Fleet()
+        self.rules = rules or DispatchRules()
+        self.classes = Classes(self.fleet, self.rules, node.clock)
+        self._grants = Grants(node, writer)
         self._places = 0
-        self._fits: dict[tuple[str, int], dict[str, bool]] = {}
+        self._parked = 0
+        self._kept_for_others = False
+        self._serves_soon = False
         self._somebody = asyncio.Event()
         self._closed = False
 
     async def take(self, wanted: Wanted, until: Instant) -> Sequence[Lease]:
         """Tasks that the worker now holds; none when none came until then, or the node is draining."""
+        member = self.fleet.asks(wanted.worker, self._clock.now())
         while True:
-            leases = await self._lease(wanted, await self._store.queues(FAMILY))
+            leases, outdone = await self._lease(wanted, member)
             if not leases and not self._closed and self._clock.now() < until:
-                leases = await self._park(wanted, until)
+                leases = await self._park(wanted, member, until, outdone)
                 if not leases:
                     return ()
             try:
-                begun = [held for lease in leases if (held := await self._begin(lease, wanted)) is not None]
+                begun = await self._grants.begin(leases, wanted, member)
             except asyncio.CancelledError:
+                for lease in leases:
+                    member.let_go(lease.message.id)
                 await self.release(leases)
                 raise
+            finally:
+                member.asked = self._clock.now()
+            if begun and self._kept_for_others:
+                self._serve_soon()  # whom tasks were kept for may be saturated now
             if begun or not leases:
                 return begun
 
     async def release(self, leases: Iterable[Lease]) -> None:
         """The messages are available again, as if these leases had never been granted."""
-        for lease in leases:
-            commit = Commit(now=self._clock.now(), ack=(lease,), take=(_unspent(lease),), drop=_limits(lease))
-            try:
-                await self._store.commit(commit)
-            except LeaseLost:
-                continue
+        await self._grants.give_back(leases)
         await self.serve()
 
     async def serve_for_ever(self) -> None:
@@ -114,74 +106,140 @@ class Offers:
                 observe.warning("offers.paused", why=error.message)
                 await self._clock.sleep_until(after(self._clock.now(), LOOK_AGAIN))
 
+    def _serve_soon(self) -> None:
+        """Parked workers are served once more. Not by the request: it may end while others get a task."""
+        if not self._serves_soon:
+            self._serves_soon = True
+            self._spawn(self._serve_once(), name="serve parked workers")
+
+    async def _serve_once(self) -> None:
+        self._serves_soon = False
+        await self.serve()
+
     async def serve(self) -> Instant:
-        """Every parked worker for which there is a task has it; the time to look again at the latest."""
-        now = self._clock.now()
-        look_again = after(now, LOOK_AGAIN)
+        """Every task that a parked worker may have now is its; the time to look again at the latest."""
+        look_again = after(self._clock.now(), LOOK_AGAIN)
+        self._kept_for_others = False
+        if not self._parked:
+            return look_again
         queues = await self._store.queues(FAMILY)
-        for name, sample in queues.items():
-            due = await self._store.next_due(name)
-            if due is None:
-                continue
-            if due > now:
-                look_again = min(look_again, due)
-            else:
-                await self._hand_out(name, sample)
+        self.classes.forget(queues)
+        for line in self._turned(self._lines(queues)):
+            if line.members.waits():
+                due = await self._hand_out(line)
+                look_again = look_again if due is None else min(look_again, due)
         return look_again
 
     def close(self) -> None:
         """Nobody is parked any more; whoever asks from now on is answered at once."""
         self._closed = True
-        for parked in list(self._parked.values()):
-            if not parked.answer.done():
-                parked.answer.set_result(())
+        for member in self.fleet.everyone():
+            for parked in member.parked.values():
+                _settle(parked, ())
 
-    async def _hand_out(self, queue: str, sample: Message) -> None:
-        for place, parked in list(self._parked.items()):
-            if parked.answer.done() or not self._may_have(parked.wanted, queue, sample):
-                continue
-            if await self._is_for_another(parked.wanted, sample) or parked.answer.done():
-                continue
-            wanted = parked.wanted
-            now = self._clock.now()
+    def _lines(self, queues: Mapping[str, Message]) -> list[_Line]:
+        lines: list[_Line] = []
+        for queue, sample in queues.items():
+            members = self.classes.of(queue, sample)
+            if members is not None:
+                body = sample.body
+                lines.append(_Line(queue, members, body.task.avoid if isinstance(body, OfferTask) else ""))
+        return lines
+
+    def _turned(self, lines: list[_Line]) -> list[_Line]:
+        """The lines from another one on each time: no class waits behind another for ever."""
+        if not lines:
+            return lines
+        self._places += 1
+        turn = self._places % len(lines)
+        return [*lines[turn:], *lines[:turn]]
+
+    async def _hand_out(self, line: _Line) -> Instant | None:
+        """The parked workers have what they may have; when there may be more, None when nothing tells."""
+        members = line.members
+        while True:
+            due, now = await self._store.next_due(line.queue), self._clock.now()
+            if due is None or due > now:
+                return due
+            chosen = members.best(now, line.avoid)
+            if chosen is None:
+                return None
+            parked = chosen.parked
+            if self._is_kept(line, parked.member, now) and not self._is_spilled(line, parked.member, due):
+                members.park(parked, now)
+                self._kept_for_others = True
+                return after(due, self.rules.spill_after) if self.rules.stealing or line.avoid else None
+            limit = parked.wanted.limit if chosen.alone else 1
             leases = await self._store.lease(
-                (queue,), owner=self._owner, now=now, ttl=self.lease_ttl, limit=wanted.limit
+                (line.queue,), owner=self._owner, now=self._clock.now(), ttl=self.lease_ttl, limit=limit
             )
-            if not leases:
-                return
             if parked.answer.done():
                 await self.release(leases)
+            elif leases:
+                self.fleet.given(parked.member)
+                _settle(parked, leases)
             else:
-                parked.answer.set_result(leases)
-                self._parked.pop(place, None)
+                members.park(parked, now)
+                return None
 
-    async def _lease(self, wanted: Wanted, queues: Mapping[str, Message]) -> Sequence[Lease]:
-        names = [
-            name
-            for name, sample in queues.items()
-            if self._may_have(wanted, name, sample) and not await self._is_for_another(wanted, sample)
-        ]
-        if not names:
-            return ()
+    def _is_kept(self, line: _Line, member: Member, now: Instant) -> bool:
+        """True while tasks of the line are for others."""
+        worker = member.profile.id
+        if worker == line.avoid:
+            return line.members.others(worker, now)
+        return line.members.is_for_another(member, now)
+
+    def _is_spilled(self, line: _Line, member: Member, due: Instant) -> bool:
+        """True when a task that is due since then has waited for others long enough."""
+        if not self.rules.stealing and member.profile.id != line.avoid:
+            return False
+        return self._clock.now() >= after(due, self.rules.spill_after)
+
+    async def _lease(self, wanted: Wanted, member: Member) -> tuple[Sequence[Lease], bool]:
+        """What the worker may have at once; and whether there is something that others should have first."""
+        lines = self._lines(await self._store.queues(FAMILY))
+        queues: list[str] = []
+        outdone, now = False, self._clock.now()
+        for line in lines:
+            members = line.members
+            if not members.admits(wanted.worker.id) or not wanted.includes(members.order.skill):
+                continue
+            kept, less = self._is_kept(line, member, now), members.prefers_who_waits(member, now)
+            if kept or less:
+                due = await self._store.next_due(line.queue)
+                if due is None or due > now:
+                    continue
+                outdone |= less
+                if less or not self._is_spilled(line, member, due):
+                    continue
+            queues.append(line.queue)
+        if not queues:
+            return (), outdone
         self._places += 1
-        turn = self._places % len(names)  # no class waits behind another for ever
-        return await self._store.lease(
-            (*names[turn:], *names[:turn]),
+        turn = self._places % len(queues)  # no class waits behind another for ever
+        leases = await self._store.lease(
+            (*queues[turn:], *queues[:turn]),
             owner=self._owner,
-            now=self._clock.now(),
+            now=self._clock.now(),  # much time may have passed while the store was asked what there is
             ttl=self.lease_ttl,
             limit=wanted.limit,
         )
+        if leases:
+            self.fleet.given(member)
+        return leases, outdone
 
-    async def _park(self, wanted: Wanted, until: Instant) -> Sequence[Lease]:
+    async def _park(self, wanted: Wanted, member: Member, until: Instant, outdone: bool) -> Sequence[Lease]:
         loop = asyncio.get_running_loop()
-        parked = _Parked(wanted, loop.create_future())
         self._places += 1
-        place = self._places
-        self._parked[place] = parked
+        parked = Parked(self._places, wanted, member, loop.create_future())
+        member.parked[parked.place] = parked
+        self._parked += 1
+        self.classes.park(parked)
         self._somebody.set()
-        alarm = loop.call_later((until - self._clock.now()) / 1_000, _give_up, parked.answer)
+        alarm = loop.call_later((until - self._clock.now()) / 1_000, _settle, parked, ())
         try:
+            if outdone:
+                self._serve_soon()
             return await parked.answer
         except asyncio.CancelledError:
             if parked.answer.done() and not parked.answer.cancelled():
@@ -189,82 +247,10 @@ class Offers:
             raise
         finally:
             alarm.cancel()
-            self._parked.pop(place, None)
-
-    async def _begin(self, lease: Lease, wanted: Wanted) -> Lease | None:
-        """The worker's lease of the task, whose clock runs. None when the task is no longer to be done.
-
-        Until then the node holds it, so that no worker is left with a task that has no limit.
-        """
-        body = lease.message.body
-        if not isinstance(body, OfferTask):
-            return None
-        task = body.task
-        if lease.delivery > 1:
-            given_up = TaskAbandoned(task.id, task.attempt, lease.delivery)
-            if await self._applied(lease, given_up):
-                return None
-        if task.dispatch_due is not None:
-            await self._applied(lease, TaskAccepted(task.id, task.attempt, wanted.worker.id))
-        now = self._clock.now()
-        held = msgspec.structs.replace(lease, owner=wanted.owner)
-        timer = timer_message(execution_timer(body.job, task, now))
-        try:
-            await self._store.commit(
-                Commit(now=now, ack=(lease,), take=(held,), send=(timer,), durable=False)
-            )
-        except LeaseLost:
-            return None
-        return held
-
-    async def _applied(self, lease: Lease, event: Event) -> bool:
-        try:
-            return isinstance(await self._writer.apply(lease.message.job, event), Moved)
-        except NotFound:
-            return False
-
-    async def _is_for_another(self, wanted: Wanted, sample: Message) -> bool:
-        """True while another worker should have the tasks of this class, because this one failed at them."""
-        body, worker = sample.body, wanted.worker.id
-        if not isinstance(body, OfferTask) or body.task.avoid != worker or self._presence is None:
-            return False
-        if self._clock.now() >= after(sample.visible_at, SPILL_AFTER):
-            return False
-        others = (other.profile for other in await self._presence.everyone() if other.profile.id != worker)
-        return any(not reasons(body.task.order, other) for other in others)
-
-    def _may_have(self, wanted: Wanted, queue: str, sample: Message) -> bool:
-        body = sample.body
-        if not isinstance(body, OfferTask):
-            return False
-        order = body.task.order
-        if wanted.skills is not None and order.skill not in wanted.skills:
-            return False
-        worker = wanted.worker
-        if len(self._fits) > MEMO_SIZE:
-            self._fits.clear()
-        known = self._fits.setdefault((worker.id, worker.revision), {})
-        if queue not in known:
-            known[queue] = not reasons(order, worker)
-        return known[queue]
+            self._parked -= 1
+            del member.parked[parked.place]
 
 
-def _unspent(lease: Lease) -> Lease:
-    """A lease that has run out as soon as the message was available, with its delivery not counted."""
-    message = lease.message
-    return msgspec.structs.replace(
-        lease, token=Token(""), until=message.visible_at, delivery=lease.delivery - 1
-    )
-
-
-def _limits(lease: Lease) -> tuple[MessageId, ...]:
-    """The timer that began with the lease."""
-    body = lease.message.body
-    if not isinstance(body, OfferTask):
-        return ()
-    return (timer_message(execution_timer(body.job, body.task, lease.until)).id,)
-
-
-def _give_up(answer: asyncio.Future[Sequence[Lease]]) -> None:
-    if not answer.done():
-        answer.set_result(())
+def _settle(parked: Parked, leases: Sequence[Lease]) -> None:
+    if not parked.answer.done():
+        parked.answer.set_result(leases)

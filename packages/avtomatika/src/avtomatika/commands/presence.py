@@ -1,10 +1,11 @@
 """Which workers there are. Presence expires; losing it only makes a worker register again."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
 
+from avtomatika.commands.fleet import Fleet
 from avtomatika.errors import NotFound
 from avtomatika.kernel.time import Instant, Span, after
 from avtomatika.matching.compliance import Skill, WorkerProfile
@@ -24,6 +25,7 @@ class Worker(msgspec.Struct, frozen=True):
     status: str = "idle"
     skills_hash: str | None = None
     hostname: str | None = None
+    usage: dict[str, float] = {}
 
 
 class Introduction(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,8 @@ class Introduction(msgspec.Struct, frozen=True, kw_only=True):
     skills: Sequence[Skill]
     costs: dict[str, float] = {}
     machine: Machine = Machine()
+    hot: frozenset[str] = frozenset()
+    capacity: int | None = None
     skills_hash: str | None = None
     hostname: str | None = None
 
@@ -40,8 +44,10 @@ class Introduction(msgspec.Struct, frozen=True, kw_only=True):
 class Presence:
     """The workers that were heard of within the last *ttl*."""
 
-    def __init__(self, registry: Registry, clock: Clock, ttl: Span) -> None:
+    def __init__(self, registry: Registry, clock: Clock, ttl: Span, fleet: Fleet | None = None) -> None:
+        """*fleet* hears of everybody who is present."""
         self._registry, self._clock, self._ttl = registry, clock, ttl
+        self._fleet = fleet or Fleet()
         self._decoded: dict[str, tuple[int, Worker]] = {}
         self._revision = 0
 
@@ -50,7 +56,15 @@ class Presence:
         self._revision += 1
         skills = {skill.name: skill for skill in said.skills}
         worker = Worker(
-            profile=WorkerProfile(worker_id, self._revision, skills, said.costs, said.machine),
+            profile=WorkerProfile(
+                id=worker_id,
+                revision=self._revision,
+                skills=skills,
+                costs=said.costs,
+                machine=said.machine,
+                hot=said.hot,
+                capacity=said.capacity,
+            ),
             type=said.type,
             registered_at=self._clock.now(),
             skills_hash=said.skills_hash,
@@ -68,15 +82,24 @@ class Presence:
         return self._decode(doc)
 
     async def heard(
-        self, worker: Worker, *, status: str | None = None, skills: Sequence[Skill] | None = None
+        self,
+        worker: Worker,
+        *,
+        status: str | None = None,
+        skills: Sequence[Skill] | None = None,
+        hot: Collection[str] | None = None,
+        usage: dict[str, float] | None = None,
     ) -> Worker:
-        """The worker is present for another while, with what it now says of itself."""
+        """The worker is present for another while, with what it now says of itself. None is not said."""
         profile = worker.profile
-        if skills is not None:
+        known = profile.skills if skills is None else {skill.name: skill for skill in skills}
+        ready = profile.hot if hot is None else frozenset(hot)
+        if known != profile.skills or ready != profile.hot:
             self._revision += 1
-            known = {skill.name: skill for skill in skills}
-            profile = msgspec.structs.replace(profile, revision=self._revision, skills=known)
-        heard = msgspec.structs.replace(worker, status=status or worker.status, profile=profile)
+            profile = msgspec.structs.replace(profile, revision=self._revision, skills=known, hot=ready)
+        heard = msgspec.structs.replace(
+            worker, status=status or worker.status, profile=profile, usage=usage or worker.usage
+        )
         await self._keep(heard)
         return heard
 
@@ -85,18 +108,21 @@ class Presence:
         docs = await self._registry.scan(KIND, now=self._clock.now())
         present = {doc.key for doc in docs}
         self._decoded = {key: known for key, known in self._decoded.items() if key in present}
+        self._fleet.forget(self._clock.now())
         return [self._decode(doc) for doc in docs]
 
     async def _keep(self, worker: Worker) -> None:
         expires = after(self._clock.now(), self._ttl)
         doc = await self._registry.put(Doc(KIND, worker.profile.id, _ENCODER.encode(worker), expires))
         self._decoded[worker.profile.id] = (doc.version, worker)
+        self._fleet.seen(worker.profile, worker.status, expires)
 
     def _decode(self, doc: Doc) -> Worker:
         version, worker = self._decoded.get(doc.key, (-1, None))
         if worker is None or version != doc.version:
             worker = _DECODER.decode(doc.body)
             self._decoded[doc.key] = (doc.version, worker)
+            self._fleet.seen(worker.profile, worker.status, doc.expires_at)
         return worker
 
 

@@ -1,6 +1,6 @@
 """A worker reports. Whether it still holds the task is not asked: it is the lease that is acknowledged."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from hmac import compare_digest
 from typing import Final
@@ -23,9 +23,11 @@ from avtomatika.kernel.retry import CONTRACT
 from avtomatika.kernel.rules.signal import TOO_MANY
 from avtomatika.kernel.rules.task import CANCELLED, FAILURE
 from avtomatika.ports.node import NodeContext
-from avtomatika.ports.store import Body, Fact, Lease, LeaseLost
+from avtomatika.ports.store import Body, Fact, Lease, LeaseLost, MessageId
 
 MAX_HANDLE: Final = 128
+
+Witness = Callable[[Report, MessageId], Awaitable[None]]
 
 
 class Transition(StrEnum):
@@ -71,8 +73,10 @@ class Accepted(msgspec.Struct, frozen=True):
 class Results:
     """Takes in what workers report."""
 
-    def __init__(self, node: NodeContext, writer: Writer) -> None:
+    def __init__(self, node: NodeContext, writer: Writer, witness: Witness | None = None) -> None:
+        """*witness* hears once of every report that was accepted, and of the message that it answers."""
         self._store, self._clock, self._writer = node.store, node.clock, writer
+        self._witness = witness
 
     async def held(self, handle: Handle, worker_id: str, token: str | None = None) -> Lease | None:
         """The lease under which the worker holds this delivery of the task, or None.
@@ -101,6 +105,8 @@ class Results:
             return await self._seen_before(job, handle, report)
         if isinstance(outcome, Ignored):
             return await self._seen_before(job, handle, report)
+        if self._witness is not None:
+            await self._witness(kept, lease.message.id)
         return Accepted(_transition(kept, before is not None and isinstance(before.phase, Gathering)))
 
     async def signal(

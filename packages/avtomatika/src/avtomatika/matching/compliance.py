@@ -18,13 +18,22 @@ class Skill(msgspec.Struct, frozen=True):
 
 
 class WorkerProfile(msgspec.Struct, frozen=True):
-    """What matching knows of a worker. `revision` differs whenever anything else does."""
+    """What matching knows of a worker. `revision` differs whenever anything else does.
+
+    `hot` are the skills that it can begin with at once, `capacity` is how many tasks it takes at most.
+    """
 
     id: str
     revision: int
     skills: dict[str, Skill]
     costs: dict[str, float] = {}
     machine: Machine = Machine()
+    hot: frozenset[str] = frozenset()
+    capacity: int | None = None
+
+    def cost(self, skill: str) -> float:
+        """What a second of the skill costs; nothing when the worker named no price."""
+        return max(0.0, self.costs.get(skill, 0.0))
 
 
 def reasons(order: Order, worker: WorkerProfile) -> tuple[str, ...]:
@@ -37,7 +46,7 @@ def reasons(order: Order, worker: WorkerProfile) -> tuple[str, ...]:
         found.append("skill_version_mismatch")
     if order.skill_type is not None and order.skill_type != skill.type:
         found.append("skill_type_mismatch")
-    if order.max_cost is not None and worker.costs.get(order.skill, 0.0) > order.max_cost:
+    if order.max_cost is not None and worker.cost(order.skill) > order.max_cost:
         found.append("too_expensive")
     if order.requirements != NULL:
         declared = {"name": skill.name, "type": skill.type, "version": skill.version, **skill.properties}

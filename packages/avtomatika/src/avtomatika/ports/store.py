@@ -213,7 +213,10 @@ class Store(Protocol):
         ...
 
     async def next_due(self, queue: str) -> Instant | None:
-        """When the next message of *queue* is or becomes available, or None when it holds none."""
+        """When the first message of *queue* became or becomes available, or None when it holds none.
+
+        Of several that are available it is the one that has waited longest, whatever its priority.
+        """
         ...
 
     async def peek(self, queue: str, *, after: MessageId | None = None, limit: int) -> Sequence[Message]:

@@ -10,10 +10,12 @@ import msgspec
 
 from avtomatika.kernel.model import Policy
 from avtomatika.kernel.time import Span
+from avtomatika.settings.dispatch import DispatchSettings, read_dispatch
 from avtomatika.settings.history import history_uri
 from avtomatika.settings.reader import SHORTEST, Reader
 from avtomatika.settings.schedules import ScheduleSettings, read_schedules
 from avtomatika.settings.webhooks import WebhookSettings, read_webhooks, webhook_secret
+from avtomatika.settings.workers import WorkerSettings, read_workers
 
 WEAK_TOKENS: Final = frozenset(
     {
@@ -54,9 +56,11 @@ class Settings(msgspec.Struct, frozen=True):
     webhook_secret: str | None = None
     webhooks: WebhookSettings = WebhookSettings()
     history_uri: str | None = None
+    workers: WorkerSettings = WorkerSettings()
     blueprints_dir: Path | None = None
     schedules: ScheduleSettings = ScheduleSettings()
     policy: Policy = Policy()
+    dispatch: DispatchSettings = DispatchSettings()
     longest_poll: Span = Span(30_000)
     task_lease: Span = Span(30_000)
     run_lease: Span = Span(30_000)
@@ -128,10 +132,12 @@ def read(values: Mapping[str, str]) -> Settings:
         approval_secret=reader.optional("APPROVAL_SECRET"),
         webhook_secret=webhook_secret(reader),
         webhooks=read_webhooks(reader),
+        workers=read_workers(reader),
         history_uri=history_uri(reader, storage_url),
         blueprints_dir=_folder(reader, "BLUEPRINTS_DIR"),
         schedules=read_schedules(reader),
         policy=_policy(reader),
+        dispatch=read_dispatch(reader),
         longest_poll=reader.span("WORKER_POLL_TIMEOUT_SECONDS", 30),
         task_lease=reader.span("TASK_LEASE_SECONDS", 30, SHORTEST),
         run_lease=reader.span("RUN_LEASE_SECONDS", 30, SHORTEST),
@@ -146,6 +152,7 @@ def read(values: Mapping[str, str]) -> Settings:
         "GLOBAL_WORKER_TOKEN": settings.worker_token,
         "OPERATOR_TOKEN": settings.operator_token,
         "APPROVAL_SECRET": settings.approval_secret,
+        "ORCHESTRATOR_SECRET_KEY": settings.workers.task_key,
     }
     check_tokens(reader, tokens)
     reader.finish()

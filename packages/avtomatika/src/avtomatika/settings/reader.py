@@ -41,6 +41,10 @@ class Reader:
         what = f"seconds, from {least:g} to {MOST_SECONDS}"
         return seconds(self._parsed(name, default, lambda text: _within(float(text), least), what))
 
+    def share(self, name: str, default: float) -> float:
+        """The variable as a number from 0 to 1."""
+        return self._parsed(name, default, lambda text: _share(float(text)), "a number from 0 to 1")
+
     def choice(self, name: str, default: str, choices: Collection[str]) -> str:
         """The variable, in upper case, as one of the choices."""
         return self._parsed(name, default, lambda text: _one_of(text.upper(), choices), ", ".join(choices))
@@ -84,6 +88,12 @@ def _at_least(value: T, least: int) -> T:
 
 def _within(value: float, least: float) -> float:
     if not least <= value <= MOST_SECONDS:
+        raise ValueError
+    return value
+
+
+def _share(value: float) -> float:
+    if not 0.0 <= value <= 1.0:
         raise ValueError
     return value
 

@@ -25,14 +25,16 @@ class Entry:
 
 
 class _Queue:
-    """`ready` by priority, moment and order; `later` by moment. Places that do not count may be in both.
+    """`ready` by priority, moment and order; `aged`, the same, and `later` by moment alone.
 
-    `ids` are those of all messages in order, once somebody has looked into the queue.
+    Places that do not count may be in all of them. `ids` are those of all messages in order, once somebody
+    has looked into the queue.
     """
 
-    __slots__ = ("ids", "later", "ready", "size")
+    __slots__ = ("aged", "ids", "later", "ready", "size")
 
     def __init__(self) -> None:
+        self.aged: list[tuple[int, int, Entry]] = []
         self.ready: list[tuple[float, int, int, int, Entry]] = []
         self.later: list[tuple[int, int, Entry]] = []
         self.size = 0
@@ -106,13 +108,13 @@ class MessageTable:
         if current is None or current.token != lease.token:
             raise LeaseLost(f"The lease of {lease.message.id} is no longer held.")
 
-    def held(self, message: MessageId, now: Instant) -> Lease | None:
-        """The lease that the message is under, or None."""
     def holder(self, message: MessageId) -> str | None:
         """Who was given the message last, and has not acknowledged it."""
         entry = self._entries.get(message)
         return None if entry is None or entry.lease is None else entry.lease.owner
 
+    def held(self, message: MessageId, now: Instant) -> Lease | None:
+        """The lease that the message is under, or None."""
         entry = self._entries.get(message)
         if entry is None or entry.lease is None or entry.lease.until <= now:
             return None
@@ -124,9 +126,12 @@ class MessageTable:
         return entry is not None and entry.lease is not None and entry.lease.token == lease.token
 
     def next_due(self, queue: str) -> Instant | None:
-        """When the next message of the queue is or becomes available."""
+        """When the message of the queue that has waited longest, or the next one, is available."""
         line = self._queues.get(queue)
-        return None if line is None else self._front(line)[0]
+        if line is None:
+            return None
+        fronts = (front for heap in (line.aged, line.later) if (front := _front(heap)) is not None)
+        return Instant(min(fronts))
 
     def peek(self, queue: str, above: MessageId | None, limit: int) -> list[Message]:
         """Up to *limit* messages of the queue by id, from above the given one."""
@@ -158,7 +163,8 @@ class MessageTable:
         self._tickets += 1
         entry.ticket = self._tickets
         heapq.heappush(queue.later, (due, entry.ticket, entry))
-        if len(queue.later) + len(queue.ready) > 2 * queue.size + 64:
+        most = 2 * queue.size + 64
+        if len(queue.later) + len(queue.ready) > most or len(queue.aged) > most:
             _tidy(queue)  # or timers of a far future that were stopped would pile up
 
     def _surface(self, queue: _Queue, now: Instant) -> None:
@@ -167,10 +173,19 @@ class MessageTable:
             if entry.ticket == ticket:
                 place = (-entry.message.priority, due, entry.order, ticket, entry)
                 heapq.heappush(queue.ready, place)
+                heapq.heappush(queue.aged, (due, ticket, entry))
+
+
+def _front(heap: list[tuple[int, int, Entry]]) -> int | None:
+    """The earliest moment of a place that counts."""
+    while heap and heap[0][2].ticket != heap[0][1]:
+        heapq.heappop(heap)
+    return heap[0][0] if heap else None
 
 
 def _tidy(queue: _Queue) -> None:
     queue.ready = [place for place in queue.ready if place[4].ticket == place[3]]
     queue.later = [place for place in queue.later if place[2].ticket == place[1]]
-    heapq.heapify(queue.ready)
-    heapq.heapify(queue.later)
+    queue.aged = [place for place in queue.aged if place[2].ticket == place[1]]
+    for heap in (queue.ready, queue.later, queue.aged):
+        heapq.heapify(heap)

@@ -11,6 +11,7 @@ from avtomatika.commands.apply import Writer, WriterPolicy
 from avtomatika.commands.approvals import Approvals
 from avtomatika.commands.control import Control
 from avtomatika.commands.decide import Decider
+from avtomatika.commands.fleet import Fleet
 from avtomatika.commands.gateway import Gateway
 from avtomatika.commands.offers import Offers
 from avtomatika.commands.operator import Operator
@@ -82,13 +83,14 @@ class SimNode:
         lease = Span(options.run_lease)
         decider = Decider(self._blueprints, Access(()).client_of)
         writer = Writer(node, decider, WriterPolicy(run_lease=lease))
-        presence = Presence(MemoryRegistry(), self.clock, WORKER_TTL)
+        fleet = Fleet()
+        presence = Presence(MemoryRegistry(), self.clock, WORKER_TTL, fleet)
         self.queries = Queries(node)
         self.control = Control(writer, self.queries)
         self.approvals = Approvals(writer, self.queries, KEY)
         self.operator = Operator(node, writer, self.queries)
         self.submit = Submit(node, writer, self._policy)
-        self.offers = Offers(node, writer, Span(options.task_lease))
+        self.offers = Offers(node, writer, Span(options.task_lease), fleet)
         self.gateway = Gateway(
             node,
             access=Access((), worker_token=WORKER_TOKEN),
