@@ -16,9 +16,9 @@ async def waiting(hints: Hints, *topics: str) -> "asyncio.Task[None]":
 
 async def test_a_commit_wakes_those_whom_it_concerns_and_nobody_else() -> None:
     hints = Hints(VirtualClock().now)
-    concerned = [await waiting(hints, topic) for topic in ("f:a", "f", "job:j")]
-    others = [await waiting(hints, topic) for topic in ("f:b", "g", "job:k", "f:")]
-    hints.announce_commit(Commit(now=T0, job=a_job(), send=(a_message(queue="f:a"),)))
+    concerned = [await waiting(hints, topic) for topic in ("f:a", "f", "job:j", "owner:w")]
+    others = [await waiting(hints, topic) for topic in ("f:b", "g", "job:k", "f:", "owner:x")]
+    hints.announce_commit(Commit(now=T0, job=a_job(), send=(a_message(queue="f:a"),)), {"w"})
     async with asyncio.timeout(10):
         await asyncio.gather(*concerned)
     assert not any(waiter.done() for waiter in others)

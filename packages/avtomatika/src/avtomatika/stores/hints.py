@@ -38,7 +38,7 @@ class Hints:
                 if until >= at:
                     _wake(waker)
 
-    def announce_commit(self, commit: Commit, robbed: Iterable[str]) -> None:
+    def announce_commit(self, commit: Commit, robbed: Iterable[str] = ()) -> None:
         """Everybody whom *commit* may concern is woken, and those whose messages it withdrew."""
         if not self._waiting:
             return
