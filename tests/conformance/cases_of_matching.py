@@ -86,17 +86,22 @@ NAMED: list[Json] = [
 
 
 def matching() -> list[Case]:
-    """Named demands of one machine, and random devices for random demands."""
+    """Named demands of one machine, random demands of random devices, and demands that first fit fails."""
     cases: list[Case] = [
         _case(f"{n}: {', '.join(each) or 'nothing'}", each, MACHINE, SKILL) for n, each in enumerate(NAMED)
     ]
     chance = Random(111)
-    while len(cases) < len(NAMED) + 100:
-        machine = {"devices": [_device(chance) for _ in range(chance.randrange(1, 6))]}
-        demanded = [_device(chance) for _ in range(chance.randrange(1, 1 + len(machine["devices"])))]
-        if len(demanded) > 1 or chance.random() < 0.2:
-            name = f"random {len(cases) - len(NAMED)}"
-            cases.append(_case(name, {"resources": {"devices": demanded}}, machine, {}))
+    for n in range(60):
+        devices = [_device(chance) for _ in range(chance.randrange(1, 6))]
+        demanded = [_device(chance) for _ in range(chance.randrange(1, 1 + len(devices)))]
+        cases.append(_case(f"random {n}", {"resources": {"devices": demanded}}, {"devices": devices}, {}))
+    while len(cases) < len(NAMED) + 120:
+        devices = [_device(chance) for _ in range(chance.randrange(2, 6))]
+        demanded = [_relaxed(chance, device) for device in devices]
+        chance.shuffle(demanded)
+        if not _first_fit(demanded, devices):
+            name = f"not by first fit {len(cases) - len(NAMED)}"
+            cases.append(_case(name, {"resources": {"devices": demanded}}, {"devices": devices}, {}))
     return cases
 
 
@@ -151,6 +156,24 @@ def _device(chance: Random) -> Json:
     if chance.random() < 0.6:
         device["properties"] = {chance.choice("xy"): _value(chance) for _ in range(chance.randrange(3))}
     return device
+
+
+def _relaxed(chance: Random, device: Json) -> Json:
+    """A demand that the device meets."""
+    kept = {name: value for name, value in device.items() if name == "type" or chance.random() < 0.5}
+    if "model" in kept:
+        kept["model"] = kept["model"][-1].upper()
+    return kept
+
+
+def _first_fit(demanded: Json, devices: Json) -> bool:
+    left = list(devices)
+    for wanted in demanded:
+        fitting = [device for device in left if _is_device(device, wanted)]
+        if not fitting:
+            return False
+        left.remove(fitting[0])
+    return True
 
 
 def _value(chance: Random) -> Json:

@@ -1,5 +1,7 @@
 """What is shipped as examples is what this implementation does, on both sides."""
 
+import json
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -7,8 +9,14 @@ import pytest
 
 from avtomatika.kernel.model import Order
 from avtomatika.matching.compliance import Skill, WorkerProfile, reasons
+from avtomatika_worker import SkillBlueprint, WorkerConfig
+from avtomatika_worker.capacity import Openings
+from avtomatika_worker.hot_cache import HotCache
+from avtomatika_worker.profile import Profile
+from avtomatika_worker.skills import Catalog
 from rxon.attachments import parse_uri, s3_config_hash
 from rxon.canonical import Form, canonical
+from rxon.codec import encode
 from rxon.errors import ProtocolError
 from rxon.messages import SkillInfo
 from rxon.requirements import Machine, lacks, parse
@@ -19,6 +27,7 @@ from rxon.skills_hash import skills_hash
 from rxon.testing.vectors import NAMES, load
 from tests.conformance import make_vectors
 from tests.conformance.cases_of_signing import EVENT, HOP, TASK
+from tests.conformance.oracle_json import canonical_text
 
 Case = dict[str, Any]
 each = pytest.mark.parametrize
@@ -136,3 +145,19 @@ def test_matching_as_the_server_does_it(case: Case) -> None:
     worker = WorkerProfile("w", 1, {skill.name: skill}, machine=machine)
     order = Order(skill=skill.name, requirements=msgspec.Raw(msgspec.json.encode(case["requirements"])))
     assert sorted({*reasons(order, worker)}) == case["missing"]
+
+
+def test_the_hash_that_a_worker_of_ours_sends_is_that_of_what_it_sends() -> None:
+    skills = SkillBlueprint()
+    skills.skill("blur", input_schema={"type": "object", "default": None, "minimum": 1.0})(lambda: None)
+    skills.skill("ocr", version="2", languages=["en", None])(lambda: None)
+    config = WorkerConfig({"WORKER_ID": "w", "COST_PER_SKILL": '{"blur":2.0}', "WORKER_EXTRA_ZONE": "eu"})
+    sent = json.loads(encode(Profile(config, "x", Catalog(skills), HotCache({})).registration(Openings(1))))
+    capabilities = sent["capabilities"]
+    described = {
+        "skills": sent["supported_skills"],
+        "capabilities": capabilities["cost_per_skill"],
+        "extra": capabilities["extra"],
+    }
+    expected = sha256(canonical_text(json.dumps(described)).encode()).hexdigest()
+    assert sent["skills_hash"] == expected

@@ -3,12 +3,14 @@
 from itertools import permutations
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rxon.errors import ProtocolError
 from rxon.requirements import Artifact, Device, Machine, lacks, parse
+from tests.conformance.cases_of_matching import missing
 
 MACHINE = Machine(
     devices=(
@@ -111,3 +113,52 @@ def test_devices_are_assigned_whenever_some_assignment_exists(
         }
     }
     assert (lacks(parse(given), Machine(devices=tuple(present)), {}) == ()) is possible
+
+
+values = st.sampled_from([None, 0, 1, 2.5, True, "x", "y", [], ["x"], ["y", 1]])
+properties = st.dictionaries(names, values, max_size=2)
+parts = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["", "gpu", "tpu"]),
+        "model": st.sampled_from(["", "a", "B", "ab"]),
+        "id": st.sampled_from(["", "0", "1"]),
+        "properties": properties,
+    },
+)
+artifacts = st.fixed_dictionaries(
+    {"name": names}, optional={"version": st.sampled_from(["unknown", "1", "2"]), "properties": properties}
+)
+software = st.dictionaries(names, st.sampled_from(["1", "2"]), max_size=2)
+demands = st.fixed_dictionaries(
+    {},
+    optional={
+        "resources": properties
+        | st.fixed_dictionaries(
+            {"devices": st.lists(parts, max_size=4)}, optional={"properties": properties}
+        ),
+        "installed_artifacts": st.lists(artifacts | names, max_size=2),
+        "installed_models": st.lists(names, max_size=2),
+        "installed_software": st.dictionaries(names, st.sampled_from(["any", "1", "2"]), max_size=2),
+        "skill": properties,
+        "extra_requirements": properties,
+    },
+)
+machines = st.fixed_dictionaries(
+    {
+        "devices": st.lists(parts, max_size=5),
+        "properties": properties,
+        "artifacts": st.lists(artifacts, max_size=3),
+        "software": software,
+        "extra": properties,
+    }
+)
+
+
+@settings(max_examples=400)
+@given(demands, machines, properties)
+def test_what_is_missing_is_what_trying_all_assignments_misses(
+    demanded: dict[str, Any], machine: dict[str, Any], skill: dict[str, Any]
+) -> None:
+    found = lacks(parse(demanded), msgspec.convert(machine, Machine), skill)
+    assert sorted({*found}) == missing(demanded, machine, skill)

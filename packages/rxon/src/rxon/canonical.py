@@ -24,7 +24,7 @@ MAX_DEPTH: Final = 100
 
 
 class Form(StrEnum):
-    """Which canonical form, named for the first release of the protocol, or the orchestrator, that had it."""
+    """Which canonical form, named for the release of the protocol, or of the orchestrator, that had it."""
 
     R14 = "r14"
     """That of today."""
@@ -33,8 +33,7 @@ class Form(StrEnum):
     R7 = "r7"
     """Everything stays: nulls, and floats of integral value as floats."""
     O21 = "o21"
-    """As R7, without the nulls in objects and arrays: what that orchestrator made of a message before it
-    verified it."""
+    """As R7, without the nulls in objects and arrays: what workers of that time sign and it verifies."""
 
 
 class _Rules(NamedTuple):
