@@ -60,9 +60,9 @@ async def test_only_a_finished_job_has_a_result(start: Start) -> None:
     node = await start(flow())
     worker = await node.worker()
     job_id = await node.create()
+    task = await worker.take()
     _, before = await node.get(f"/api/v1/jobs/{job_id}", fields="result,status")
     assert before == {"id": job_id, "status": "waiting_for_worker"}
-    task = await worker.take()
     await worker.report(task, None)
     assert (await node.ended(job_id))["result"] is None
 
