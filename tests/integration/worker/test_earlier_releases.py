@@ -11,7 +11,7 @@ from avtomatika_worker import Worker
 from avtomatika_worker.errors import PermanentError, TransientError
 from tests.integration.worker.conftest import working
 from tests.integration.worker.earlier.book import Job
-from tests.integration.worker.earlier.fleet import worker_for
+from tests.integration.worker.earlier.fleet import over, worker_for
 from tests.integration.worker.earlier.releases import O21, O27, RELEASES
 from tests.integration.worker.earlier.server import EarlierServer
 
@@ -29,17 +29,6 @@ def worker(server: EarlierServer, tmp_path: Path) -> Worker:
     return worker_for(tmp_path, server.url, RAM_GB="16.0", COST_PER_SKILL='{"work": 2.0}')
 
 
-async def over(job: Job) -> Job:
-    async with asyncio.timeout(10):
-        await job.over.wait()
-    return job
-
-
-def unexpected(server: EarlierServer) -> list[str]:
-    """What was refused, but for the first registration: nothing was known of the server then."""
-    return server.refusals[1:] if isinstance(server, O21) else server.refusals
-
-
 async def test_a_result_with_nulls_and_floats_is_believed_and_arrives_as_it_is(
     server: EarlierServer, worker: Worker
 ) -> None:
@@ -51,7 +40,7 @@ async def test_a_result_with_nulls_and_floats_is_believed_and_arrives_as_it_is(
     (result,) = job.applied
     assert result["data"] == data
     assert result["worker_id"] == "w1"
-    assert unexpected(server) == []
+    assert server.refused_later == []
 
 
 async def test_it_introduces_itself_as_the_release_understands(server: EarlierServer, worker: Worker) -> None:
@@ -121,7 +110,7 @@ async def test_progress_and_events_arrive_before_the_result(server: EarlierServe
         job = await over(await server.dispatch("work"))
     assert {event["event_type"] for event in server.events} == {"progress", "found"}
     assert all(event["target_job_id"] == job.id for event in server.events)
-    assert unexpected(server) == []
+    assert server.refused_later == []
 
 
 async def test_a_cancelled_job_stops_its_task_with_the_next_heartbeat(
@@ -190,7 +179,7 @@ async def test_hot_skills_are_told_in_the_form_of_the_release(server: EarlierSer
             await server.until(lambda: bool(server.beats))
     expected = [{"name": "work", "type": "work"}] if isinstance(server, O21) else ["work"]
     assert server.beats[0]["hot_skills"] == expected
-    assert unexpected(server) == []
+    assert server.refused_later == []
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.__name__)

@@ -1,9 +1,14 @@
 """Workers of ours for earlier orchestrators."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from avtomatika_worker import Worker, WorkerConfig
+from tests.integration.worker.earlier.book import Job
+from tests.integration.worker.earlier.server import EarlierServer
 
 
 def worker_for(folder: Path, *urls: str, **settings: str) -> Worker:
@@ -21,3 +26,25 @@ def worker_for(folder: Path, *urls: str, **settings: str) -> Worker:
         "RESULT_RETRY_INITIAL_DELAY": "0.05",
     }
     return Worker(config=WorkerConfig(environ | settings))
+
+
+@asynccontextmanager
+async def serving(server: EarlierServer) -> AsyncIterator[None]:
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop()
+
+
+def busy(folder: Path, *urls: str, **settings: str) -> Worker:
+    """A worker with the skill ``work``."""
+    worker = worker_for(folder, *urls, **settings)
+    worker.skill("work")(lambda: {"ok": True})
+    return worker
+
+
+async def over(job: Job) -> Job:
+    async with asyncio.timeout(10):
+        await job.over.wait()
+    return job

@@ -1,5 +1,6 @@
 """Orchestrators 1.0b21, 1.0b27 and 1.0b30, as their workers saw them."""
 
+import json
 import secrets
 from hashlib import sha256
 from typing import Any
@@ -49,12 +50,8 @@ class O21(EarlierServer):
             return self.json(None)
         for skill in self.beats[-1].get("hot_skills") or ():
             assert isinstance(skill, dict), "the dispatcher of 1.0b21 reads skill['name']"
-        jitter = b', "next_heartbeat_jitter_ms": -742}'
-        return web.Response(
-            body=bytes(answer.body)[:-1] + jitter,  # type: ignore[arg-type] # a body of bytes
-            headers={"X-RXON-Version": self.version},
-            content_type="application/json",
-        )
+        jitter = {"next_heartbeat_jitter_ms": -742}
+        return self.json(json.loads(bytes(answer.body)) | jitter)  # type: ignore[arg-type] # a body of bytes
 
     def is_gone(self, task: str) -> bool:
         job = self.book.jobs.get(task)

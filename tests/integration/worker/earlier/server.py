@@ -80,6 +80,12 @@ class EarlierServer:
             await self._runner.cleanup()
             self._runner = None
 
+    @property
+    def refused_later(self) -> list[str]:
+        """All refusals but that of the first registration, from which a worker learns how to speak."""
+        assert self.refusals[0] == self.unsigned
+        return self.refusals[1:]
+
     def forget_workers(self) -> None:
         self.workers.clear()
         self.queues.clear()
@@ -116,6 +122,9 @@ class EarlierServer:
         return web.Response(
             body=gzip.compress(text), status=status, headers=headers, content_type="application/json"
         )
+
+    def without_body(self) -> web.Response:
+        return web.Response(status=204, headers={"X-RXON-Version": self.version})
 
     def now(self) -> float:
         return time.time() + self.ahead
@@ -208,7 +217,7 @@ class EarlierServer:
             async with asyncio.timeout(self.poll_timeout):
                 task = await queue.get() if queue is not None else await asyncio.Event().wait()
         except TimeoutError:
-            return web.Response(status=204, headers={"X-RXON-Version": self.version})
+            return self.without_body()
         return self.json(task)
 
     async def heartbeat(self, request: web.Request) -> web.Response:

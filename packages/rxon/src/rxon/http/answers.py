@@ -26,7 +26,6 @@ from rxon.vocabulary import AnswerStatus, IgnoredReason
 __all__ = [
     "EXPIRED",
     "SIGNATURE_TROUBLES",
-    "WRONG_SIGNATURE",
     "Answer",
     "arrived",
     "raise_error",
@@ -35,10 +34,9 @@ __all__ = [
 ]
 
 EXPIRED: Final = "message timestamp expired"
-WRONG_SIGNATURE: Final = "invalid cryptographic signature"
 SIGNATURE_TROUBLES: Final = (
-    WRONG_SIGNATURE,
     EXPIRED,
+    "invalid cryptographic signature",
     "missing required security context",
     "missing required cryptographic signature",
     "missing required timestamp",

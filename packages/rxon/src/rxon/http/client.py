@@ -67,7 +67,7 @@ class HttpTransport:
     @property
     def speaks_batches(self) -> bool:
         """Whether the server has shown that it knows batches."""
-        return self._talk.generation.batches
+        return self._talk.speech.batches
 
     async def register(self, registration: Registration) -> Registered:
         """The server knows the worker."""
@@ -92,15 +92,15 @@ class HttpTransport:
         self._talk.remembered()
         if batch and self.speaks_batches:
             return decode(TaskBatch, answer.body).tasks
-        return (self._talk.generation.offer(answer.body),)
+        return (self._talk.speech.offer(answer.body),)
 
     async def heartbeat(self, beat: Heartbeat | None) -> HeartbeatAnswer:
         """The server knows that the worker is alive."""
-        body: Body | None = None if beat is None else lambda speech: speech.heartbeat(beat)
+        body: Body | None = None if beat is None else lambda how: how.heartbeat(beat)
         answer = await self._talk.ask("PATCH", self._worker, body)
         if answer.body.strip() in (b"", b"null"):
             return HeartbeatAnswer("ok")
-        return self._talk.generation.heard(decode(HeartbeatAnswer, answer.body))
+        return self._talk.speech.heard(decode(HeartbeatAnswer, answer.body))
 
     async def report(self, results: Sequence[TaskResult]) -> Sequence[ResultAnswer]:
         """Answers for at least the first of ``results``, in order."""
@@ -123,10 +123,10 @@ class HttpTransport:
         """The server has judged the event."""
         try:
             answer = await self._talk.ask(
-                "POST", "/events", lambda speech: speech.event(event), about=event.event_id
+                "POST", "/events", lambda how: how.event(event), about=event.event_id
             )
         except RxonError as error:
-            if self._talk.generation.repeated(error):
+            if self._talk.speech.repeated(error):
                 return EventAnswer(EventStatus.ACCEPTED)
             raise
         return decode(EventAnswer, answer.body)
@@ -145,7 +145,7 @@ class HttpTransport:
                 break
             parts.append(part)
         body = b'{"results":[' + b",".join(parts) + b"]}"
-        answer = await self._talk.ask("POST", "/tasks/results", lambda speech: body)
+        answer = await self._talk.ask("POST", "/tasks/results", lambda how: body)
         answers = decode(ResultAnswers, answer.body).results
         if len(answers) != len(parts):
             raise TransportError(f"{len(answers)} answers to {len(parts)} results")
@@ -154,11 +154,11 @@ class HttpTransport:
     async def _report_one(self, result: TaskResult) -> ResultAnswer:
         try:
             sent = await self._talk.ask(
-                "POST", "/tasks/result", lambda speech: speech.result(result), about=result.task_id
+                "POST", "/tasks/result", lambda how: how.result(result), about=result.task_id
             )
         except RxonError as error:
             answer = refusal(error)
-            if self._talk.generation.repeated(error):
+            if self._talk.speech.repeated(error):
                 answer = ResultAnswer(status=AnswerStatus.ACCEPTED, duplicate=True)
             if answer is None:
                 raise

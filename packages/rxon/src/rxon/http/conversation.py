@@ -7,13 +7,13 @@ from uuid import uuid4
 
 from rxon.errors import AuthError, RxonError, TransportError
 from rxon.http.access import Access
-from rxon.http.answers import EXPIRED, SIGNATURE_TROUBLES, WRONG_SIGNATURE, Answer, arrived, raise_error
+from rxon.http.answers import EXPIRED, SIGNATURE_TROUBLES, Answer, arrived, raise_error
 from rxon.http.channel import Channel, Unreachable
-from rxon.http.generations.choice import generations, keeping
-from rxon.http.generations.generation import Generation, Memory
-from rxon.http.generations.signed import Pen, Signed
 from rxon.http.keys import Keys
 from rxon.http.server_clock import ServerClock
+from rxon.http.speech.choice import keeping, speeches
+from rxon.http.speech.signed import Pen, Signed
+from rxon.http.speech.speech import Memory, Speech
 from rxon.messages import Registration
 from rxon.vocabulary import PROTOCOL_VERSION, VERSION_HEADER, WORKER_ID_HEADER, WORKER_TOKEN_HEADER
 
@@ -21,13 +21,17 @@ __all__ = ["Body", "Conversation"]
 
 QUIET: Final = 300.0  # seconds without a task, after which a server may have forgotten the worker
 
-Body = Callable[[Generation], bytes]
+MOST_LESSONS: Final = (
+    3  # in one refusal each: how to speak, what time it is, that a token is not good any more
+)
+
+Body = Callable[[Speech], bytes]
 
 
 class Conversation:
     """Speaks as the server understands it, which shows in the version that its answers name.
 
-    A request that was refused is made once more when the refusal taught how to make it.
+    A request that was refused is made again when the refusal taught how to make it.
     """
 
     def __init__(self, channel: Channel, worker_id: str, keys: Keys) -> None:
@@ -43,8 +47,8 @@ class Conversation:
             "Content-Type": "application/json",
         }
         self._version: str | None = None
-        self._choice = generations(None, keys, self._pen, self.memory)
-        self.generation = self._choice[0]
+        self._choice = speeches(None, keys, self._pen, self.memory)
+        self.speech = self._choice[0]
         self._learned = 0  # counts what changes how requests are made
         self._introduce_at = 0.0
 
@@ -52,11 +56,11 @@ class Conversation:
         """The server has named this ``version``, if it is one."""
         if version is None or version == self._version:
             return
-        before = self.generation
+        before = self.speech
         self._version = version
-        self._choice = generations(version, self._keys, self._pen, self.memory)
-        self.generation = keeping(before.pen if isinstance(before, Signed) else None, self._choice)
-        if type(self.generation) is not type(before):
+        self._choice = speeches(version, self._keys, self._pen, self.memory)
+        self.speech = keeping(before.pen if isinstance(before, Signed) else None, self._choice)
+        if type(self.speech) is not type(before):
             self._learned += 1
             self._introduce_at = 0.0  # another server than the one that knew the worker
 
@@ -70,16 +74,17 @@ class Conversation:
         timeout: float | None = None,
     ) -> Answer:
         """The answer to a request, the body of which is ``about`` a task or an event. Raises RxonError."""
-        learned = self._learned
-        try:
-            return await self._once(method, path, body, about, timeout)
-        except TransportError:
-            raise
-        except RxonError as error:
-            if _about_token(error) and self._access.rejected(time.monotonic()):
-                self._learned += 1
-            if self._learned == learned:
+        for _ in range(MOST_LESSONS):
+            learned = self._learned
+            try:
+                return await self._once(method, path, body, about, timeout)
+            except TransportError:
                 raise
+            except RxonError as error:
+                if _about_token(error) and self._access.rejected(time.monotonic()):
+                    self._learned += 1
+                if self._learned == learned:
+                    raise
         return await self._once(method, path, body, about, timeout)
 
     async def introduce(self, registration: Registration) -> Answer:
@@ -99,7 +104,7 @@ class Conversation:
         That is after the connection broke, and now and then while there are no tasks.
         """
         registration, now = self.memory.registration, time.monotonic()
-        if registration is None or not self.generation.forgets or now < self._introduce_at:
+        if registration is None or not self.speech.forgets or now < self._introduce_at:
             return
         if self._introduce_at and self.memory.jobs:
             self.remembered()
@@ -122,27 +127,27 @@ class Conversation:
                 self._access.denied(time.monotonic())
 
     async def _introduce(self, registration: Registration) -> Answer:
-        return await self.ask("POST", "/workers/register", lambda speech: speech.registration(registration))
+        return await self.ask("POST", "/workers/register", lambda how: how.registration(registration))
 
     async def _introduce_otherwise(self, registration: Registration, refused: AuthError) -> Answer:
-        first = self.generation
+        first = self.speech
         for other in self._choice:
             if other is first:
                 continue
-            self.generation = other
+            self.speech = other
             try:
                 return await self._introduce(registration)
             except AuthError as error:
                 if not _about_signature(error):
                     raise
-        self.generation = first
+        self.speech = first
         raise refused
 
     async def _once(
         self, method: str, path: str, body: Body | None, about: str, timeout: float | None
     ) -> Answer:
         try:
-            written = None if body is None else body(self.generation)
+            written = None if body is None else body(self.speech)
             answer = await self._call(method, path, written, timeout)
         except RxonError as error:
             if about and arrived(error):
@@ -173,8 +178,8 @@ class Conversation:
 
 
 def _about_token(error: RxonError) -> bool:
-    return isinstance(error, AuthError) and not error.message.lower().startswith(SIGNATURE_TROUBLES)
+    return isinstance(error, AuthError) and not _about_signature(error)
 
 
 def _about_signature(error: AuthError) -> bool:
-    return WRONG_SIGNATURE in error.message.lower()
+    return error.message.lower().startswith(SIGNATURE_TROUBLES)

@@ -1,5 +1,5 @@
-"""How to speak with orchestrators of each generation: one module for each.
+"""How to speak with the servers of each generation: one module for each.
 
-``choice`` says which generation a server is of, ``generation`` what each of them does, ``signed`` holds what
-all that demand signatures have in common. The generations are told apart by the version that a server names.
+``choice`` says how a server wants to be spoken to, by the version that it names; ``speech`` is what all ways
+to speak have in common, ``signed`` those of the generations that demand signatures.
 """

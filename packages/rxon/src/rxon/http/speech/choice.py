@@ -1,4 +1,4 @@
-"""Which generation a server is of, and the keys that it may verify with."""
+"""How a server wants to be spoken to, and the keys that it may verify with."""
 
 import re
 from collections.abc import Sequence
@@ -6,26 +6,26 @@ from typing import Final
 
 import msgspec
 
-from rxon.http.generations.fifth import FifthGeneration
-from rxon.http.generations.fourth import EarlyFourthGeneration, FourthGeneration
-from rxon.http.generations.generation import Generation, Memory
-from rxon.http.generations.signed import Pen, Signed
-from rxon.http.generations.third import ThirdGeneration, key_of_own_token
-from rxon.http.generations.today import Today
 from rxon.http.keys import Keys
+from rxon.http.speech.fifth import FifthGeneration
+from rxon.http.speech.fourth import EarlyFourthGeneration, FourthGeneration
+from rxon.http.speech.signed import Pen, Signed
+from rxon.http.speech.speech import Memory, Speech
+from rxon.http.speech.third import ThirdGeneration, key_of_own_token
+from rxon.http.speech.today import Today, Unknown
 
-__all__ = ["generations", "keeping"]
+__all__ = ["speeches", "keeping"]
 
 _BETA: Final = re.compile(r"1\.0b(?P<number>[0-9]{1,4})")
 
 
-def generations(version: str | None, keys: Keys, pen: Pen, memory: Memory) -> list[Generation]:
+def speeches(version: str | None, keys: Keys, pen: Pen, memory: Memory) -> list[Speech]:
     """How a server of protocol ``version`` may want to be spoken to; the first that works is right.
 
-    Without a version, all that may be.
+    While it has not named one: plainly, as it does so when it refuses that; and if it does not, in all ways.
     """
     if version is None:
-        return [*_signing(FifthGeneration, keys, pen, memory), *_third(keys, pen, memory)]
+        return [Unknown(), *_signing(FifthGeneration, keys, pen, memory), *_third(keys, pen, memory)]
     beta = _BETA.match(version)
     if beta is None:
         early = version.startswith("1.")
@@ -36,7 +36,7 @@ def generations(version: str | None, keys: Keys, pen: Pen, memory: Memory) -> li
     return _signing(_later(number), keys, pen, memory)
 
 
-def keeping(pen: Pen | None, among: Sequence[Generation]) -> Generation:
+def keeping(pen: Pen | None, among: Sequence[Speech]) -> Speech:
     """The one of ``among`` that signs as before, or the first."""
     same = (one for one in among if isinstance(one, Signed) and one.pen == pen)
     return next(same, among[0])
@@ -48,7 +48,7 @@ def _later(number: int) -> type[Signed]:
     return FourthGeneration if number == 14 else EarlyFourthGeneration
 
 
-def _signing(kind: type[Signed], keys: Keys, pen: Pen, memory: Memory) -> list[Generation]:
+def _signing(kind: type[Signed], keys: Keys, pen: Pen, memory: Memory) -> list[Speech]:
     tokens = [keys.token, *([keys.shared] if keys.shared else [])]
     return [
         kind(msgspec.structs.replace(pen, registration_key=token, key=token), memory)
@@ -56,7 +56,7 @@ def _signing(kind: type[Signed], keys: Keys, pen: Pen, memory: Memory) -> list[G
     ]
 
 
-def _third(keys: Keys, pen: Pen, memory: Memory) -> list[Generation]:
+def _third(keys: Keys, pen: Pen, memory: Memory) -> list[Speech]:
     found = _signing(ThirdGeneration, Keys(keys.token), pen, memory)
     if keys.shared and keys.shared != keys.token:
         own = key_of_own_token(keys.token)

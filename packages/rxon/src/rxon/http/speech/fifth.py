@@ -11,7 +11,7 @@ import msgspec
 
 from rxon.codec import encode
 from rxon.errors import ForbiddenError, RxonError
-from rxon.http.generations.signed import Signed
+from rxon.http.speech.signed import Signed
 from rxon.messages import TaskResult, WorkerEvent
 
 __all__ = ["FifthGeneration"]

@@ -1,7 +1,7 @@
 """The fourth generation, 1.0b22 to 1.0b27, with the protocol from 1.0b8 to 1.0b14."""
 
 from rxon.canonical import Form
-from rxon.http.generations.signed import Signed
+from rxon.http.speech.signed import Signed
 
 __all__ = ["EarlyFourthGeneration", "FourthGeneration"]
 

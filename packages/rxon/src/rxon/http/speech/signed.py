@@ -12,7 +12,7 @@ import msgspec
 from rxon.canonical import Form
 from rxon.codec import decode, encode
 from rxon.errors import ProtocolError, RxonError
-from rxon.http.generations.generation import Memory
+from rxon.http.speech.speech import Memory
 from rxon.messages import (
     Heartbeat,
     HeartbeatAnswer,

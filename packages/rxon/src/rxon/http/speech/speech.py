@@ -5,7 +5,7 @@ from typing import Final, Protocol
 from rxon.errors import RxonError
 from rxon.messages import Heartbeat, HeartbeatAnswer, Registration, TaskOffer, TaskResult, WorkerEvent
 
-__all__ = ["Generation", "Memory"]
+__all__ = ["Speech", "Memory"]
 
 MOST_NONCES: Final = 10_000
 
@@ -41,7 +41,7 @@ class Memory:
         self._nonces.pop(about, None)
 
 
-class Generation(Protocol):
+class Speech(Protocol):
     """Makes the bodies of requests. They raise ProtocolError and TooLargeError for what cannot be sent."""
 
     @property

@@ -11,7 +11,7 @@ import msgspec
 
 from rxon.canonical import Form
 from rxon.codec import encode
-from rxon.http.generations.signed import Signed
+from rxon.http.speech.signed import Signed
 from rxon.messages import Heartbeat, Registration
 
 __all__ = ["ThirdGeneration", "key_of_own_token"]

@@ -1,10 +1,10 @@
-"""Servers of protocol 2 and later: what this package says is what they understand."""
+"""Servers of protocol 2 and later understand messages as they are. So do those of which nothing is known."""
 
 from rxon.codec import decode, encode
 from rxon.errors import RxonError
 from rxon.messages import Heartbeat, HeartbeatAnswer, Registration, TaskOffer, TaskResult, WorkerEvent
 
-__all__ = ["Today"]
+__all__ = ["Today", "Unknown"]
 
 
 class Today:
@@ -40,3 +40,9 @@ class Today:
     def repeated(self, error: RxonError) -> bool:
         """Never: such a server answers a repetition as it answered the first time."""
         return False
+
+
+class Unknown(Today):
+    """A server may do without batches, and the very first ones did without a version."""
+
+    batches = False

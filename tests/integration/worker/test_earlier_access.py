@@ -1,0 +1,51 @@
+"""Tokens that earlier orchestrators give in exchange."""
+
+import pytest
+
+from rxon.http.client import HttpTransport
+from rxon.http.keys import Keys
+from rxon.messages import Registration, TaskResult
+from rxon.transport import PollRequest
+from tests.integration.worker.earlier.fleet import serving
+from tests.integration.worker.earlier.releases import O21, O27
+
+
+class TestTokensThatExpire:
+    async def test_they_are_shown_instead_of_the_own_one_which_still_signs(self) -> None:
+        server = O27()
+        async with serving(server):
+            transport = HttpTransport(server.url, "w1", Keys("fleet-token", exchange=True))
+            await transport.register(Registration("w1"))
+            await transport.poll(PollRequest(timeout=0.1))
+            server.token = "changed"  # only the one in exchange is good now
+            with pytest.raises(Exception, match="Invalid cryptographic signature"):
+                await transport.report([TaskResult(job_id="j", task_id="t", worker_id="w1")])
+            server.token = "fleet-token"
+            (answer,) = await transport.report([TaskResult(job_id="j", task_id="t", worker_id="w1")])
+            await transport.close()
+        assert answer.reason == "job_not_found"
+
+    async def test_one_that_is_not_good_any_more_is_replaced(self) -> None:
+        server = O27()
+        async with serving(server):
+            transport = HttpTransport(server.url, "w1", Keys("fleet-token", exchange=True))
+            await transport.register(Registration("w1"))
+            await transport.poll(PollRequest(timeout=0.1))
+            server.access.clear()
+            assert await transport.poll(PollRequest(timeout=0.1)) == ()
+            assert await transport.poll(PollRequest(timeout=0.1)) == ()
+            await transport.close()
+        assert server.refused_later == ["Unauthorized: No valid token found"]
+        assert len(server.refresh) == 2
+        assert len(server.access) == 1
+
+    async def test_a_server_that_gives_none_is_served_with_the_own_one(self) -> None:
+        server = O21()
+        async with serving(server):
+            transport = HttpTransport(server.url, "w1", Keys("fleet-token", exchange=True))
+            await transport.register(Registration("w1"))
+            for _ in range(3):
+                assert await transport.poll(PollRequest(timeout=0.1)) == ()
+            await transport.close()
+        refusals = [text for text in server.refusals if "mTLS" in text]
+        assert len(refusals) == 1
