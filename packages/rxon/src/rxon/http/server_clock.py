@@ -1,6 +1,7 @@
 """The time of the server, as far as it is known."""
 
 from collections.abc import Callable
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 __all__ = ["ServerClock"]
@@ -20,10 +21,10 @@ class ServerClock:
     def told(self, date: str | None) -> bool:
         """Whether the ``date`` of an answer, as HTTP writes it, has changed what is known."""
         try:
-            there = parsedate_to_datetime(date or "").timestamp()
-        except (ValueError, OverflowError):
+            there = parsedate_to_datetime(date or "")
+        except ValueError:
             return False
-        ahead = there - self._now()
+        ahead = there.replace(tzinfo=there.tzinfo or UTC).timestamp() - self._now()
         changed = abs(ahead - self._ahead) > 2
         if changed:
             self._ahead = ahead
