@@ -492,6 +492,14 @@ def task_ids() -> Iterator[Case]:
             yield Case(case, RESULT, 400, "invalid_message", "task_id", js(body))
 
 
+REASONS = {
+    **dict.fromkeys(("unknown-job", "odd-job", "empty-job", "long-job"), "job_not_found"),
+    **dict.fromkeys(("job-that-is-over", "reported-before"), "job_already_terminated"),
+    **dict.fromkeys(("of-another-worker", "of-a-stranger", "of-an-odd-worker"), "worker_mismatch"),
+}
+"""Why results of workers that know nothing of leases are ignored, where it is not that they are late."""
+
+
 def stale_results() -> Iterator[Case]:
     own = {"job_id": "<job>", "task_id": "<task>", "worker_id": "w1", "lease_token": "<token>"}
     other = {
@@ -518,7 +526,7 @@ def stale_results() -> Iterator[Case]:
         body = {**own, **changed}
         yield Case(f"result-{name}", RESULT, 409, "stale_lease", None, js(body))
         del body["lease_token"]
-        yield Case(f"old-result-{name}", RESULT, 200, "stale_task", None, js(body))
+        yield Case(f"old-result-{name}", RESULT, 200, REASONS.get(name, "stale_task"), None, js(body))
     for name, token in tokens.items():
         yield Case(f"result-{name}", RESULT, 409, "stale_lease", None, js({**own, "lease_token": token}))
 

@@ -1,5 +1,6 @@
 """What workers tell while they work: progress, and events that move the job (features A9 and E6)."""
 
+from itertools import count
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from tests.integration.http.blueprints import fan, flow
 from tests.integration.http.conftest import Orchestrator, Start, Worker
 
 ACCEPTED = (200, {"status": "event_accepted"})
+NUMBERS = count(1)
 
 
 async def tell(
@@ -15,7 +17,7 @@ async def tell(
 ) -> tuple[int, Any]:
     """The worker sends an event about the task, or about none."""
     body = {
-        "event_id": "e-1",
+        "event_id": f"e-{next(NUMBERS)}",
         "worker_id": worker.id,
         "origin_worker_id": worker.id,
         "event_type": name,

@@ -30,7 +30,6 @@ G4_REGISTRATION: dict[str, Any] = {
     },
     "skills_hash": "00ff",
     "timestamp": 1790000000,
-    "security": {"signature": "a6f6", "signer_id": "cam-01"},
 }
 
 
@@ -39,7 +38,7 @@ async def test_the_fourth_generation_registers_polls_beats_and_reports(start: St
     worker = await node.worker("cam-01")
     assert await worker.call(
         "POST", "/_worker/workers/register", {"worker_id": "cam-01", **G4_REGISTRATION}
-    ) == (200, {"status": "registered", "version": "2.0.0"})
+    ) == (200, {"status": "registered", "version": "2.0.0", "transports": ["stream"]})
     job_id = await node.create({"src": "a.png"})
     status, task = await worker.poll_raw(timeout=5, available_skills="work", hot_skills="")
     assert status == 200
@@ -60,7 +59,6 @@ async def test_the_fourth_generation_registers_polls_beats_and_reports(start: St
         "data_metadata": {"out": {"uri": "s3://bkt/J/out.png", "size": 8112, "etag": "77aa"}},
         "timestamp": 1790000031,
         "costs": {"execution_time_seconds": 1.204},
-        "security": {"signature": "00", "signer_id": "cam-01"},
     }
     assert await worker.report(task, {"out": "s3://bkt/J/out.png"}, token=False, **result) == (
         200,
@@ -168,7 +166,7 @@ async def test_a_repeat_that_says_something_else_is_stale(start: Start) -> None:
         status, body = await worker.report(task, data, **changed)
         assert (status, body["status"], body["code"]) == (409, "refused", "stale_lease")
         status, body = await worker.report(task, data, token=False, **changed)
-        assert (status, body["status"], body["reason"]) == (200, "ignored", "stale_task")
+        assert (status, body["status"], body["reason"]) == (200, "ignored", "job_already_terminated")
     assert await node.job(job_id) == before
 
 
@@ -178,7 +176,7 @@ async def test_only_the_worker_that_holds_a_task_can_report_it(start: Start) -> 
     job_id = await node.create()
     task = await worker.take()
     assert (await other.report(task, {"n": 2}))[0] == 409
-    assert (await other.report(task, {"n": 2}, token=False))[1]["reason"] == "stale_task"
+    assert (await other.report(task, {"n": 2}, token=False))[1]["reason"] == "worker_mismatch"
     assert (await worker.report(task | {"lease_token": "guessed"}, {"n": 2}))[0] == 409
     assert (await worker.report(task, {"n": 1}))[0] == 200
     assert (await node.ended(job_id))["result"] == {"n": 1}

@@ -19,7 +19,7 @@ from avtomatika.commands.parked import warn_of_parked
 from avtomatika.http.connections import Site, url_of
 from avtomatika.http.middleware import error_middleware
 from avtomatika.http.public_api import PublicApi
-from avtomatika.http.routes import add_routes
+from avtomatika.http.routes import WorkerEnd, add_routes
 from avtomatika.kernel.time import Span
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Store
@@ -86,13 +86,13 @@ class Node:
         node = NodeContext(store, self._clock, self._names, self.supervisor.spawn, settings.instance)
         parts = self.parts = assemble(node, settings, self._blueprints, self._hooks, self._reached_at)
         self.app[DISPATCHER_KEY], self.app[EXECUTOR_KEY] = parts.offers, parts.writer
-        self.app[STORAGE_KEY], self.app[WORKER_SERVICE_KEY] = store, parts.gateway
+        self.app[STORAGE_KEY], self.app[WORKER_SERVICE_KEY] = store, parts.workers.gateway
         area = client_area(parts, settings, self._blueprints)
         add_routes(
             self.app,
             public=PublicApi(store.durability, lambda: self._ready),
             client=area if settings.http.client_api else None,
-            gateway=parts.gateway,
+            workers=WorkerEnd(parts.workers.gateway, parts.workers.desk),
             blueprints=self._blueprints,
             prefix=settings.http.prefix,
         )

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from avtomatika.app.backends import open_history
+from avtomatika.app.workers import Behind, WorkerSide, worker_side
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.blueprints.client import ClientConfig
 from avtomatika.commands.access import Access
@@ -15,7 +16,6 @@ from avtomatika.commands.approvals import Approvals
 from avtomatika.commands.control import Control
 from avtomatika.commands.decide import Decider
 from avtomatika.commands.export import Export
-from avtomatika.commands.gateway import Gateway
 from avtomatika.commands.hooks import Hooks
 from avtomatika.commands.offers import Offers
 from avtomatika.commands.operator import Operator
@@ -37,6 +37,7 @@ from avtomatika.http.follow_api import FollowApi
 from avtomatika.http.operator_api import OperatorApi
 from avtomatika.http.overview_api import OverviewApi, Sources
 from avtomatika.http.routes import ClientArea
+from avtomatika.http.worker_api import WorkerApi
 from avtomatika.ports.node import NodeContext
 from avtomatika.schedules.loader import load
 from avtomatika.services.duties import Sweeper, consumers, webhook_consumer
@@ -63,7 +64,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     standing: Standing
     pauses: Pauses
     queries: Queries
-    gateway: Gateway
+    workers: WorkerSide
     submit: Submit
     control: Control
     approvals: Approvals
@@ -88,8 +89,10 @@ def assemble(
     policy = WriterPolicy(run_lease=settings.run_lease, export=export is not None)
     writer = Writer(node, decider, policy, hooks.witness(node.spawn))
     standing = Standing(node, settings.dispatch.reputation)
-    presence = Presence(MemoryRegistry(), node.clock, settings.worker_ttl, standing.fleet)
+    registry = MemoryRegistry()
+    presence = Presence(registry, node.clock, settings.worker_ttl, standing.fleet)
     offers = Offers(node, writer, settings.task_lease, standing.fleet, settings.dispatch.rules)
+    results = Results(node, writer, standing.reported)
     queries = Queries(node, decider.held)
     approvals = Approvals(writer, queries, settings.approval_secret or node.names.token())
     links = ApprovalLinks(approvals, reached_at)
@@ -105,14 +108,7 @@ def assemble(
         standing=standing,
         pauses=pauses,
         queries=queries,
-        gateway=Gateway(
-            node,
-            access=access,
-            presence=presence,
-            offers=offers,
-            results=Results(node, writer, standing.reported),
-            longest_poll=settings.longest_poll,
-        ),
+        workers=worker_side(node, settings, Behind(access, registry, presence, offers, results)),
         submit=Submit(node, writer, settings.policy, delivery.check),
         control=Control(writer, queries),
         approvals=approvals,
@@ -189,6 +185,7 @@ def client_area(parts: Parts, settings: Settings, blueprints: Sequence[Blueprint
         operator=OperatorApi(callers, operator, parts.pauses, [each.name for each in blueprints]),
         blueprints=BlueprintApi(blueprints, callers.client_of),
         overview=OverviewApi(callers, sources, blueprints),
+        workers=WorkerApi(callers, parts.presence, parts.workers.mailbox, parts.workers.reload),
     )
 
 

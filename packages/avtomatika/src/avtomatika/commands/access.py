@@ -1,12 +1,12 @@
 """Who may come in. Tokens are kept as digests and compared in constant time."""
 
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
 from hmac import compare_digest
 from typing import Final
 
 from avtomatika import observe
 from avtomatika.blueprints.client import ClientConfig
+from avtomatika.commands.roll import Roll, digest
 from avtomatika.errors import Unauthorized
 
 OPERATOR: Final = ClientConfig(id="operator", plan="operator")
@@ -23,24 +23,24 @@ class Access:
         worker_tokens: Mapping[str, str] | None = None,
         operator_token: str | None = None,
     ) -> None:
-        """*worker_token* opens for any worker id; *worker_tokens* are those of single workers.
+        """*worker_token* opens for any worker id; *worker_tokens* are those of single workers, and of
+        groups under `pattern:GLOB`.
 
         Whoever has *operator_token* sees every job and may do what operators do.
         """
         listed = list(clients)
         if operator_token is not None:
             listed.append((operator_token, OPERATOR))
-        self._by_digest = {_digest(token): config for token, config in listed}
+        self._by_digest = {digest(token): config for token, config in listed}
         self._by_id = {config.id: config for _, config in listed}
-        self._worker = None if worker_token is None else _digest(worker_token)
-        self._workers = {worker: _digest(token) for worker, token in (worker_tokens or {}).items()}
+        self.roll = Roll(worker_token, {name: digest(token) for name, token in (worker_tokens or {}).items()})
 
     def client(self, token: str | None) -> ClientConfig:
         """The client that the token belongs to. Raises Unauthorized."""
         if token:
-            digest = _digest(token)
+            value = digest(token)
             for known, config in self._by_digest.items():
-                if compare_digest(known, digest):
+                if compare_digest(known, value):
                     return config
         observe.measured("auth.failed", role="client")
         raise Unauthorized("The client token is missing or not valid.")
@@ -48,18 +48,3 @@ class Access:
     def client_of(self, client_id: str) -> ClientConfig:
         """The client of that id, or an anonymous one when the configuration no longer has it."""
         return self._by_id.get(client_id) or ClientConfig(id=client_id)
-
-    def worker(self, token: str, worker_id: str | None) -> None:
-        """The token is one that this worker may use. Raises Unauthorized.
-
-        A worker with a token of its own cannot come in with the one for all.
-        """
-        expected = self._workers.get(worker_id or "", self._worker)
-        if expected is None or not compare_digest(expected, _digest(token)):
-            observe.measured("auth.failed", role="worker")
-            raise Unauthorized("The worker token is not valid.")
-
-
-def _digest(token: str) -> bytes:
-    # What is no UTF-8 in a header arrives as surrogates.
-    return sha256(token.encode(errors="surrogateescape")).digest()

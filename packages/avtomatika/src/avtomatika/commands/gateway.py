@@ -5,20 +5,22 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Final
 
+import msgspec
 from msgspec import Raw
 
 from avtomatika import observe
-from avtomatika.commands.access import Access
+from avtomatika.commands.admission import Admission
+from avtomatika.commands.heard import Told
 from avtomatika.commands.introduction import hot_of, introduction, skills_of, usage_of
 from avtomatika.commands.offers import Offers, Wanted, owner_of
 from avtomatika.commands.presence import Presence, Worker
 from avtomatika.commands.results import Handle, Results
-from avtomatika.commands.translation import check_json, offer_of, refused, report_of
+from avtomatika.commands.translation import Terms, answered, check_json, refused, report_of
 from avtomatika.commands.withdrawals import Withdrawals
-from avtomatika.errors import Conflict, InvalidInput, NotFound, Unauthorized, Unavailable
+from avtomatika.errors import Conflict, InvalidInput, NotFound, Unavailable
 from avtomatika.kernel.effects import OfferTask
 from avtomatika.kernel.ids import JobId
-from avtomatika.kernel.time import Span, after, seconds
+from avtomatika.kernel.time import after, seconds
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import LeaseLost
 from rxon.errors import (
@@ -29,6 +31,7 @@ from rxon.errors import (
     UnavailableError,
     WorkerUnknownError,
 )
+from rxon.generations.generation import Generation
 from rxon.messages import (
     EventAnswer,
     Heartbeat,
@@ -40,6 +43,7 @@ from rxon.messages import (
     TaskResult,
     WorkerEvent,
 )
+from rxon.signing.content import EVENT_IGNORES
 from rxon.transport import Credentials, PollRequest
 from rxon.vocabulary import PROTOCOL_VERSION, AnswerStatus, ErrorCode, EventStatus
 
@@ -54,22 +58,23 @@ class Gateway:
         self,
         node: NodeContext,
         *,
-        access: Access,
+        admission: Admission,
         presence: Presence,
         offers: Offers,
         results: Results,
-        longest_poll: Span,
+        terms: Terms,
     ) -> None:
         self._store, self._clock = node.store, node.clock
-        self._access, self._presence = access, presence
+        self.admission, self._presence = admission, presence
         self._offers, self._results = offers, results
-        self._longest_poll = longest_poll
+        self._terms = terms
         self._withdrawals = Withdrawals(node, results)
 
     async def register(self, credentials: Credentials, registration: Registration) -> Registered:
         """The worker is present with the skills it declares. Raises AuthError, ForbiddenError."""
-        self._authenticate(credentials, registration.worker_id)
-        await self._presence.register(registration.worker_id, introduction(registration))
+        await self.admission.admit_message(credentials, registration.worker_id, registration)
+        said = introduction(registration, credentials.generation)
+        await self._presence.register(registration.worker_id, said)
         return Registered(status="registered", version=PROTOCOL_VERSION)
 
     async def poll(
@@ -77,7 +82,7 @@ class Gateway:
     ) -> Sequence[TaskOffer]:
         """Tasks leased to the worker; none when none came within the time it is ready to wait."""
         worker = await self._worker(credentials, worker_id)
-        longest = self._longest_poll
+        longest = self._terms.longest_poll
         asked = math.inf if request.timeout is None else request.timeout
         patience = longest if asked * 1_000 >= longest else seconds(asked)
         wanted = Wanted(worker.profile, request.available_skills, min(request.limit, MAX_TASKS_A_POLL))
@@ -87,34 +92,57 @@ class Gateway:
             raise UnavailableError(error.message) from error
         now, ttl = self._clock.now(), self._offers.lease_ttl
         bodies = ((lease, lease.message.body) for lease in leases)
-        return [offer_of(lease, body, now, ttl) for lease, body in bodies if isinstance(body, OfferTask)]
+        offers = [self._terms.offer(le, body, now, ttl) for le, body in bodies if isinstance(body, OfferTask)]
+        if offers and credentials.generation is not Generation.OURS:
+            await self._presence.holdings.add(worker_id, [offer.task_id for offer in offers])
+        return offers
 
     async def heartbeat(
         self, credentials: Credentials, worker_id: str, beat: Heartbeat | None
     ) -> HeartbeatAnswer:
         """The worker is present, its tasks are held for longer, and it hears which it must let go."""
-        worker = await self._worker(credentials, worker_id)
         if beat is None:
-            await self._presence.heard(worker)
+            await self._presence.heard(await self._worker(credentials, worker_id))
             return HeartbeatAnswer(status="ok")
         if beat.worker_id not in (None, worker_id):
             raise ForbiddenError("A worker can only speak for itself.")
+        await self.admission.admit_message(credentials, worker_id, beat)
+        worker = await self._present(worker_id)
+        unsynced = beat.supported_skills is None and beat.skills_hash not in (None, worker.skills_hash)
+        if beat.supported_skills is not None:
+            worker = msgspec.structs.replace(worker, skills_hash=beat.skills_hash)
         skills = None if beat.supported_skills is None else skills_of(beat.supported_skills)
         await self._presence.heard(
             worker, status=beat.status, skills=skills, hot=hot_of(beat), usage=usage_of(beat)
         )
+        lost = await self._lost(worker, beat.current_tasks)
+        return HeartbeatAnswer(status="ok", require_full_sync=unsynced, cancel_task_ids=tuple(lost) or None)
+
+    async def _lost(self, worker: Worker, listed: Sequence[str] | None) -> Sequence[str]:
+        """Which of its tasks the worker does not hold any more. It holds the others for longer.
+
+        A worker of a generation that does not list its tasks has those that it was handed.
+        """
+        name, holdings = worker.profile.id, self._presence.holdings
+        if listed is None:
+            unlisted = worker.generation is not Generation.OURS
+            listed = tuple(await holdings.of(name)) if unlisted else ()
         try:
-            lost = [task for task in beat.current_tasks or () if not await self._keep(task, worker_id)]
+            lost = [task for task in listed if not await self._keep(task, name)]
         except Unavailable as error:
             raise UnavailableError(error.message) from error
-        return HeartbeatAnswer(status="ok", cancel_task_ids=tuple(lost) or None)
+        if lost and worker.generation is not Generation.OURS:
+            await holdings.discard(name, lost)
+        return lost
 
     async def report(self, credentials: Credentials, results: Sequence[TaskResult]) -> Sequence[ResultAnswer]:
         """One answer per result, each after it is durable. Results of one call are taken in together.
 
         Raises AuthError.
         """
-        self._authenticate(credentials, credentials.worker_id)
+        admitted = await self.admission.admit(credentials, credentials.worker_id)
+        if credentials.worker_id is None:
+            credentials = msgspec.structs.replace(credentials, worker_id=admitted.worker_id)
         if len(results) == 1:
             return (await self._report(credentials, results[0]),)
         return await asyncio.gather(*(self._answer(credentials, result) for result in results))
@@ -130,22 +158,25 @@ class Gateway:
         worker_id = result.worker_id or credentials.worker_id
         if worker_id is None:
             raise ProtocolError("A result names its worker.", details={"field": "worker_id"})
-        self._authenticate(credentials, worker_id)
+        await self.admission.admit_message(credentials, worker_id, result)
+        if credentials.generation is not Generation.OURS:
+            await self._presence.holdings.discard(worker_id, (result.task_id,))
         try:
             handle = Handle.parse(result.task_id)
             report = report_of(result, worker_id, handle)
-            accepted = await self._results.take(JobId(result.job_id), handle, report, result.lease_token)
+            return answered(
+                await self._results.take(JobId(result.job_id), handle, report, result.lease_token)
+            )
         except LeaseLost as error:
-            return refused(result, error)
+            reason = await self._results.reason(JobId(result.job_id), result.task_id, worker_id)
+            return refused(result, error, reason)
         except InvalidInput as error:
+            if credentials.generation is not Generation.OURS:
+                reason = await self._results.reason(JobId(result.job_id), result.task_id, worker_id)
+                return refused(result, error, reason)
             raise ProtocolError(error.message, details={"field": error.field}) from error
         except Unavailable as error:
             raise UnavailableError(error.message) from error
-        if accepted.duplicate:
-            observe.measured("task.ignored", reason="duplicate")
-        return ResultAnswer(
-            status=AnswerStatus.ACCEPTED, transition=accepted.transition, duplicate=accepted.duplicate
-        )
 
     async def emit(self, credentials: Credentials, event: WorkerEvent) -> EventAnswer:
         """The event is part of the job whose task the worker holds; one about no task is only noted.
@@ -153,7 +184,7 @@ class Gateway:
         Raises AuthError, ForbiddenError, StaleLeaseError.
         """
         worker = event.worker_id
-        self._authenticate(credentials, worker)
+        await self.admission.admit_message(credentials, worker, event, EVENT_IGNORES)
         name, task = event.event_type, event.task_id
         if not 0 < len(name) <= MAX_EVENT_TYPE:
             message = f"The type of an event has 1 to {MAX_EVENT_TYPE} characters."
@@ -164,7 +195,8 @@ class Gateway:
             observe.event("worker.event", worker=worker, type=repr(name), id=repr(event.event_id))
             return EventAnswer(EventStatus.ACCEPTED)
         try:
-            await self._results.signal(Handle.parse(task), worker, event.lease_token, name, payload)
+            told = Told(event.event_id, name, payload)
+            await self._results.signal(Handle.parse(task), worker, event.lease_token, told)
         except LeaseLost as error:
             if event.lease_token is None:
                 raise ForbiddenError(f"Worker '{worker}' is not assigned to this task.") from error
@@ -181,7 +213,7 @@ class Gateway:
         self, credentials: Credentials, worker_id: str, tasks: Collection[str], timeout: float
     ) -> Sequence[str]:
         """Those of *tasks* that the worker lost, as soon as there are some; else none in the end."""
-        self._authenticate(credentials, worker_id)
+        await self.admission.admit(credentials, worker_id)
         until = after(self._clock.now(), seconds(timeout))
         try:
             return await self._withdrawals.first(worker_id, tasks, until)
@@ -189,20 +221,14 @@ class Gateway:
             raise UnavailableError(error.message) from error
 
     async def _worker(self, credentials: Credentials, worker_id: str) -> Worker:
-        self._authenticate(credentials, worker_id)
+        await self.admission.admit(credentials, worker_id)
+        return await self._present(worker_id)
+
+    async def _present(self, worker_id: str) -> Worker:
         try:
             return await self._presence.get(worker_id)
         except NotFound as error:
             raise WorkerUnknownError(error.message) from error
-
-    def _authenticate(self, credentials: Credentials, worker_id: str | None) -> None:
-        try:
-            self._access.worker(credentials.token, worker_id)
-        except Unauthorized as error:
-            raise AuthError(f"Unauthorized: {error.message}") from error
-        if credentials.worker_id not in (None, worker_id):
-            observe.measured("auth.mismatch", role="worker")
-            raise ForbiddenError(f"Worker '{credentials.worker_id}' cannot speak for '{worker_id}'.")
 
     async def _keep(self, task: str, worker_id: str) -> bool:
         try:

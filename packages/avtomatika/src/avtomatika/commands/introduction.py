@@ -4,12 +4,13 @@ from collections.abc import Collection, Iterable
 
 from avtomatika.commands.presence import Introduction
 from avtomatika.matching.compliance import Skill
+from rxon.generations.generation import Generation
 from rxon.messages import Heartbeat, Registration, Resources, SkillInfo, WorkerCapabilities
 from rxon.requirements import Artifact, Device, Machine
 
 
-def introduction(said: Registration) -> Introduction:
-    """What the registration says of the worker."""
+def introduction(said: Registration, generation: Generation = Generation.OURS) -> Introduction:
+    """What the registration says of the worker, which speaks like its generation."""
     capabilities = said.capabilities or WorkerCapabilities()
     resources = said.resources or Resources()
     devices = (Device(d.type, d.model, d.id, d.properties or {}) for d in resources.devices or ())
@@ -29,6 +30,7 @@ def introduction(said: Registration) -> Introduction:
         capacity=said.max_concurrent_tasks,
         skills_hash=said.skills_hash,
         hostname=capabilities.hostname,
+        generation=generation,
     )
 
 

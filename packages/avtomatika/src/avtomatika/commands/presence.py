@@ -6,11 +6,13 @@ from typing import Final
 import msgspec
 
 from avtomatika.commands.fleet import Fleet
+from avtomatika.commands.holdings import Holdings
 from avtomatika.errors import NotFound
 from avtomatika.kernel.time import Instant, Span, after
 from avtomatika.matching.compliance import Skill, WorkerProfile
 from avtomatika.ports.clock import Clock
 from avtomatika.ports.registry import Doc, Registry
+from rxon.generations.generation import Generation
 from rxon.requirements import Machine
 
 KIND: Final = "worker"
@@ -25,6 +27,7 @@ class Worker(msgspec.Struct, frozen=True):
     status: str = "idle"
     skills_hash: str | None = None
     hostname: str | None = None
+    generation: Generation = Generation.OURS
     usage: dict[str, float] = {}
 
 
@@ -39,6 +42,7 @@ class Introduction(msgspec.Struct, frozen=True, kw_only=True):
     capacity: int | None = None
     skills_hash: str | None = None
     hostname: str | None = None
+    generation: Generation = Generation.OURS
 
 
 class Presence:
@@ -47,6 +51,7 @@ class Presence:
     def __init__(self, registry: Registry, clock: Clock, ttl: Span, fleet: Fleet | None = None) -> None:
         """*fleet* hears of everybody who is present."""
         self._registry, self._clock, self._ttl = registry, clock, ttl
+        self.holdings = Holdings(registry, clock)
         self._fleet = fleet or Fleet()
         self._decoded: dict[str, tuple[int, Worker]] = {}
         self._revision = 0
@@ -69,6 +74,7 @@ class Presence:
             registered_at=self._clock.now(),
             skills_hash=said.skills_hash,
             hostname=said.hostname,
+            generation=said.generation,
         )
         await self._keep(worker)
         return worker

@@ -1,29 +1,30 @@
 """A worker reports. Whether it still holds the task is not asked: it is the lease that is acknowledged."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from hmac import compare_digest
 from typing import Final
 
 import msgspec
-from msgspec import Raw
 
 from avtomatika.blueprints.schema import violation
 from avtomatika.commands.apply import Writer
-from avtomatika.commands.offers import owner_of
+from avtomatika.commands.fleet import owner_of, worker_of
+from avtomatika.commands.heard import Heard, Told
 from avtomatika.commands.outbox import task_message_id
 from avtomatika.errors import Conflict, InvalidInput, NotFound
-from avtomatika.kernel.decisions import FanOut
+from avtomatika.kernel.decisions import Dispatch, FanOut
 from avtomatika.kernel.effects import OfferTask
 from avtomatika.kernel.events import Decided, TaskReported, TaskSignalled
 from avtomatika.kernel.ids import JobId, TaskId, opened_by
-from avtomatika.kernel.model import NULL, Failure, Gathering, Report
+from avtomatika.kernel.model import NULL, Failure, Gathering, Job, Report, Status, Waiting
 from avtomatika.kernel.progress import Ignored
-from avtomatika.kernel.retry import CONTRACT
+from avtomatika.kernel.retry import CONTRACT, TIMEOUT
 from avtomatika.kernel.rules.signal import TOO_MANY
-from avtomatika.kernel.rules.task import CANCELLED, FAILURE
+from avtomatika.kernel.rules.task import CANCELLED, FAILURE, target_of
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Body, Fact, Lease, LeaseLost, MessageId
+from rxon.vocabulary import IgnoredReason
 
 MAX_HANDLE: Final = 128
 
@@ -37,6 +38,7 @@ class Transition(StrEnum):
     FAILURE = "failure_handled"
     CANCELLED = "cancelled_handled"
     BRANCH = "parallel_branch_accepted"
+    UNHANDLED = "unhandled_status_failure"
 
 
 class Handle(msgspec.Struct, frozen=True):
@@ -76,6 +78,7 @@ class Results:
     def __init__(self, node: NodeContext, writer: Writer, witness: Witness | None = None) -> None:
         """*witness* hears once of every report that was accepted, and of the message that it answers."""
         self._store, self._clock, self._writer = node.store, node.clock, writer
+        self._heard = Heard(node.store)
         self._witness = witness
 
     async def held(self, handle: Handle, worker_id: str, token: str | None = None) -> Lease | None:
@@ -107,21 +110,31 @@ class Results:
             return await self._seen_before(job, handle, report)
         if self._witness is not None:
             await self._witness(kept, lease.message.id)
-        return Accepted(_transition(kept, before is not None and isinstance(before.phase, Gathering)))
+        return Accepted(_transition(kept, _transitions_of(before)))
 
-    async def signal(
-        self, handle: Handle, worker_id: str, token: str | None, name: str, payload: Raw
-    ) -> None:
-        """The event is part of the job, which it may have moved on.
+    async def signal(self, handle: Handle, worker_id: str, token: str | None, told: Told) -> None:
+        """The event is part of the job, which it may have moved on; once, however often it is sent.
 
         Raises LeaseLost when the worker does not hold the task, Conflict when the task had too many.
         """
         lease = await self.held(handle, worker_id, token)
+        job = opened_by(handle.task)[0]
         if lease is None:
+            if told.id and told.id in await self._heard.ids(job, handle.task):
+                return
             raise LeaseLost("The task is not leased to this worker: the event is not applied.")
-        event = TaskSignalled(handle.task, handle.attempt, handle.delivery, worker_id, name, payload)
+        async with self._heard.turn(job, handle.task) as known:
+            if told.id not in known:
+                await self._signal(job, handle, worker_id, told)
+                if told.id:
+                    known.add(told.id)
+
+    async def _signal(self, job: JobId, handle: Handle, worker_id: str, told: Told) -> None:
+        event = TaskSignalled(
+            handle.task, handle.attempt, handle.delivery, worker_id, told.name, told.payload, told.id
+        )
         try:
-            outcome = await self._writer.apply(lease.message.job, event)
+            outcome = await self._writer.apply(job, event)
         except NotFound as error:
             raise LeaseLost("The job is no longer there: the event is not applied.") from error
         if outcome == TOO_MANY:
@@ -129,13 +142,35 @@ class Results:
         if isinstance(outcome, Ignored):
             raise LeaseLost("The task is over: the event is not applied.")
 
+    async def holder(self, handle: Handle) -> str | None:
+        """The worker that holds this delivery of the task, or None."""
+        lease = await self._store.held(task_message_id(handle.task), now=self._clock.now())
+        worker = None if lease is None else worker_of(lease.owner)
+        return None if worker is None or await self.held(handle, worker) is None else worker
+
+    async def reason(self, job_id: JobId, task: str, worker_id: str) -> IgnoredReason:
+        """Why a result of this worker changes nothing."""
+        job = await self._store.load(job_id)
+        if job is None:
+            return IgnoredReason.JOB_NOT_FOUND
+        if job.status is Status.CANCELLED:
+            return IgnoredReason.JOB_CANCELLED
+        if job.over:
+            late = job.failure is not None and job.failure.code == TIMEOUT
+            return IgnoredReason.DEADLINE_EXCEEDED if late else IgnoredReason.JOB_ALREADY_TERMINATED
+        try:
+            holder = await self.holder(Handle.parse(task))
+        except InvalidInput:
+            return IgnoredReason.STALE_TASK
+        return IgnoredReason.STALE_TASK if holder in (None, worker_id) else IgnoredReason.WORKER_MISMATCH
+
     async def _seen_before(self, job: JobId, handle: Handle, report: Report) -> Accepted:
         """The answer to a repetition of a result that was accepted. Raises LeaseLost for any other."""
         facts = await self._store.facts(job)
         for fact in facts:
             event = fact.event
             if isinstance(event, TaskReported) and _handle(event) == handle and _same(event.report, report):
-                return Accepted(_transition(event.report, _in_fan_out(facts, handle.task)), duplicate=True)
+                return Accepted(_transition(event.report, _decided(facts, handle.task)), duplicate=True)
         raise LeaseLost("The task is not leased to this worker any more: the result is not applied.")
 
 
@@ -163,15 +198,28 @@ def _handle(event: TaskReported) -> Handle:
     return Handle(event.task, event.attempt, event.delivery)
 
 
-def _in_fan_out(facts: Sequence[Fact], task: TaskId) -> bool:
+def _transitions_of(job: Job | None) -> Mapping[str, str] | None:
+    """Where the results of the task lead that the job waits for; None for those of a fan-out."""
+    phase = None if job is None else job.phase
+    if isinstance(phase, Gathering):
+        return None
+    return phase.transitions if isinstance(phase, Waiting) else {}
+
+
+def _decided(facts: Sequence[Fact], task: TaskId) -> Mapping[str, str] | None:
+    """The same, by the decision that gave the task out."""
     opened = opened_by(task)[1]
     event = next((fact.event for fact in facts if fact.version == opened), None)
-    return isinstance(event, Decided) and isinstance(event.decision, FanOut)
+    decision = event.decision if isinstance(event, Decided) else None
+    if isinstance(decision, FanOut):
+        return None
+    return decision.transitions if isinstance(decision, Dispatch) else {}
 
 
-def _transition(report: Report, in_fan_out: bool) -> Transition:
-    if in_fan_out:
+def _transition(report: Report, transitions: Mapping[str, str] | None) -> Transition:
+    if transitions is None:
         return Transition.BRANCH
-    return {FAILURE: Transition.FAILURE, CANCELLED: Transition.CANCELLED}.get(
-        report.status, Transition.SUCCESS
-    )
+    if report.status in (FAILURE, CANCELLED):
+        return Transition.FAILURE if report.status == FAILURE else Transition.CANCELLED
+    handled = target_of(report.status, dict(transitions)) is not None
+    return Transition.SUCCESS if handled else Transition.UNHANDLED

@@ -4,7 +4,7 @@ import msgspec
 from msgspec import Raw
 
 from avtomatika import observe
-from avtomatika.commands.results import Handle
+from avtomatika.commands.results import Accepted, Handle
 from avtomatika.errors import AvtomatikaError
 from avtomatika.kernel.effects import OfferTask
 from avtomatika.kernel.model import NULL, Failure, Report
@@ -12,26 +12,40 @@ from avtomatika.kernel.retry import TRANSIENT
 from avtomatika.kernel.rules.task import FAILURE
 from avtomatika.kernel.time import Instant, Span
 from avtomatika.ports.store import Lease
+from rxon.codec import encode
 from rxon.errors import ProtocolError
 from rxon.messages import ResultAnswer, TaskOffer, TaskResult
-from rxon.vocabulary import AnswerStatus
+from rxon.signing.shared_key import sign_task
+from rxon.vocabulary import AnswerStatus, IgnoredReason
 
 
-def offer_of(lease: Lease, body: OfferTask, now: Instant, ttl: Span) -> TaskOffer:
-    """The task as the worker that has the lease hears of it, which it holds for *ttl* without a heartbeat."""
-    task = body.task
-    return TaskOffer(
-        job_id=body.job,
-        task_id=str(Handle(task.id, task.attempt, lease.delivery)),
-        type=task.order.skill,
-        params=task.order.params,
-        tracing_context=body.tracing,
-        priority=task.order.priority,
-        deadline=None if task.result_due is None else task.result_due // 1_000,
-        timestamp=now // 1_000,
-        lease_token=lease.token,
-        lease_seconds=ttl / 1_000,
-    )
+class Terms(msgspec.Struct, frozen=True):
+    """On what terms workers get tasks: how long a poll may wait, and the key that signs tasks, if any."""
+
+    longest_poll: Span
+    key: str | None = None
+
+    def offer(self, lease: Lease, body: OfferTask, now: Instant, ttl: Span) -> TaskOffer:
+        """The task as the worker that has the lease hears of it.
+
+        It holds the task for *ttl* without a heartbeat.
+        """
+        task = body.task
+        offer = TaskOffer(
+            job_id=body.job,
+            task_id=str(Handle(task.id, task.attempt, lease.delivery)),
+            type=task.order.skill,
+            params=task.order.params,
+            tracing_context=body.tracing,
+            priority=task.order.priority,
+            deadline=None if task.result_due is None else task.result_due // 1_000,
+            timestamp=now // 1_000,
+            lease_token=lease.token,
+            lease_seconds=ttl / 1_000,
+        )
+        if self.key is None:
+            return offer
+        return msgspec.structs.replace(offer, sig=sign_task(encode(offer), self.key))
 
 
 def report_of(result: TaskResult, worker_id: str, handle: Handle) -> Report:
@@ -57,9 +71,18 @@ def check_json(data: Raw, field: str) -> None:
         raise ProtocolError(f"The {field} must be JSON: {error}", details={"field": field}) from error
 
 
-def refused(result: TaskResult, error: AvtomatikaError) -> ResultAnswer:
+def answered(accepted: Accepted) -> ResultAnswer:
+    """That the result is part of the job."""
+    if accepted.duplicate:
+        observe.measured("task.ignored", reason="duplicate")
+    return ResultAnswer(
+        status=AnswerStatus.ACCEPTED, transition=accepted.transition, duplicate=accepted.duplicate
+    )
+
+
+def refused(result: TaskResult, error: AvtomatikaError, reason: IgnoredReason) -> ResultAnswer:
     """A worker that speaks of leases is refused; one of an earlier generation knows 'ignored' only."""
     observe.measured("task.ignored", reason="stale")
     if result.lease_token is None:
-        return ResultAnswer(status=AnswerStatus.IGNORED, reason="stale_task", message=error.message)
+        return ResultAnswer(status=AnswerStatus.IGNORED, reason=reason, message=error.message)
     return ResultAnswer(status=AnswerStatus.REFUSED, code=error.code, message=error.message)

@@ -28,6 +28,7 @@ from avtomatika.http.operator_api import (
 from avtomatika.http.overview_api import BlueprintList, Dashboard, OverviewApi, ScheduleList, WorkerList
 from avtomatika.http.query import MAX_PAGE
 from avtomatika.http.views import JobAccepted
+from avtomatika.http.worker_api import CommandSent, WorkerApi, WorkersReloaded
 
 APPROVAL: Final = "Approvals"
 OPERATION: Final = "Operation"
@@ -239,4 +240,35 @@ OPERATOR: Final[tuple[Operation[OperatorApi], ...]] = (
     ),
     _switch("pause", OperatorApi.pause, "Begin no handler of a blueprint"),
     _switch("resume", OperatorApi.resume, "Begin handlers of a blueprint again"),
+)
+
+WORKERS: Final[tuple[Operation[WorkerApi], ...]] = (
+    Operation(
+        id="commandWorker",
+        method="POST",
+        path="/workers/{worker_id}/commands/{name}",
+        call=WorkerApi.command,
+        summary="Tell a worker something",
+        description="The body, an object, goes to the worker as the parameters of the command.",
+        tag=OPERATION,
+        security=Security.OPERATOR,
+        parameters=(
+            in_path("worker_id", "The id of the worker."),
+            in_path("name", "A command of the worker's own.", maxLength=255),
+        ),
+        body=Body({"type": "object"}, "The parameters of the command."),
+        answers=(Answer(CommandSent, "It is on its way.", 202),),
+        errors=(*BAD_BODY, NotFound, *READS),
+    ),
+    Operation(
+        id="reloadWorkers",
+        method="POST",
+        path="/admin/reload-workers",
+        call=WorkerApi.reload,
+        summary="Read the tokens of workers again",
+        tag=OPERATION,
+        security=Security.OPERATOR,
+        answers=(Answer(WorkersReloaded, "They are those of the file."),),
+        errors=(Conflict,),
+    ),
 )

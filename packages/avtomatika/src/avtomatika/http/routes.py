@@ -14,7 +14,7 @@ from avtomatika.http.approval_api import ApprovalApi
 from avtomatika.http.blueprint_api import BlueprintApi
 from avtomatika.http.client_api import ClientApi
 from avtomatika.http.creation import creations
-from avtomatika.http.desk_operations import APPROVALS, FOLLOWING, LINKS, OPERATOR, OVERVIEW
+from avtomatika.http.desk_operations import APPROVALS, FOLLOWING, LINKS, OPERATOR, OVERVIEW, WORKERS
 from avtomatika.http.docs_api import DocsApi
 from avtomatika.http.follow_api import FollowApi
 from avtomatika.http.openapi import document
@@ -23,10 +23,11 @@ from avtomatika.http.operations import CLIENT, DOCS, KNOWN_BLUEPRINTS, PUBLIC
 from avtomatika.http.operator_api import OperatorApi
 from avtomatika.http.overview_api import OverviewApi
 from avtomatika.http.public_api import PublicApi
+from avtomatika.http.worker_api import WorkerApi
 from rxon.http.server import add_routes as add_worker_routes
 from rxon.stream.channel import STREAM
 from rxon.stream.server import add_stream
-from rxon.transport import WorkerGateway
+from rxon.transport import WorkerDesk, WorkerGateway
 
 FIRST_VERSION: Final = "v1"
 
@@ -40,6 +41,14 @@ class ClientArea(msgspec.Struct, frozen=True):
     operator: OperatorApi
     blueprints: BlueprintApi
     overview: OverviewApi
+    workers: WorkerApi
+
+
+class WorkerEnd(msgspec.Struct, frozen=True):
+    """The objects that answer workers."""
+
+    gateway: WorkerGateway
+    desk: WorkerDesk
 
 
 def add_routes(
@@ -47,7 +56,7 @@ def add_routes(
     *,
     public: PublicApi,
     client: ClientArea | None,
-    gateway: WorkerGateway,
+    workers: WorkerEnd,
     blueprints: Iterable[Blueprint],
     prefix: str,
 ) -> None:
@@ -64,8 +73,8 @@ def add_routes(
     routes += [*_bound(public, PUBLIC), *_bound(docs, DOCS)]
     for route in routes:
         _add(app.router, route)
-    add_worker_routes(app, lambda _: gateway, transports=(STREAM,))
-    add_stream(app, lambda _: gateway)
+    add_worker_routes(app, lambda _: workers.gateway, (STREAM,), workers.desk)
+    add_stream(app, lambda _: workers.gateway)
 
 
 def client_routes(client: ClientArea, blueprints: Sequence[Blueprint], prefix: str) -> list[Route]:
@@ -78,6 +87,7 @@ def client_routes(client: ClientArea, blueprints: Sequence[Blueprint], prefix: s
         *_bound(client.operator, OPERATOR),
         *_bound(client.blueprints, KNOWN_BLUEPRINTS),
         *_bound(client.overview, OVERVIEW),
+        *_bound(client.workers, WORKERS),
     ]
     versions = {FIRST_VERSION, *(each.api_version for each in served if each.api_version is not None)}
     return [

@@ -69,7 +69,10 @@ class TaskReported(Value, frozen=True):
 
 
 class TaskSignalled(Value, frozen=True):
-    """The worker that holds the task told something about it, in an object of its own."""
+    """The worker that holds the task told something about it, in an object of its own.
+
+    `event_id` is the worker's name for this event: the same one a second time is the same event.
+    """
 
     task: TaskId
     attempt: int
@@ -77,6 +80,7 @@ class TaskSignalled(Value, frozen=True):
     worker: str
     name: str
     payload: Raw = NULL
+    event_id: str = ""
 
 
 class TaskAbandoned(Value, frozen=True):

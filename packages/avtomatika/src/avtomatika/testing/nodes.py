@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.commands.access import Access
+from avtomatika.commands.admission import Admission
 from avtomatika.commands.apply import Writer, WriterPolicy
 from avtomatika.commands.approvals import Approvals
 from avtomatika.commands.control import Control
@@ -15,11 +16,14 @@ from avtomatika.commands.fleet import Fleet
 from avtomatika.commands.gateway import Gateway
 from avtomatika.commands.offers import Offers
 from avtomatika.commands.operator import Operator
+from avtomatika.commands.passes import Passes
 from avtomatika.commands.presence import Presence
 from avtomatika.commands.queries import Queries
 from avtomatika.commands.results import Results
+from avtomatika.commands.roll import Roll
 from avtomatika.commands.submit import Submit
 from avtomatika.commands.ticks import Ticks
+from avtomatika.commands.translation import Terms
 from avtomatika.commands.webhooks import WebhookPolicy, Webhooks
 from avtomatika.kernel.model import Policy
 from avtomatika.kernel.time import Span
@@ -84,20 +88,22 @@ class SimNode:
         decider = Decider(self._blueprints, Access(()).client_of)
         writer = Writer(node, decider, WriterPolicy(run_lease=lease))
         fleet = Fleet()
-        presence = Presence(MemoryRegistry(), self.clock, WORKER_TTL, fleet)
+        registry = MemoryRegistry()
+        presence = Presence(registry, self.clock, WORKER_TTL, fleet)
         self.queries = Queries(node)
         self.control = Control(writer, self.queries)
         self.approvals = Approvals(writer, self.queries, KEY)
         self.operator = Operator(node, writer, self.queries)
         self.submit = Submit(node, writer, self._policy)
         self.offers = Offers(node, writer, Span(options.task_lease), fleet)
+        roll = Roll(WORKER_TOKEN)
         self.gateway = Gateway(
             node,
-            access=Access((), worker_token=WORKER_TOKEN),
+            admission=Admission(roll, Passes(node, registry, roll), self.clock),
             presence=presence,
             offers=self.offers,
             results=Results(node, writer),
-            longest_poll=Span(options.longest_poll),
+            terms=Terms(Span(options.longest_poll)),
         )
         for consumer in consumers(node, writer, decider.editions, run_lease=lease, width=WIDTH):
             supervisor.start_duty(consumer.name, consumer.run)

@@ -1,0 +1,81 @@
+"""Whether a worker may come in, and whether a message is its own."""
+
+from collections.abc import Collection
+
+import msgspec
+
+from avtomatika import observe
+from avtomatika.commands.passes import Pass, Passes
+from avtomatika.commands.roll import Roll
+from avtomatika.ports.clock import Clock
+from rxon.codec import decode, encode
+from rxon.errors import AuthError, ForbiddenError
+from rxon.signing.message import Envelope, admit, open_envelope
+from rxon.transport import Credentials
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """Whose credentials these are, None when they are good for every worker and name none.
+
+    `keys` are the secrets that the worker may sign with. `issued` is the pass that it came in with, if any.
+    """
+
+    worker_id: str | None
+    keys: tuple[str, ...]
+    issued: Pass | None = None
+
+
+class Admission:
+    """Judges credentials and signatures."""
+
+    def __init__(self, roll: Roll, passes: Passes, clock: Clock, *, signed: bool = False) -> None:
+        """With *signed* every message that can be signed has to be."""
+        self._roll, self._passes, self._clock = roll, passes, clock
+        self._signed = signed
+
+    async def admit(self, credentials: Credentials, worker_id: str | None) -> Admitted:
+        """The credentials are good for this worker. Raises AuthError, ForbiddenError."""
+        admitted = await self._authenticated(credentials, worker_id)
+        if worker_id is not None and credentials.worker_id not in (None, worker_id):
+            observe.measured("auth.mismatch", role="worker")
+            raise ForbiddenError(f"Worker '{credentials.worker_id}' cannot speak for '{worker_id}'.")
+        return admitted
+
+    async def admit_message(
+        self,
+        credentials: Credentials,
+        worker_id: str,
+        message: msgspec.Struct,
+        ignore: Collection[str] = (),
+    ) -> None:
+        """Also, the signature of the message is right, if it has one or needs one.
+
+        Raises AuthError, ForbiddenError, ProtocolError.
+        """
+        admitted = await self.admit(credentials, worker_id)
+        # What came without a body of its own is judged as it would be sent.
+        body = encode(message) if credentials.body is None else credentials.body
+        security = decode(Envelope, body).security
+        if not self._signed and (security is None or not security.signature):
+            return
+        now = self._clock.now() / 1_000
+        try:
+            admit(body, open_envelope(body, worker_id, now), admitted.keys, ignore=ignore)
+        except ForbiddenError as error:
+            observe.measured("auth.signature", role="worker")
+            raise ForbiddenError(error.message, details={"server_time": int(now)}) from error
+
+    async def _authenticated(self, credentials: Credentials, worker_id: str | None) -> Admitted:
+        token = credentials.token
+        if self._roll.opens(token, worker_id):
+            return Admitted(worker_id or self._roll.owner(token), (token,))
+        found = await self._passes.of(token)
+        why = "No valid token found"
+        if found is not None:
+            issued, secret = found
+            if worker_id in (None, issued.worker):
+                # A published worker signs with whatever token it has at present.
+                return Admitted(issued.worker, (secret, token), issued)
+            why = f"Access Token belongs to '{issued.worker}', but request is for '{worker_id}'"
+        observe.measured("auth.failed", role="worker")
+        raise AuthError(f"Unauthorized: {why}", details={"server_time": self._clock.now() // 1_000})

@@ -1,0 +1,100 @@
+"""The settings of the worker gateway, and the file of worker tokens."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from avtomatika.commands.passes import ACCESS_LIFE
+from avtomatika.commands.roll import PATTERN, digest
+from avtomatika.errors import ConfigError
+from avtomatika.kernel.time import Span
+from avtomatika.settings.reader import Reader
+from rxon.identifiers import is_valid_identifier
+
+SIGNATURES: Final = ("OPTIONAL", "REQUIRED")
+SHORTEST_LIFE: Final = 900
+LONGEST_LIFE: Final = 3_600
+SHORTEST_TOKEN: Final = 12
+
+
+class WorkerSettings(msgspec.Struct, frozen=True):
+    """Which workers may come in beside those with the common token, and what they have to sign."""
+
+    tokens: Path | None = None
+    signed: bool = False
+    access_life: Span = ACCESS_LIFE
+    task_key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"WorkerSettings(tokens={str(self.tokens)!r}, signed={self.signed})"
+
+
+class _Entry(msgspec.Struct, forbid_unknown_fields=True):
+    token: str | None = None
+    token_sha256: str | None = None
+
+
+def read_workers(reader: Reader) -> WorkerSettings:
+    """The `WORKER…` variables."""
+    given = reader.optional("WORKERS_CONFIG_PATH")
+    if given is not None and not Path(given).is_file():
+        reader.problem("WORKERS_CONFIG_PATH", f"there is no file {given}")
+        given = None
+    life = reader.whole("WORKER_ACCESS_TOKEN_SECONDS", LONGEST_LIFE, SHORTEST_LIFE)
+    if life > LONGEST_LIFE:
+        reader.problem("WORKER_ACCESS_TOKEN_SECONDS", f"must be {LONGEST_LIFE} at most")
+    return WorkerSettings(
+        tokens=None if given is None else Path(given),
+        signed=reader.choice("WORKER_SIGNATURES", "OPTIONAL", SIGNATURES) == "REQUIRED",
+        access_life=Span(life * 1_000),
+        task_key=reader.optional("ORCHESTRATOR_SECRET_KEY"),
+    )
+
+
+def read_tokens(path: Path | None) -> Mapping[str, bytes]:
+    """The digests of the tokens in the file: by worker id, or by `pattern:GLOB`, in their order.
+
+    Raises ConfigError that names everything that is wrong.
+    """
+    if path is None:
+        return {}
+    try:
+        tables = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    found: dict[str, bytes] = {}
+    problems: list[str] = []
+    for name, table in tables.items():
+        try:
+            found[name] = _digest(name, table)
+        except ValueError as error:
+            problems.append(f"[{name}] {error}")
+    if problems:
+        raise ConfigError(f"{path} is not usable. {'; '.join(problems)}")
+    return found
+
+
+def _digest(name: str, table: Any) -> bytes:
+    pattern = name.removeprefix(PATTERN)
+    if pattern == name and not is_valid_identifier(name):
+        raise ValueError("is no worker id")
+    try:
+        entry = msgspec.convert(table, _Entry)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"must have a token: {error}") from error
+    if (entry.token is None) == (entry.token_sha256 is None):
+        raise ValueError("must have either token or token_sha256")
+    if entry.token_sha256 is not None:
+        try:
+            value = bytes.fromhex(entry.token_sha256)
+        except ValueError:
+            value = b""
+        if len(value) != len(digest("")):
+            raise ValueError("has a token_sha256 that is not 64 hexadecimal digits")
+        return value
+    if len(entry.token or "") < SHORTEST_TOKEN:
+        raise ValueError(f"has a token shorter than {SHORTEST_TOKEN} characters")
+    return digest(entry.token or "")
