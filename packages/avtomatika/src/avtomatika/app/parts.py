@@ -15,6 +15,7 @@ from avtomatika.commands.apply import Writer, WriterPolicy
 from avtomatika.commands.approvals import Approvals
 from avtomatika.commands.control import Control
 from avtomatika.commands.decide import Decider
+from avtomatika.commands.explain import Explain
 from avtomatika.commands.export import Export
 from avtomatika.commands.hooks import Hooks
 from avtomatika.commands.offers import Offers
@@ -168,6 +169,8 @@ def client_area(parts: Parts, settings: Settings, blueprints: Sequence[Blueprint
         pauses=parts.pauses,
         parked=partial(parked, parts.node.store, parts.decider.editions),
         schedules=partial(_planned, parts.ticks),
+        explain=Explain(parts.node, queries, parts.offers),
+        standing=parts.standing,
     )
     jobs = ClientApi(
         callers=callers,

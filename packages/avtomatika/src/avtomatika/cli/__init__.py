@@ -7,6 +7,7 @@ import click
 from avtomatika import __version__
 from avtomatika.cli.blueprints import check, graph
 from avtomatika.cli.demo import demo
+from avtomatika.cli.explain import explain
 from avtomatika.cli.jobs import jobs
 from avtomatika.cli.refusal import refusal_of
 from avtomatika.cli.serve import dev, serve
@@ -32,7 +33,7 @@ def avtomatika() -> None:
     """Run an orchestrator of durable state machines, and talk to one that runs."""
 
 
-for command in (check, demo, dev, graph, jobs, serve):
+for command in (check, demo, dev, explain, graph, jobs, serve):
     avtomatika.add_command(command)
 
 

@@ -44,6 +44,10 @@ class Connection:
         """Nothing of the job will be committed any more. Raises Refusal, also when it is over."""
         return self._ask("POST", f"/v1/jobs/{quote(job_id, safe='')}/cancel")
 
+    def explain(self, task_id: str) -> dict[str, Any]:
+        """Why the task waits. Raises Refusal."""
+        return self._ask("GET", f"/v1/tasks/{quote(task_id, safe='')}/explain")
+
     def submit(self, endpoint: str, body: bytes, key: str | None = None) -> dict[str, Any]:
         """The job is accepted. Raises Refusal.
 

@@ -21,22 +21,34 @@ STATUSES: Final = ("pending", "running", "waiting_for_worker", "waiting_for_para
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
+def located(command: F) -> F:
+    """The command has the options that say where the orchestrator is, and who asks."""
+    options = (
+        click.option(
+            "--data-dir",
+            envvar="AVTOMATIKA_DATA_DIR",
+            default=".avtomatika",
+            show_default=True,
+            help="The folder where an orchestrator keeps its tokens.",
+        ),
+        click.option(
+            "--token", envvar="CLIENT_TOKEN", help="The client token; else the one in the data folder."
+        ),
+        click.option(
+            "--url",
+            envvar="ORCHESTRATOR_URL",
+            default=DEFAULT_URL,
+            show_default=True,
+            help="Where the orchestrator is; add the prefix of its API when that is not 'api'.",
+        ),
+    )
+    for option in options:
+        command = option(command)
+    return command
+
+
 @click.group()
-@click.option(
-    "--url",
-    envvar="ORCHESTRATOR_URL",
-    default=DEFAULT_URL,
-    show_default=True,
-    help="Where the orchestrator is; add the prefix of its API when that is not 'api'.",
-)
-@click.option("--token", envvar="CLIENT_TOKEN", help="The client token; else the one in the data folder.")
-@click.option(
-    "--data-dir",
-    envvar="AVTOMATIKA_DATA_DIR",
-    default=".avtomatika",
-    show_default=True,
-    help="The folder where an orchestrator keeps its tokens.",
-)
+@located
 @click.pass_context
 def jobs(ctx: click.Context, url: str, token: str | None, data_dir: str) -> None:
     """Submit, list, read, watch and cancel jobs of a running orchestrator.

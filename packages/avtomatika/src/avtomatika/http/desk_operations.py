@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from avtomatika.errors import AlreadyOver, Conflict, InvalidInput, NotFound, Unauthorized
 from avtomatika.http.approval_api import ApprovalApi, ApprovalList, ApprovalReceived, DecisionBody
+from avtomatika.http.explaining import TaskExplanation
 from avtomatika.http.follow_api import LAST_SEEN, LAST_VERSION, FollowApi, History
 from avtomatika.http.operation import (
     BAD_BODY,
@@ -182,6 +183,18 @@ OVERVIEW: Final[tuple[Operation[OverviewApi], ...]] = (
         security=Security.OPERATOR,
         answers=(Answer(WorkerList, "The workers."),),
         errors=READS,
+    ),
+    Operation(
+        id="explainTask",
+        method="GET",
+        path="/tasks/{task_id}/explain",
+        call=OverviewApi.explain,
+        summary="Why a task waits",
+        description="The id is in `waiting` of the job. Operators see the names of workers as well.",
+        tag=OPERATION,
+        parameters=(in_path("task_id", "The id of a task of an unfinished job."),),
+        answers=(Answer(TaskExplanation, "How many workers may have the task, and what the others lack."),),
+        errors=(NotFound, *READS),
     ),
     Operation(
         id="readCatalog",

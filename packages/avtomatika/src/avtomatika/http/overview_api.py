@@ -7,13 +7,16 @@ import msgspec
 from aiohttp import web
 
 from avtomatika.blueprints.blueprint import Blueprint
+from avtomatika.commands.explain import Explain
 from avtomatika.commands.parked import Parked
 from avtomatika.commands.pauses import Pauses
 from avtomatika.commands.presence import Presence, Worker
-from avtomatika.commands.queries import Queries
+from avtomatika.commands.queries import EVERYBODY, Queries
+from avtomatika.commands.standing import Standing
 from avtomatika.commands.ticks import Planned
 from avtomatika.http.answers import answer
 from avtomatika.http.callers import Callers
+from avtomatika.http.explaining import explanation_view
 
 
 class Sources(msgspec.Struct, frozen=True):
@@ -24,6 +27,8 @@ class Sources(msgspec.Struct, frozen=True):
     pauses: Pauses
     parked: Callable[[], Awaitable[Sequence[Parked]]]
     schedules: Callable[[], Awaitable[Sequence[Planned]]]
+    explain: Explain
+    standing: Standing
 
 
 class BlueprintView(msgspec.Struct, frozen=True):
@@ -66,6 +71,10 @@ class WorkerView(msgspec.Struct, frozen=True):
     registered_at: int
     supported_skills: list[dict[str, Any]]
     cost_per_skill: dict[str, float]
+    hot_skills: list[str]
+    usage: dict[str, float]
+    reputation: float
+    load: int
 
 
 class WorkerList(msgspec.Struct, frozen=True):
@@ -127,7 +136,29 @@ class OverviewApi:
     async def workers(self, request: web.Request) -> web.Response:
         """200 with the workers, for operators: they tell of machines that are not everybody's business."""
         self._callers.operator(request)
-        return answer(WorkerList([*map(_worker, await self._sources.presence.everyone())]))
+        return answer(WorkerList([*map(self._worker, await self._sources.presence.everyone())]))
+
+    def _worker(self, worker: Worker) -> WorkerView:
+        profile, standing = worker.profile, self._sources.standing
+        return WorkerView(
+            worker_id=profile.id,
+            worker_type=worker.type,
+            status=worker.status,
+            hostname=worker.hostname,
+            registered_at=worker.registered_at,
+            supported_skills=[msgspec.to_builtins(skill) for skill in profile.skills.values()],
+            cost_per_skill=dict(profile.costs),
+            hot_skills=sorted(profile.hot),
+            usage=dict(worker.usage),
+            reputation=standing.reputation(profile.id),
+            load=standing.load(profile.id),
+        )
+
+    async def explain(self, request: web.Request) -> web.Response:
+        """200 with why a task waits; operators see the names of workers."""
+        viewer = self._callers.viewer_of(request)
+        found = await self._sources.explain.task(request.match_info["task_id"], viewer)
+        return answer(explanation_view(found, names=viewer is EVERYBODY))
 
     async def catalog(self, request: web.Request) -> web.Response:
         """200 with the skills that workers offer, by name, without telling who they are."""
@@ -146,19 +177,6 @@ class OverviewApi:
         """200 with the schedules, for operators."""
         self._callers.operator(request)
         return answer(ScheduleList([*await self._sources.schedules()]))
-
-
-def _worker(worker: Worker) -> WorkerView:
-    profile = worker.profile
-    return WorkerView(
-        worker_id=profile.id,
-        worker_type=worker.type,
-        status=worker.status,
-        hostname=worker.hostname,
-        registered_at=worker.registered_at,
-        supported_skills=[msgspec.to_builtins(skill) for skill in profile.skills.values()],
-        cost_per_skill=dict(profile.costs),
-    )
 
 
 def _catalog(workers: Sequence[Worker]) -> dict[str, Offer]:
