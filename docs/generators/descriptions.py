@@ -94,7 +94,7 @@ OF_THE_WORKER: Mapping[str, str] = {
     "TASK_POLL_ERROR_DELAY": "Accepted; the pauses after failed polls are those of `POLL_BACKOFF_…`.",
     "TASK_POLL_TIMEOUT": "How long a poll waits for tasks.",
     "TLS_CA_PATH": "A file of certificates to trust, in place of those of the system.",
-    "TLS_CERT_PATH": "The certificate that the worker shows.",
+    "TLS_CERT_PATH": "The certificate that the worker shows; its token is exchanged for one that expires then.",
     "TLS_KEY_PATH": "The key of that certificate.",
     "WORKER_DEVICES": "JSON list of devices to report: `type`, and optionally `model`, `id`, `properties`.",
     "WORKER_ENABLE_METRICS": "Accepted; metrics are not served yet.",
@@ -107,6 +107,6 @@ OF_THE_WORKER: Mapping[str, str] = {
     "WORKER_PORT": "The port that `run_with_health_check` listens on.",
     "WORKER_SHUTDOWN_TIMEOUT": "How long running tasks may take to end when the worker stops.",
     "WORKER_SKILLS_DIR": "A folder whose modules are loaded for skills, if it is there.",
-    "WORKER_TOKEN": "The token of the workers.",
+    "WORKER_TOKEN": "The token of the workers; see [migrating](../how-to/migrating.md) for earlier orchestrators.",
     "WORKER_TYPE": "The type that is reported.",
 }
