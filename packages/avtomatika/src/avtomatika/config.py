@@ -35,6 +35,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "MAX_DELIVERIES": "5",
     "MAX_TRANSITIONS_PER_JOB": "100",
     "OPERATOR_TOKEN": "",
+    "ORCHESTRATOR_SECRET_KEY": "",
     "PUBLIC_URL": "",
     "REPUTATION_MIN_THRESHOLD": "0.3",
     "REPUTATION_PENALTY_CONTRACT_VIOLATION": "0.2",
@@ -57,9 +58,12 @@ VARIABLES: Final[Mapping[str, str]] = {
     "WEBHOOK_MAX_TRIES": "15",
     "WEBHOOK_SECRET": "",
     "WEBHOOK_TIMEOUT_SECONDS": "10",
+    "WORKER_ACCESS_TOKEN_SECONDS": "3600",
     "WORKER_HEALTH_CHECK_INTERVAL_SECONDS": "60",
     "WORKER_POLL_TIMEOUT_SECONDS": "30",
+    "WORKER_SIGNATURES": "optional",
     "WORKER_TIMEOUT_SECONDS": "300",
+    "WORKERS_CONFIG_PATH": "",
     "WORK_STEALING_ENABLED": "true",
 }
 """Every variable with its default, as text. An empty one counts as unset."""
@@ -71,6 +75,7 @@ _SECRET: Final = frozenset(
         "GLOBAL_WORKER_TOKEN",
         "HISTORY_DATABASE_URI",
         "OPERATOR_TOKEN",
+        "ORCHESTRATOR_SECRET_KEY",
         "STORAGE_URL",
         "WEBHOOK_SECRET",
     }

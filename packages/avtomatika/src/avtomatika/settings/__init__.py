@@ -15,6 +15,7 @@ from avtomatika.settings.history import history_uri
 from avtomatika.settings.reader import SHORTEST, Reader
 from avtomatika.settings.schedules import ScheduleSettings, read_schedules
 from avtomatika.settings.webhooks import WebhookSettings, read_webhooks, webhook_secret
+from avtomatika.settings.workers import WorkerSettings, read_workers
 
 WEAK_TOKENS: Final = frozenset(
     {
@@ -55,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True):
     webhook_secret: str | None = None
     webhooks: WebhookSettings = WebhookSettings()
     history_uri: str | None = None
+    workers: WorkerSettings = WorkerSettings()
     blueprints_dir: Path | None = None
     schedules: ScheduleSettings = ScheduleSettings()
     policy: Policy = Policy()
@@ -130,6 +132,7 @@ def read(values: Mapping[str, str]) -> Settings:
         approval_secret=reader.optional("APPROVAL_SECRET"),
         webhook_secret=webhook_secret(reader),
         webhooks=read_webhooks(reader),
+        workers=read_workers(reader),
         history_uri=history_uri(reader, storage_url),
         blueprints_dir=_folder(reader, "BLUEPRINTS_DIR"),
         schedules=read_schedules(reader),
@@ -149,6 +152,7 @@ def read(values: Mapping[str, str]) -> Settings:
         "GLOBAL_WORKER_TOKEN": settings.worker_token,
         "OPERATOR_TOKEN": settings.operator_token,
         "APPROVAL_SECRET": settings.approval_secret,
+        "ORCHESTRATOR_SECRET_KEY": settings.workers.task_key,
     }
     check_tokens(reader, tokens)
     reader.finish()
