@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from rxon.canonical import MAX_BYTES, MAX_DEPTH, Form, canonical
+from rxon.requirements import MAX_DEMANDED, MAX_DEVICES
 from rxon.signing.chain import HOP_IGNORES, MAX_HOPS
 from rxon.signing.content import EVENT_IGNORES, NEVER_SIGNED, TASK_IGNORES
 from rxon.signing.freshness import WINDOW_SECONDS
@@ -68,3 +69,5 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"{MAX_DEPTH} levels" in section("Canonical form")
     assert f"at most {MAX_HOPS}" in section("Signatures")
     assert f"{WINDOW_SECONDS} seconds" in section("Signatures")
+    assert f"up to {MAX_DEMANDED} devices" in section("Matching")
+    assert f"first {MAX_DEVICES:,} are" in section("Matching")

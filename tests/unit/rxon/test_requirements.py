@@ -1,5 +1,6 @@
 """Whether a machine has what a task demands (features A5 and D2)."""
 
+import time
 from itertools import permutations
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rxon.errors import ProtocolError
-from rxon.requirements import Artifact, Device, Machine, lacks, parse
+from rxon.requirements import MAX_DEMANDED, MAX_DEVICES, Artifact, Device, Machine, lacks, parse
 from tests.conformance.cases_of_matching import missing
 
 MACHINE = Machine(
@@ -72,6 +73,7 @@ def test_a_machine_lacks_what_it_does_not_have(
         {"resources": {"devices": [], "odd": 1}},
         {"installed_models": "yolo"},
         {"installed_software": ["python"]},
+        {"resources": {"devices": [{}] * 65}},
     ],
 )
 def test_requirements_that_nobody_would_understand_are_refused(requirements: dict[str, Any]) -> None:
@@ -162,3 +164,14 @@ def test_what_is_missing_is_what_trying_all_assignments_misses(
 ) -> None:
     found = lacks(parse(demanded), msgspec.convert(machine, Machine), skill)
     assert sorted({*found}) == missing(demanded, machine, skill)
+
+
+@pytest.mark.parametrize("present", [MAX_DEVICES, 40_000])
+def test_the_longest_way_of_exchanges_takes_no_time_that_counts(present: int) -> None:
+    """Each demand but the last fits two devices in a row; the last one moves all others by one."""
+    devices = tuple(Device("gpu", properties={"slot": f"{n}"}) for n in range(present))
+    chain = [{"properties": {"slot": [f"{n}", f"{n + 1}"]}} for n in range(MAX_DEMANDED - 1)]
+    chain.append({"properties": {"slot": "0"}})
+    began = time.process_time()
+    assert lacks(parse({"resources": {"devices": chain}}), Machine(devices=devices), {}) == ()
+    assert time.process_time() - began < 1.0

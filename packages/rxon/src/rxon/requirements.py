@@ -1,13 +1,25 @@
 """What a task demands of the machine of a worker, and whether it has it: pure matching, for both sides."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
 
 from rxon.errors import ProtocolError
 
-__all__ = ["Artifact", "Device", "Gpu", "Machine", "Requirements", "decode", "lacks", "parse"]
+__all__ = [
+    "MAX_DEMANDED",
+    "MAX_DEVICES",
+    "Artifact",
+    "Device",
+    "Gpu",
+    "Machine",
+    "Requirements",
+    "decode",
+    "lacks",
+    "parse",
+]
 
 Json = Any
 Properties = Mapping[str, Json]
@@ -65,15 +77,20 @@ class _Resources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 ANY: Final = ("any", "unknown")
+MAX_DEMANDED: Final = 64
+MAX_DEVICES: Final = 1024
+"""Of a worker that has more, these are looked at."""
 
 
 def parse(given: Mapping[str, Json]) -> Requirements:
     """The requirements that *given* says. Raises ProtocolError for what is none."""
     try:
         requirements = msgspec.convert(dict(given), Requirements)
-        _resources(requirements)
+        devices = _resources(requirements).devices
     except msgspec.ValidationError as error:
         raise ProtocolError(f"These are no resource_requirements: {error}") from error
+    if len(devices) > MAX_DEMANDED:
+        raise ProtocolError(f"These are no resource_requirements: at most {MAX_DEMANDED} devices")
     return requirements
 
 
@@ -85,11 +102,11 @@ def decode(raw: bytes) -> Requirements:
 def lacks(requirements: Requirements, machine: Machine, skill: Properties) -> tuple[str, ...]:
     """What *machine* and the declared *skill* lack; empty when nothing."""
     wanted = _resources(requirements)
-    gpu = requirements.gpu_info
+    gpu, devices = requirements.gpu_info, machine.devices[:MAX_DEVICES]
     found: list[str] = []
-    if not _assignable(wanted.devices, machine.devices) or not _has(wanted.properties, machine.properties):
+    if not _assignable(wanted.devices, devices) or not _has(wanted.properties, machine.properties):
         found.append("resource_mismatch")
-    if gpu is not None and not any(_is_gpu(device, gpu) for device in machine.devices):
+    if gpu is not None and not any(_is_gpu(device, gpu) for device in devices):
         found.append("resource_mismatch")
     for artifact in (*requirements.installed_artifacts, *requirements.installed_models):
         demanded = Artifact(artifact) if isinstance(artifact, str) else artifact
@@ -114,11 +131,12 @@ def _resources(requirements: Requirements) -> _Resources:
 
 def _assignable(demanded: Sequence[Device], present: Sequence[Device]) -> bool:
     """True when every demanded device can have one of its own: by augmenting paths, not first fit."""
+    fitting = [_fitting(want, present, len(demanded)) for want in demanded]
     taken: dict[int, int] = {}
 
     def place(want: int, tried: set[int]) -> bool:
-        for index, device in enumerate(present):
-            if index in tried or not _is_device(device, demanded[want]):
+        for index in fitting[want]:
+            if index in tried:
                 continue
             tried.add(index)
             if index not in taken or place(taken[index], tried):
@@ -127,6 +145,11 @@ def _assignable(demanded: Sequence[Device], present: Sequence[Device]) -> bool:
         return False
 
     return all(place(want, set()) for want in range(len(demanded)))
+
+
+def _fitting(want: Device, present: Sequence[Device], enough: int) -> list[int]:
+    """Which devices fit. Who has as many to choose from as there are demands needs no more."""
+    return list(islice((n for n, device in enumerate(present) if _is_device(device, want)), enough))
 
 
 def _is_device(device: Device, demanded: Device) -> bool:

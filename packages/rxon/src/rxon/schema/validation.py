@@ -13,6 +13,7 @@ except ImportError as error:
     raise ImportError('JSON Schemas need jsonschema-rs: pip install "rxon[schema]"') from error
 import msgspec
 
+from rxon.codec import parse_float
 from rxon.errors import ProtocolError
 
 __all__ = ["MAX_MESSAGE", "MAX_SCHEMA", "Violation", "broken", "check_schema", "path_of", "validate"]
@@ -93,6 +94,9 @@ def _in_words(error: jsonschema_rs.ValidationError) -> str:
             return str(error.message)
 
 
+_decode: Final = msgspec.json.Decoder(float_hook=parse_float).decode
+
+
 def _refuse(uri: str) -> Any:
     raise ValueError(f"{uri} is not part of the schema, and nothing is fetched")
 
@@ -103,7 +107,7 @@ def _validator(schema: bytes) -> Any:
         raise ProtocolError(f"A schema has at most {MAX_SCHEMA} bytes.")
     patterns = jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKS)
     try:
-        decoded = msgspec.json.decode(schema)
+        decoded = _decode(schema)
         return jsonschema_rs.validator_for(decoded, retriever=_refuse, pattern_options=patterns)
     except (ValueError, msgspec.MsgspecError, RecursionError, jsonschema_rs.ReferencingError) as error:
         raise ProtocolError(f"This is no JSON Schema: {error}"[:MAX_MESSAGE]) from error
