@@ -8,7 +8,7 @@ from aiohttp import web
 
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.commands.submit import MAX_KEY
-from avtomatika.errors import ContractViolation, KeyReused
+from avtomatika.errors import ContractViolation, KeyReused, Overloaded
 from avtomatika.http.bodies import (
     ENVELOPE,
     KEY_HEADER,
@@ -67,7 +67,7 @@ def creations(blueprint: Blueprint, newest: bool) -> Iterator[Operation[ClientAp
         parameters=(_key(MAX_KEY), *TRACE),
         body=Body(wanted, "The input of the job, in an envelope or as it is."),
         answers=(Answer(JobAccepted, "The job is durable.", 202),),
-        errors=(*BAD_BODY, ContractViolation, KeyReused, *WRITES),
+        errors=(*BAD_BODY, ContractViolation, KeyReused, Overloaded, *WRITES),
         components=components,
     )
     yield Operation(
@@ -82,7 +82,7 @@ def creations(blueprint: Blueprint, newest: bool) -> Iterator[Operation[ClientAp
         parameters=(_key(MAX_BATCH_KEY), *TRACE),
         body=Body(_batch({"anyOf": [*wanted]}), "The jobs, each as in a request of its own.", True),
         answers=(Answer(BatchAccepted, "All jobs are durable.", 202),),
-        errors=(*BAD_BODY, ContractViolation, KeyReused, *WRITES),
+        errors=(*BAD_BODY, ContractViolation, KeyReused, Overloaded, *WRITES),
         components=components,
     )
 

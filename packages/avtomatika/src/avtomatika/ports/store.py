@@ -247,6 +247,10 @@ class Store(Protocol):
         """How many jobs stand where."""
         ...
 
+    async def unfinished(self, client: str | None = None) -> int:
+        """How many jobs of the client, or of all, are not over. Asked at every creation of a job."""
+        ...
+
     async def sweep(self, *, now: Instant, finished_before: Instant, limit: int) -> int:
         """Claims that expired and up to *limit* jobs that ended before the given moment are forgotten.
 

@@ -1,5 +1,6 @@
 """The live part of a store in memory: unfinished jobs, their branches, and all messages."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from avtomatika.kernel.ids import JobId, TaskId, opened_by
@@ -15,6 +16,7 @@ class Image:
         self.jobs: dict[JobId, Job] = {}
         self.messages = MessageTable(tokens)
         self._branches: dict[JobId, dict[TaskId, Branch]] = {}
+        self._of_clients: Counter[str] = Counter()
 
     def apply(self, commit: Commit) -> set[str]:
         """The commit, which was checked before, has happened. Whose messages were withdrawn is returned."""
@@ -34,6 +36,16 @@ class Image:
         robbed.discard("")
         return robbed
 
+    def put_job(self, job: Job) -> None:
+        """The unfinished job is there, in place of an earlier version of it."""
+        if job.id not in self.jobs:
+            self._of_clients[job.client] += 1
+        self.jobs[job.id] = job
+
+    def unfinished(self, client: str | None) -> int:
+        """How many jobs of the client, or of all, are there."""
+        return len(self.jobs) if client is None else self._of_clients[client]
+
     def put_branch(self, job: JobId, branch: Branch) -> None:
         """The record is there, in place of an earlier one of the same task."""
         self._branches.setdefault(job, {})[branch.task.id] = branch
@@ -49,10 +61,11 @@ class Image:
 
     def _keep(self, job: Job, commit: Commit) -> None:
         if job.over:
-            self.jobs.pop(job.id, None)
+            if self.jobs.pop(job.id, None) is not None:
+                self._of_clients[job.client] -= 1
             self._branches.pop(job.id, None)
             return
-        self.jobs[job.id] = job
+        self.put_job(job)
         for branch in commit.branches:
             self.put_branch(job.id, branch)
         if commit.close:

@@ -31,6 +31,9 @@ class LiveReads:
     async def queues(self, family: str) -> Mapping[str, Message]:
         return self._image.messages.queues(family)
 
+    async def unfinished(self, client: str | None = None) -> int:
+        return self._image.unfinished(client)
+
     async def branch(self, job: JobId, task: TaskId) -> Branch | None:
         return self._image.branch(job, task)
 

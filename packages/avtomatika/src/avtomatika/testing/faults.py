@@ -206,6 +206,9 @@ class NodeStore:
     async def find(self, query: JobQuery) -> Page:
         return await self._call("find", self._inner.find(query))
 
+    async def unfinished(self, client: str | None = None) -> int:
+        return await self._call("unfinished", self._inner.unfinished(client))
+
     async def tally(self, client: str | None = None) -> Mapping[Status, int]:
         return await self._call("tally", self._inner.tally(client))
 

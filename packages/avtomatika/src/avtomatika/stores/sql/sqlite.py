@@ -78,7 +78,7 @@ class SqliteStore(LiveReads):
 
     def _load(self, now: Instant) -> None:
         for job in file.live_jobs(self._database):
-            self._image.jobs[job.id] = job
+            self._image.put_job(job)
         for job_id, branch in file.live_branches(self._database):
             self._image.put_branch(job_id, branch)
         for message, delivery, lease, ttl in file.live_messages(self._database):

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from avtomatika.errors import InvalidInput
@@ -177,6 +178,14 @@ class FindContract:
         assert await store.tally() == {Status.PENDING: 1, Status.FINISHED: 2}
         assert await store.tally("y") == {Status.PENDING: 1}
         assert await store.tally("nobody") == {}
+
+    async def test_the_unfinished_jobs_of_each_client_are_counted(self, store: Store, durable: bool) -> None:
+        assert await store.unfinished() == 0
+        await create(store, named("a", 0, client="x"), named("b", 0, client="y"), over("c"))
+        assert [await store.unfinished(client) for client in (None, "x", "y", "nobody")] == [2, 1, 1, 0]
+        ended = msgspec.structs.replace(over("a"), client="x")
+        await store.commit(Commit(now=T0, job=ended, expected=1, durable=durable))
+        assert [await store.unfinished(client) for client in (None, "x", "y")] == [1, 0, 1]
 
 
 class SweepContract:
