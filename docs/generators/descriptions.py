@@ -28,6 +28,8 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "MAX_BODY_BYTES": "The largest body of a request, in bytes; at least 1024.",
     "MAX_DELIVERIES": "How often a task or a run may be begun without coming to an end.",
     "MAX_TRANSITIONS_PER_JOB": "How many states a job may enter before a loop is suspected.",
+    "MAX_UNFINISHED_JOBS": "How many unfinished jobs there may be. One more is answered with 503.",
+    "MAX_UNFINISHED_JOBS_PER_CLIENT": "How many unfinished jobs a client may have. One more is answered with 429.",
     "OPERATOR_TOKEN": "The token of operators, who see and change the jobs of every client.",
     "PUBLIC_URL": "Where others reach the node, for the links in webhooks; a path may follow the host.",
     "REPUTATION_MIN_THRESHOLD": "Workers whose reputation is lower get no tasks.",

@@ -45,6 +45,8 @@ READ: dict[str, tuple[str, Any, Any]] = {
     "REPUTATION_PENALTY_CONTRACT_VIOLATION": ("0.1", lambda s: s.dispatch.reputation.contract_violation, 0.1),
     "REPUTATION_PENALTY_TASK_FAILURE": ("0.2", lambda s: s.dispatch.reputation.failure, 0.2),
     "REPUTATION_REWARD_SUCCESS": ("0.3", lambda s: s.dispatch.reputation.success, 0.3),
+    "MAX_UNFINISHED_JOBS": ("77", lambda s: s.room.of_all, 77),
+    "MAX_UNFINISHED_JOBS_PER_CLIENT": ("7", lambda s: s.room.of_client, 7),
     "RETRY_BACKOFF_MAX_SECONDS": ("60", lambda s: s.policy.backoff_most, 60_000),
     "RETRY_BACKOFF_SECONDS": ("0.5", lambda s: s.policy.backoff_first, 500),
     "RUN_LEASE_SECONDS": ("12", lambda s: s.run_lease, 12_000),

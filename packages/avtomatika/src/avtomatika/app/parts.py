@@ -110,7 +110,7 @@ def assemble(
         pauses=pauses,
         queries=queries,
         workers=worker_side(node, settings, Behind(access, registry, presence, offers, results)),
-        submit=Submit(node, writer, settings.policy, delivery.check),
+        submit=Submit(node, writer, settings.policy, delivery.check, settings.room),
         control=Control(writer, queries),
         approvals=approvals,
         webhooks=Webhooks(node, delivery, lambda _: keys, wanted.policy, links),

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from avtomatika.commands.submit import Room
 from avtomatika.kernel.model import Policy
 from avtomatika.kernel.time import Span
 from avtomatika.settings.dispatch import DispatchSettings, read_dispatch
@@ -66,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True):
     run_lease: Span = Span(30_000)
     worker_ttl: Span = Span(120_000)
     keep_finished: Span | None = None
+    room: Room = Room()
     width: int = 1_000
     drain: Span = Span(25_000)
     log_level: str = "INFO"
@@ -143,6 +145,10 @@ def read(values: Mapping[str, str]) -> Settings:
         run_lease=reader.span("RUN_LEASE_SECONDS", 30, SHORTEST),
         worker_ttl=Span(2 * reader.span("WORKER_HEALTH_CHECK_INTERVAL_SECONDS", 60, SHORTEST)),
         keep_finished=Span(keep_days * 86_400_000) if keep_days else None,
+        room=Room(
+            reader.whole("MAX_UNFINISHED_JOBS_PER_CLIENT", 100_000, 1),
+            reader.whole("MAX_UNFINISHED_JOBS", 2_000_000, 1),
+        ),
         width=reader.whole("EXECUTOR_MAX_CONCURRENT_JOBS", 1_000, 1),
         drain=reader.span("DRAIN_TIMEOUT_SECONDS", 25),
         log_level=reader.choice("LOG_LEVEL", "INFO", LOG_LEVELS),
