@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
+from ssl import SSLContext
 from typing import Any
 
 from aiohttp import web
@@ -52,14 +53,13 @@ class EarlierServer:
         self.lose: list[str] = []
         self.fail: list[str] = []
         self.access: dict[str, tuple[str, float]] = {}
+        self.tls: SSLContext | None = None
         self.port = 0
         self._runner: web.AppRunner | None = None
 
-    # ------------------------------------------------------------ the process
-
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self.tls is None else 'https'}://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
         app = web.Application(middlewares=[self._middleware])
@@ -72,7 +72,8 @@ class EarlierServer:
         app.router.add_post("/_worker/auth/token/refresh", self.refresh_token)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.01)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True, ssl_context=self.tls)
+        await site.start()
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
@@ -134,8 +135,6 @@ class EarlierServer:
             self.changed.clear()
             await self.changed.wait()
 
-    # ------------------------------------------------------------ who calls
-
     def authenticate(self, request: web.Request, worker: str) -> None:
         token = request.headers.get("X-Worker-Token")
         if token is None:
@@ -193,8 +192,6 @@ class EarlierServer:
     def check_model(self, name: str, message: dict[str, Any]) -> None:
         """Raises Refused for what the models of the release do not take."""
         raise NotImplementedError
-
-    # ------------------------------------------------------------ the requests
 
     async def register(self, request: web.Request) -> web.Response:
         message = await self.signed(request, registration=True)
@@ -267,8 +264,6 @@ class EarlierServer:
 
     async def refresh_token(self, request: web.Request) -> web.Response:
         raise web.HTTPNotFound
-
-    # ------------------------------------------------------------ the jobs
 
     async def dispatch(
         self,
