@@ -110,5 +110,6 @@ OF_THE_WORKER: Mapping[str, str] = {
     "WORKER_SHUTDOWN_TIMEOUT": "How long running tasks may take to end when the worker stops.",
     "WORKER_SKILLS_DIR": "A folder whose modules are loaded for skills, if it is there.",
     "WORKER_TOKEN": "The token of the workers; see [migrating](../how-to/migrating.md) for earlier orchestrators.",
+    "WORKER_TRANSPORT": "`auto`: a stream where there can be one, else polls; `stream`, `poll`: only that.",
     "WORKER_TYPE": "The type that is reported.",
 }

@@ -8,7 +8,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 
 _BLOCK = re.compile(
-    r"(?:^<!-- (?P<verb>run|rxon): (?P<rest>[^>]+?) -->\n)?"
+    r"(?:^<!-- (?P<verb>run|rxon|frame): (?P<rest>[^>]+?) -->\n)?"
     r"^```(?P<language>\w*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )

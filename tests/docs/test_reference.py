@@ -3,12 +3,14 @@
 import importlib
 import json
 import re
+from typing import get_args
 
 import pytest
 
 import avtomatika
 import avtomatika_worker
 import rxon.messages
+import rxon.stream.frames
 from rxon.codec import decode
 from rxon.http.server import add_routes
 from tests.docs.pages import ROOT, Block, blocks
@@ -55,6 +57,22 @@ def test_every_message_that_crosses_the_wire_by_itself_has_an_example() -> None:
         "TaskResult",
         "WorkerEvent",
     }
+
+
+def frames() -> list[Block]:
+    return [block for block in blocks(REFERENCE / "rxon.md") if block.verb == "frame"]
+
+
+@pytest.mark.parametrize("block", frames(), ids=lambda block: f"{block.rest}-{block.line}")
+def test_an_example_of_a_frame_is_the_frame_that_it_stands_for(block: Block) -> None:
+    kind = getattr(rxon.stream.frames, block.rest)
+    decode(kind, block.text.encode())
+    assert set(json.loads(block.text)) <= {"frame", *kind.__struct_fields__}
+
+
+def test_every_frame_has_an_example() -> None:
+    both = (*get_args(rxon.stream.frames.ClientFrame), *get_args(rxon.stream.frames.ServerFrame))
+    assert {block.rest for block in frames()} == {kind.__name__ for kind in both}
 
 
 def test_rxon_lists_the_endpoints_that_are_served() -> None:

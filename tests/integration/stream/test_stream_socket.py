@@ -155,8 +155,8 @@ async def test_a_worker_that_does_not_read_takes_no_more_than_the_buffers_hold(
     async with stream(session, server, "w2") as other, stream(session, server) as lazy:
         lazy._conn.transport.pause_reading()  # type: ignore[union-attr] - nothing public reads so little
         for asked in range(1, 101):
-            await lazy.send_str('{"frame":"ready","credits":%d}' % asked)
-            await other.send_str('{"frame":"beat","seq":%d}' % asked)
+            await lazy.send_json({"frame": "ready", "credits": asked})
+            await other.send_json({"frame": "beat", "seq": asked})
             assert (await heard(other))["seq"] == asked  # others do not wait for it
         assert len(gateway._waiting) > 50
         lazy._conn.transport.abort()  # type: ignore[union-attr] - as above
