@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -40,7 +40,7 @@ class Heard:
         self._tasks: OrderedDict[TaskId, _Memory] = OrderedDict()
 
     @asynccontextmanager
-    async def turn(self, job: JobId, task: TaskId) -> AsyncIterator[set[str]]:
+    async def turn(self, job: JobId, task: TaskId) -> AsyncGenerator[set[str]]:
         """The ids of the events that are part of the job, while no other event of the task is dealt with.
 
         Whoever makes another one part of it adds its id.

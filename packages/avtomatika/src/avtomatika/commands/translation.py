@@ -37,12 +37,13 @@ class Terms(msgspec.Struct, frozen=True):
             type=task.order.skill,
             params=task.order.params,
             tracing_context=body.tracing,
-            priority=task.order.priority,
             deadline=None if task.result_due is None else task.result_due // 1_000,
             timestamp=now // 1_000,
             lease_token=lease.token,
             lease_seconds=ttl / 1_000,
         )
+        if task.order.priority:  # what holds its default is left out only when it is never mentioned
+            offer = msgspec.structs.replace(offer, priority=task.order.priority)
         if self.key is None:
             return offer
         return msgspec.structs.replace(offer, sig=sign_task(encode(offer), self.key))
