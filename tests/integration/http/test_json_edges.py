@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from typing import Any
 
 import pytest
@@ -132,3 +133,15 @@ async def test_a_member_that_comes_twice_is_refused_by_name(start: Start, body: 
     error = json.loads(answer)["error"]
     assert "comes twice" in error["message"]
     assert error["field"]
+
+
+async def test_numbers_that_are_slow_to_read_cost_no_more_than_others(start: Start) -> None:
+    node = await start(untouched())
+    spent: list[float] = []
+    for number in (b"12.25", b"1e300"):
+        body = b'{"initial_data":{"v":[' + b",".join([number] * 120_000) + b"]}}"
+        before = time.process_time()
+        status, _ = await send(node, "/api/v1/jobs/flow", body)
+        spent.append(time.process_time() - before)
+        assert status == 202
+    assert spent[1] < 5 * spent[0] + 0.5

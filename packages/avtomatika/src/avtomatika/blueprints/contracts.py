@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, get_type_hints
 import msgspec
 from msgspec import Raw
 
+from avtomatika.blueprints.encoding import decoded
 from avtomatika.blueprints.schema import broken, check_schema
 from avtomatika.blueprints.shapes import Maker, Shape, any_of, first_of, shape_of
 from avtomatika.errors import BlueprintError, ContractViolation, InvalidInput
@@ -54,12 +55,12 @@ def accept_input(blueprint: Accepting, data: Data) -> None:
     """
     contract = blueprint.input_contract
     if contract is not None:
-        contract.check(INPUT, {name: msgspec.json.decode(value) for name, value in data.items()})
+        contract.check(INPUT, {name: decoded(value) for name, value in data.items()})
 
 
 def check_result(contract: Contract, result: Raw) -> None:
     """The result keeps the contract. Raises ContractViolation."""
-    contract.check("result", msgspec.json.decode(result))
+    contract.check("result", decoded(result))
 
 
 def made(make: Maker, name: str, value: object) -> Any:

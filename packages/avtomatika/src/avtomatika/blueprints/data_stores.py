@@ -6,10 +6,9 @@ from types import SimpleNamespace
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-import msgspec
 from msgspec import Raw
 
-from avtomatika.blueprints.encoding import encoded
+from avtomatika.blueprints.encoding import decoded, encoded
 from avtomatika.errors import HandlerError, InvalidInput
 from avtomatika.ports.shelf import Shelf
 
@@ -91,7 +90,7 @@ class NamedStore:
     async def _get(self, key: str, default: Any) -> Any:
         await self._begin()
         value = await self._shelf.get(self._name, key)
-        return default if value is None else msgspec.json.decode(value)
+        return default if value is None else decoded(value)
 
     async def _set(self, key: str, value: Raw) -> None:
         await self._begin()
@@ -104,7 +103,7 @@ class NamedStore:
     async def _items(self) -> dict[str, Any]:
         await self._begin()
         found = await self._shelf.items(self._name)
-        return {key: msgspec.json.decode(value) for key, value in found.items()}
+        return {key: decoded(value) for key, value in found.items()}
 
     async def _incr(self, key: str, by: int) -> int:
         await self._begin()

@@ -1,11 +1,22 @@
-"""User values on their way to be kept: as JSON, or refused in words that name them."""
+"""User values on their way to be kept and back: as JSON, or refused in words that name them."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
 
 from avtomatika.errors import HandlerError
+from rxon.codec import parse_float
+
+_DECODER: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(float_hook=parse_float)
+
+
+def decoded(value: Raw | bytes) -> Any:
+    """The value that the JSON text is. Raises msgspec.MsgspecError, UnicodeDecodeError, RecursionError.
+
+    No text takes long, whoever wrote it: see `rxon.codec.parse_float`.
+    """
+    return _DECODER.decode(value)
 
 
 def encoded(what: str, value: Any) -> Raw:

@@ -17,7 +17,7 @@ from avtomatika.blueprints.client import ClientConfig
 from avtomatika.blueprints.context import JobContext
 from avtomatika.blueprints.contracts import check_result
 from avtomatika.blueprints.data_stores import DataStores
-from avtomatika.blueprints.encoding import encoded
+from avtomatika.blueprints.encoding import decoded, encoded
 from avtomatika.blueprints.injection import Handler, arguments
 from avtomatika.blueprints.states import verdict_of_name
 from avtomatika.errors import ContractViolation, HandlerError
@@ -168,7 +168,7 @@ def _decision(actions: ActionFactory, job: Job, ends: Verdict | None, value: Raw
 
 
 def _decoded(data: Data) -> dict[str, Any]:
-    return {key: msgspec.json.decode(value) for key, value in data.items()}
+    return {key: decoded(value) for key, value in data.items()}
 
 
 def _as_it_is(key: object) -> object:
@@ -189,7 +189,7 @@ def _kept(what: str, value: Any, before: Raw | None) -> Raw:
     now = encoded(what, value)
     if before is None or now == before:
         return now
-    return before if now == Raw(msgspec.json.encode(msgspec.json.decode(before))) else now
+    return before if now == Raw(msgspec.json.encode(decoded(before))) else now
 
 
 def _result(job: Job, branch: Branch) -> dict[str, Any]:
@@ -203,6 +203,6 @@ def _result(job: Job, branch: Branch) -> dict[str, Any]:
         "task_id": branch.task.id,
         "worker_id": report.worker,
         "status": report.status,
-        "data": msgspec.json.decode(report.data),
+        "data": decoded(report.data),
         "error": error,
     }

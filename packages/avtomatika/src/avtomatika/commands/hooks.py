@@ -7,9 +7,8 @@ Who must not miss anything has webhooks, or follows the job.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from avtomatika import observe
+from avtomatika.blueprints.encoding import decoded
 from avtomatika.kernel.events import TaskSignalled
 from avtomatika.kernel.model import Data, Done, Job
 from avtomatika.ports.spawn import Spawn
@@ -62,7 +61,7 @@ def job_state(job: Job) -> dict[str, Any]:
         "current_state": job.state,
         "initial_data": _plain(job.input),
         "state_history": _plain(job.history),
-        "result": msgspec.json.decode(job.phase.result) if isinstance(job.phase, Done) else None,
+        "result": decoded(job.phase.result) if isinstance(job.phase, Done) else None,
         "error_message": None if job.failure is None else job.failure.message,
         "error_code": None if job.failure is None else job.failure.code,
         "labels": dict(job.labels),
@@ -72,7 +71,7 @@ def job_state(job: Job) -> dict[str, Any]:
 
 
 def _plain(data: Data) -> dict[str, Any]:
-    return {name: msgspec.json.decode(value) for name, value in data.items()}
+    return {name: decoded(value) for name, value in data.items()}
 
 
 def _told(job: str, event: TaskSignalled) -> dict[str, Any]:
@@ -80,5 +79,5 @@ def _told(job: str, event: TaskSignalled) -> dict[str, Any]:
         "job_id": job,
         "task_id": event.task,
         "event_type": event.name,
-        "payload": msgspec.json.decode(event.payload),
+        "payload": decoded(event.payload),
     }

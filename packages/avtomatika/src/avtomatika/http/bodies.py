@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Raw
 
+from avtomatika.blueprints.encoding import decoded
 from avtomatika.commands.submit import Request
 from avtomatika.errors import InvalidInput, InvalidJson, TooLarge
 from avtomatika.http.repeats import refuse_repeats
@@ -66,7 +67,7 @@ async def read_batch(request: web.Request) -> list[Request]:
 
 
 def _listed(place: int, raw: Raw, tracing: dict[str, str], key: str | None) -> Request:
-    value = msgspec.json.decode(raw)
+    value = decoded(raw)
     try:
         if not isinstance(value, dict):
             raise InvalidInput("A request in a batch is a JSON object.", field="")
@@ -131,7 +132,7 @@ async def read_body(request: web.Request) -> bytes:
 
 def _decoded(body: bytes) -> dict[str, Any]:
     try:
-        value = msgspec.json.decode(body)
+        value = decoded(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidJson(f"The body is not JSON: {error}") from error
     except RecursionError:
