@@ -35,7 +35,9 @@ ORDERS: list[tuple[str, list[Candidate]]] = [
 @pytest.mark.parametrize(("name", "workers"), ORDERS)
 def test_a_strategy_puts_workers_in_its_order(name: str, workers: list[Candidate]) -> None:
     rank = strategy_of(name).rank
-    assert sorted(reversed(workers), key=lambda worker: rank(worker, RULES.soft_limit)) == workers
+    ranks = [rank(worker, RULES.soft_limit) for worker in workers]
+    assert ranks == sorted(ranks)
+    assert len(set(ranks)) == len(ranks)
 
 
 # Each line: the strategy, a worker, another one, and whether the first is worth a wait.

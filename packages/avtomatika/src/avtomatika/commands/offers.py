@@ -68,9 +68,9 @@ class Offers:
         """Tasks that the worker now holds; none when none came until then, or the node is draining."""
         member = self.fleet.asks(wanted.worker, self._clock.now())
         while True:
-            leases, outdone = await self._lease(wanted, member)
+            leases, look_again = await self._lease(wanted, member)
             if not leases and not self._closed and self._clock.now() < until:
-                leases = await self._park(wanted, member, until, outdone)
+                leases = await self._park(wanted, member, until, look_again)
                 if not leases:
                     return ()
             try:
@@ -195,26 +195,26 @@ class Offers:
             return False
         return self._clock.now() >= after(due, self.rules.spill_after)
 
-    async def _lease(self, wanted: Wanted, member: Member) -> tuple[Sequence[Lease], bool]:
-        """What the worker may have at once; and whether there is something that others should have first."""
+    async def _lease(self, wanted: Wanted, member: Member) -> tuple[Sequence[Lease], Instant | None]:
+        """What the worker may have at once; and when it may have what others should have first."""
         lines = self._lines(await self._store.queues(FAMILY))
         queues: list[str] = []
-        outdone, now = False, self._clock.now()
+        worker, now, look_again = wanted.worker.id, self._clock.now(), list[Instant]()
         for line in lines:
             members = line.members
-            if not members.admits(wanted.worker.id) or not wanted.includes(members.order.skill):
+            if not members.admits(worker) or not wanted.includes(members.order.skill):
                 continue
-            kept, less = self._is_kept(line, member, now), members.prefers_who_waits(member, now)
-            if kept or less:
+            less = members.prefers_who_waits(member, now)
+            if less or worker == line.avoid or members.prefers_anybody_to(worker):
                 due = await self._store.next_due(line.queue)
                 if due is None or due > now:
                     continue
-                outdone |= less
-                if less or not self._is_spilled(line, member, due):
+                if less or (self._is_kept(line, member, now) and not self._is_spilled(line, member, due)):
+                    look_again.append(now if less else after(due, self.rules.spill_after))
                     continue
             queues.append(line.queue)
         if not queues:
-            return (), outdone
+            return (), min(look_again, default=None)
         self._places += 1
         turn = self._places % len(queues)  # no class waits behind another for ever
         leases = await self._store.lease(
@@ -226,9 +226,11 @@ class Offers:
         )
         if leases:
             self.fleet.given(member)
-        return leases, outdone
+        return leases, min(look_again, default=None)
 
-    async def _park(self, wanted: Wanted, member: Member, until: Instant, outdone: bool) -> Sequence[Lease]:
+    async def _park(
+        self, wanted: Wanted, member: Member, until: Instant, look_again: Instant | None
+    ) -> Sequence[Lease]:
         loop = asyncio.get_running_loop()
         self._places += 1
         parked = Parked(self._places, wanted, member, loop.create_future())
@@ -236,17 +238,19 @@ class Offers:
         self._parked += 1
         self.classes.park(parked)
         self._somebody.set()
-        alarm = loop.call_later((until - self._clock.now()) / 1_000, _settle, parked, ())
+        now = self._clock.now()
+        alarms = [loop.call_later((until - now) / 1_000, _settle, parked, ())]
+        if look_again is not None:
+            alarms.append(loop.call_later(max(0, look_again - now) / 1_000, self._serve_soon))
         try:
-            if outdone:
-                self._serve_soon()
             return await parked.answer
         except asyncio.CancelledError:
             if parked.answer.done() and not parked.answer.cancelled():
                 await self.release(parked.answer.result())
             raise
         finally:
-            alarm.cancel()
+            for alarm in alarms:
+                alarm.cancel()
             self._parked -= 1
             del member.parked[parked.place]
 

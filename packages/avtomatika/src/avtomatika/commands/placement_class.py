@@ -105,6 +105,10 @@ class PlacementClass:
             del self._tiers[tier]
             del self._order[bisect_left(self._order, tier)]
 
+    def prefers_anybody_to(self, worker_id: str) -> bool:
+        """True when others are preferred to the worker, whether they are worth waiting for or not."""
+        return bool(self._order) and self._order[0] < self._tier_of.get(worker_id, self._order[0])
+
     def is_for_another(self, member: Member, now: Instant) -> bool:
         """True while a task should be kept for workers that are preferred to this one.
 

@@ -20,7 +20,7 @@ class WorkerOfTask(msgspec.Struct, frozen=True):
 class TaskExplanation(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """How a task stands: `queued`, `later` (from `available_at` on) or `taken`.
 
-    Of the `workers` that are present, `fit` may have the task; of these, `saturated` have their hands full and
+    Of the `workers` that are present, `fit` may have the task; of these `saturated` have their hands full and
     `parked` wait for a task. `reasons` counts what the others lack. Operators see who is meant.
     """
 

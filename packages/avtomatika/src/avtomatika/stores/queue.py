@@ -187,5 +187,6 @@ def _tidy(queue: _Queue) -> None:
     queue.ready = [place for place in queue.ready if place[4].ticket == place[3]]
     queue.later = [place for place in queue.later if place[2].ticket == place[1]]
     queue.aged = [place for place in queue.aged if place[2].ticket == place[1]]
-    for heap in (queue.ready, queue.later, queue.aged):
-        heapq.heapify(heap)
+    heapq.heapify(queue.ready)
+    heapq.heapify(queue.later)
+    heapq.heapify(queue.aged)
