@@ -9,7 +9,6 @@ from avtomatika.commands.access import Access
 from avtomatika.commands.admission import Admission
 from avtomatika.commands.desk import Desk
 from avtomatika.commands.gateway import Gateway
-from avtomatika.commands.mailbox import Mailbox
 from avtomatika.commands.offers import Offers
 from avtomatika.commands.passes import Passes
 from avtomatika.commands.presence import Presence
@@ -32,11 +31,10 @@ class Behind(msgspec.Struct, frozen=True):
 
 
 class WorkerSide(msgspec.Struct, frozen=True):
-    """Who answers workers, what waits for them, and how their tokens are read again."""
+    """Who answers workers, and how their tokens are read again."""
 
     gateway: Gateway
     desk: Desk
-    mailbox: Mailbox
     reload: Callable[[], None]
 
 
@@ -59,13 +57,11 @@ def worker_side(node: NodeContext, settings: Settings, behind: Behind) -> Worker
         results=behind.results,
         terms=Terms(settings.longest_poll, wanted.task_key),
     )
-    mailbox = Mailbox(behind.registry, node.clock)
     desk = Desk(
         node.clock,
         gateway=gateway,
         presence=behind.presence,
         results=behind.results,
         passes=passes,
-        mailbox=mailbox,
     )
-    return WorkerSide(gateway, desk, mailbox, reload)
+    return WorkerSide(gateway, desk, reload)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from avtomatika.commands.admission import Admission
 from avtomatika.commands.gateway import Gateway
-from avtomatika.commands.mailbox import Mailbox
 from avtomatika.commands.passes import Passes
 from avtomatika.commands.presence import Presence
 from avtomatika.commands.results import Handle, Results
@@ -30,10 +29,9 @@ class Desk:
         presence: Presence,
         results: Results,
         passes: Passes,
-        mailbox: Mailbox,
     ) -> None:
         self._clock, self._gateway, self._presence = clock, gateway, presence
-        self._results, self._passes, self._mailbox = results, passes, mailbox
+        self._results, self._passes = results, passes
 
     @property
     def _admission(self) -> Admission:
@@ -61,7 +59,7 @@ class Desk:
 
     async def mail(self, worker_id: str, timeout: float) -> Sequence[WorkerCommand]:
         """Commands that operators sent to the worker, as soon as there are some."""
-        return await self._mailbox.first(worker_id, after(self._clock.now(), seconds(timeout)))
+        return await self._presence.mailbox.first(worker_id, after(self._clock.now(), seconds(timeout)))
 
     async def stopped(
         self, credentials: Credentials, worker_id: str, timeout: float

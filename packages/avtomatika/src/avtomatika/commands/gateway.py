@@ -116,7 +116,8 @@ class Gateway:
             worker, status=beat.status, skills=skills, hot=hot_of(beat), usage=usage_of(beat)
         )
         lost = await self._lost(worker, beat.current_tasks)
-        return HeartbeatAnswer(status="ok", require_full_sync=unsynced, cancel_task_ids=tuple(lost) or None)
+        told = await self._presence.mailbox.take(worker_id) if worker.generation is Generation.OURS else ()
+        return HeartbeatAnswer("ok", unsynced, tuple(lost) or None, tuple(told) or None)
 
     async def _lost(self, worker: Worker, listed: Sequence[str] | None) -> Sequence[str]:
         """Which of its tasks the worker does not hold any more. It holds the others for longer.
@@ -217,6 +218,17 @@ class Gateway:
         until = after(self._clock.now(), seconds(timeout))
         try:
             return await self._withdrawals.first(worker_id, tasks, until)
+        except Unavailable as error:
+            raise UnavailableError(error.message) from error
+
+    async def give_back(
+        self, credentials: Credentials, worker_id: str, offers: Sequence[TaskOffer]
+    ) -> None:
+        """What did not reach the worker is available again, as if the worker had never had it."""
+        await self.admission.admit(credentials, worker_id)
+        found = [await self._results.held(Handle.parse(o.task_id), worker_id, o.lease_token) for o in offers]
+        try:
+            await self._offers.release(lease for lease in found if lease is not None)
         except Unavailable as error:
             raise UnavailableError(error.message) from error
 

@@ -7,6 +7,7 @@ import msgspec
 
 from avtomatika.commands.fleet import Fleet
 from avtomatika.commands.holdings import Holdings
+from avtomatika.commands.mailbox import Mailbox
 from avtomatika.errors import NotFound
 from avtomatika.kernel.time import Instant, Span, after
 from avtomatika.matching.compliance import Skill, WorkerProfile
@@ -52,6 +53,7 @@ class Presence:
         """*fleet* hears of everybody who is present."""
         self._registry, self._clock, self._ttl = registry, clock, ttl
         self.holdings = Holdings(registry, clock)
+        self.mailbox = Mailbox(registry, clock)
         self._fleet = fleet or Fleet()
         self._decoded: dict[str, tuple[int, Worker]] = {}
         self._revision = 0

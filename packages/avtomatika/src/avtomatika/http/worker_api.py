@@ -5,13 +5,11 @@ from typing import Literal
 
 import msgspec
 from aiohttp import web
-from msgspec import Raw
 
-from avtomatika.commands.mailbox import Mailbox
 from avtomatika.commands.presence import Presence
 from avtomatika.errors import ConfigError, Conflict, InvalidInput
 from avtomatika.http.answers import answer
-from avtomatika.http.bodies import read_body
+from avtomatika.http.bodies import read_payload
 from avtomatika.http.callers import Callers
 from avtomatika.kernel.model import NULL
 from rxon.messages import WorkerCommand
@@ -35,11 +33,8 @@ class WorkersReloaded(msgspec.Struct, frozen=True):
 class WorkerApi:
     """Handlers of the routes about workers, for operators."""
 
-    def __init__(
-        self, callers: Callers, presence: Presence, mailbox: Mailbox, reload: Callable[[], None]
-    ) -> None:
-        self._callers, self._presence = callers, presence
-        self._mailbox, self._reload = mailbox, reload
+    def __init__(self, callers: Callers, presence: Presence, reload: Callable[[], None]) -> None:
+        self._callers, self._presence, self._reload = callers, presence, reload
 
     async def command(self, request: web.Request) -> web.Response:
         """202 when the command is on its way to a worker that is present."""
@@ -48,11 +43,9 @@ class WorkerApi:
         if name == CANCEL_TASK or len(name) > MAX_NAME:
             raise InvalidInput("This is no command of the worker's own.", field="name")
         worker = await self._presence.get(worker_id)
-        body = (await read_body(request)).strip()
-        params = None if not body else Raw(body)
-        if params is not None and params != NULL and not body.startswith(b"{"):
-            raise InvalidInput("The body is an object of JSON, or absent.", field="")
-        sent = await self._mailbox.send(worker.profile.id, WorkerCommand(command=name, params=params))
+        params = await read_payload(request)
+        told = WorkerCommand(command=name, params=None if params == NULL else params)
+        sent = await self._presence.mailbox.send(worker.profile.id, told)
         return answer(CommandSent("sent" if sent else "queued"), 202)
 
     async def reload(self, request: web.Request) -> web.Response:

@@ -40,8 +40,7 @@ class LegacySockets:
         socket = Socket(heartbeat=KEEP_ALIVE, max_msg_size=request.client_max_size)
         if not socket.can_prepare(request).ok:
             raise ProtocolError("This is the address of a WebSocket")
-        known = None if worker_id is None else await self._desk.generation(worker_id)
-        dialect = dialect_of(known or of_version(version_of(request)))
+        dialect = dialect_of(of_version(version_of(request)))
         await socket.prepare(request)
         self._open.add(socket)
         talk = _Conversation(self._gateway_of(request), self._desk, credentials, dialect, socket)
@@ -104,6 +103,8 @@ class _Conversation:
         self, worker_id: str, group: asyncio.TaskGroup, claim: Callable[[str, Socket], Awaitable[None]]
     ) -> None:
         self._worker_id = worker_id
+        known = await self._desk.generation(worker_id)
+        self._dialect = self._dialect if known is None else dialect_of(known)
         self._credentials = msgspec.structs.replace(self._credentials, worker_id=worker_id)
         await claim(worker_id, self._socket)
         self._telling = [

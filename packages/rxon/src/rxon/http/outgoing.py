@@ -59,12 +59,8 @@ def json_response(message: msgspec.Struct, status: int = 200) -> web.Response:
 
 
 def said(answer: Said) -> web.Response:
-    """The answer, compressed on its way when it is long and the worker takes it."""
-    response = web.Response(body=answer.body, status=answer.status, content_type=_JSON)
-    if len(answer.body) >= WORTH_COMPRESSING:
-        response.headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
-        response.enable_compression()
-    return response
+    """The answer."""
+    return web.Response(body=answer.body, status=answer.status, content_type=_JSON)
 
 
 def error_response(error: RxonError) -> web.Response:
@@ -85,15 +81,25 @@ def refusal(answer: ResultAnswer) -> web.Response:
 
 
 def answering_errors(handler: Handler) -> Handler:
-    """The handler, whose RxonErrors are answers."""
+    """The handler, whose RxonErrors are answers, and whose long answers are compressed for who takes it."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
-            return await handler(request)
+            response = await handler(request)
         except RxonError as error:
-            return error_response(error)
+            response = error_response(error)
+        if isinstance(response, web.Response) and (response.content_length or 0) >= WORTH_COMPRESSING:
+            response.headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
+            if _takes_gzip(request):
+                response.enable_compression(web.ContentCoding.gzip)
+        return response
 
     return answer
+
+
+def _takes_gzip(request: web.Request) -> bool:
+    offered = request.headers.get(hdrs.ACCEPT_ENCODING, "").lower().replace(" ", "").split(",")
+    return any(each == "gzip" or (each.startswith("gzip;") and each != "gzip;q=0") for each in offered)
 
 
 async def stamp_version(request: web.Request, response: web.StreamResponse) -> None:

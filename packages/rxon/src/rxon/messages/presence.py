@@ -12,6 +12,7 @@ from rxon.messages.capability import (
     SkillInfo,
     WorkerCapabilities,
 )
+from rxon.messages.command import WorkerCommand
 from rxon.messages.wire import OptionalSeconds, settle
 
 __all__ = ["Heartbeat", "HeartbeatAnswer", "Registered", "Registration"]
@@ -79,8 +80,9 @@ class Heartbeat(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class HeartbeatAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the server wants: the full skill list, and these tasks stopped."""
+    """What the server wants: the full skill list, these tasks stopped, and what operators have told it."""
 
     status: str
     require_full_sync: bool = False
     cancel_task_ids: tuple[str, ...] | None = None
+    commands: tuple[WorkerCommand, ...] | None = None
