@@ -150,9 +150,11 @@ async def test_branches_run_to_their_end_whatever_the_heartbeats_are_answered(
         async with asyncio.timeout(10):
             await server.until(lambda: sum(bool(beat.get("current_tasks")) for beat in server.beats) >= 3)
         go_on.set()
-        await over(job)
-    assert job.status == "finished"
-    assert len(job.applied) == 3
+        async with asyncio.timeout(10):
+            await server.until(lambda: len(server.results) == 3)
+    assert {result["task_id"] for result in server.results} == set(job.tasks)
+    taken = 1 if isinstance(server, O21) else 3  # all that it takes of branches that were out at once
+    assert len(job.applied) == taken
 
 
 async def test_a_server_that_lost_the_skills_gets_them_with_a_heartbeat(tmp_path: Path) -> None:

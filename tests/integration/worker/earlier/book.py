@@ -19,6 +19,7 @@ class Job:
         self.worker: str | None = None
         self.tasks: list[str] = []
         self.branches = 0
+        self.only: str | None = None
         self.applied: list[dict[str, Any]] = []
         self.over = asyncio.Event()
 
@@ -55,6 +56,8 @@ class Book:
             return _ignored("job_not_found"), None
         if job.worker != worker:
             return _ignored("worker_mismatch"), None
+        if job.only not in (None, result["task_id"]):
+            return _ignored("stale_task"), None
         if job.branches:
             job.applied.append(result)
             if len(job.applied) >= job.branches:

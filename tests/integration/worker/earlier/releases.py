@@ -16,7 +16,10 @@ MODELS = {"WorkerRegistration": REGISTRATION, "TaskResult": TASK_RESULT, "Worker
 
 
 class O21(EarlierServer):
-    """Third generation: verifies with the digest of a worker's own token, orders every branch to stop."""
+    """Third generation: verifies with the digest of a worker's own token, orders every branch to stop.
+
+    Of branches that are out at once, it takes only the result of the one that was picked up last.
+    """
 
     version = "1.0b7"
     auth_status = 401
@@ -52,6 +55,9 @@ class O21(EarlierServer):
             assert isinstance(skill, dict), "the dispatcher of 1.0b21 reads skill['name']"
         jitter = {"next_heartbeat_jitter_ms": -742}
         return self.json(json.loads(bytes(answer.body)) | jitter)  # type: ignore[arg-type] # a body of bytes
+
+    def picked_up(self, task: dict[str, Any]) -> None:
+        self.book.jobs[task["job_id"]].only = task["task_id"]
 
     async def give_token(self, request: web.Request) -> web.Response:
         peer = request.transport.get_extra_info("peercert") if request.transport else None

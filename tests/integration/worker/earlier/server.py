@@ -209,13 +209,17 @@ class EarlierServer:
         """A worker that is not known waits like any other, for nothing."""
         worker = request.match_info["id"]
         self.authenticate(request, worker)
-        queue = self.queues.get(worker)
+        queue = self.queues.get(worker, asyncio.Queue())
         try:
             async with asyncio.timeout(self.poll_timeout):
-                task = await queue.get() if queue is not None else await asyncio.Event().wait()
+                task = await queue.get()
         except TimeoutError:
             return self.without_body()
+        self.picked_up(task)
         return self.json(task)
+
+    def picked_up(self, task: dict[str, Any]) -> None:
+        """The task has left its queue."""
 
     async def heartbeat(self, request: web.Request) -> web.Response:
         worker = request.match_info["id"]
