@@ -30,6 +30,12 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "MAX_TRANSITIONS_PER_JOB": "How many states a job may enter before a loop is suspected.",
     "MAX_UNFINISHED_JOBS": "How many unfinished jobs there may be. One more is answered with 503.",
     "MAX_UNFINISHED_JOBS_PER_CLIENT": "How many unfinished jobs a client may have. One more is answered with 429.",
+    "ORCHESTRATOR_SECRET_KEY": "Signs tasks, for workers that verify them; 16 characters or more.",
+    "WORKERS_CONFIG_PATH": "A file of tokens of single workers and of groups; "
+    "see [worker tokens](../how-to/worker-tokens.md).",
+    "WORKER_ACCESS_TOKEN_SECONDS": "For how long a token opens that a worker gets for its own; 900 to 3600.",
+    "WORKER_SIGNATURES": "`required` refuses messages of workers that are not signed; `optional` verifies "
+    "those that are.",
     "OPERATOR_TOKEN": "The token of operators, who see and change the jobs of every client.",
     "PUBLIC_URL": "Where others reach the node, for the links in webhooks; a path may follow the host.",
     "REPUTATION_MIN_THRESHOLD": "Workers whose reputation is lower get no tasks.",

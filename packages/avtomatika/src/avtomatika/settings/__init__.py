@@ -103,24 +103,7 @@ def read(values: Mapping[str, str]) -> Settings:
     """The settings that the variables make. Raises ConfigError that names every problem."""
     reader = Reader(values)
     data_dir = Path(reader.text("AVTOMATIKA_DATA_DIR", ".avtomatika"))
-    http = HttpSettings(
-        host=reader.text("API_HOST", "127.0.0.1"),
-        port=reader.whole("API_PORT", 8080),
-        prefix=reader.path("CLIENT_API_PREFIX", "api"),
-        public_url=_public_url(reader),
-        client_api=reader.flag("ENABLE_CLIENT_API", True),
-        detailed=reader.flag("DETAILED_API_RESPONSES", False),
-        max_body=reader.whole("MAX_BODY_BYTES", 1_048_576, 1_024),
-        insecure=reader.flag("AVTOMATIKA_INSECURE_HTTP", False),
-    )
-    if http.port > 65_535:
-        reader.problem("API_PORT", f"is no port: {http.port}")
-    if not is_loopback(http.host) and not http.insecure:
-        reader.problem(
-            "API_HOST",
-            f"{http.host} can be reached from outside and there is no TLS here yet; "
-            "set AVTOMATIKA_INSECURE_HTTP=true when a proxy in front of it speaks TLS",
-        )
+    http = _http(reader)
     storage_url = reader.text("STORAGE_URL", f"sqlite:///{data_dir / 'avtomatika.db'}")
     keep_days = reader.whole("JOB_RETENTION_DAYS", 0)
     settings = Settings(
@@ -163,6 +146,28 @@ def read(values: Mapping[str, str]) -> Settings:
     check_tokens(reader, tokens)
     reader.finish()
     return settings
+
+
+def _http(reader: Reader) -> HttpSettings:
+    http = HttpSettings(
+        host=reader.text("API_HOST", "127.0.0.1"),
+        port=reader.whole("API_PORT", 8080),
+        prefix=reader.path("CLIENT_API_PREFIX", "api"),
+        public_url=_public_url(reader),
+        client_api=reader.flag("ENABLE_CLIENT_API", True),
+        detailed=reader.flag("DETAILED_API_RESPONSES", False),
+        max_body=reader.whole("MAX_BODY_BYTES", 1_048_576, 1_024),
+        insecure=reader.flag("AVTOMATIKA_INSECURE_HTTP", False),
+    )
+    if http.port > 65_535:
+        reader.problem("API_PORT", f"is no port: {http.port}")
+    if not is_loopback(http.host) and not http.insecure:
+        reader.problem(
+            "API_HOST",
+            f"{http.host} can be reached from outside and there is no TLS here yet; "
+            "set AVTOMATIKA_INSECURE_HTTP=true when a proxy in front of it speaks TLS",
+        )
+    return http
 
 
 def _public_url(reader: Reader) -> str | None:
