@@ -84,6 +84,20 @@ async def test_a_lease_outlives_the_stream_it_came_over(start: Start) -> None:
     assert (await node.ended(job_id))["status"] == "finished"
 
 
+async def test_a_task_for_a_stream_that_was_cut_need_not_wait_for_the_end_of_a_lease(start: Start) -> None:
+    node = await start(flow())
+    worker = await node.worker("w1")
+    for _ in range(5):
+        async with stream(node) as socket:
+            await say(socket, "ready", credits=1)
+            assert socket._response is not None
+            creating = asyncio.ensure_future(node.create())
+            socket._response.close()
+            task = await worker.take(timeout=10)
+            assert task["job_id"] == await creating
+            assert (await worker.report(task))[0] == 200
+
+
 async def test_a_task_of_a_cancelled_job_is_called_back_within_200_ms(start: Start) -> None:
     node = await start(flow())
     await node.worker("w1")

@@ -153,13 +153,16 @@ async def test_a_worker_that_does_not_read_takes_no_more_than_the_buffers_hold(
     for _ in range(100):
         await gateway.offer("work", "x" * 500_000)
     async with stream(session, server, "w2") as other, stream(session, server) as lazy:
-        lazy._conn.transport.pause_reading()  # type: ignore[union-attr] - nothing public reads so little
+        connection = lazy._conn  # nothing public lets a client not read
+        assert connection is not None
+        transport: Any = connection.transport
+        transport.pause_reading()
         for asked in range(1, 101):
             await lazy.send_json({"frame": "ready", "credits": asked})
             await other.send_json({"frame": "beat", "seq": asked})
             assert (await heard(other))["seq"] == asked  # others do not wait for it
         assert len(gateway._waiting) > 50
-        lazy._conn.transport.abort()  # type: ignore[union-attr] - as above
+        transport.abort()
 
 
 async def test_a_server_that_stops_says_so_and_when_to_come_back(

@@ -10,7 +10,11 @@ import pytest
 
 from avtomatika_worker import Worker
 from rxon.messages import Registered, Registration
+from rxon.stream.channel import STREAM
+from rxon.stream.switching import SwitchingTransport
+from rxon.testing.channels import LoopbackOpener
 from rxon.testing.gateway import MemoryGateway
+from rxon.testing.loopback import LoopbackTransport
 from rxon.transport import Credentials
 from tests.integration.stream.conftest import Server, settings, working
 from tests.integration.stream.proxy import REFUSALS, Proxy
@@ -96,7 +100,9 @@ async def test_a_type_that_gets_room_again_is_served_at_once(
     worker.skill("light", type="light")(lambda: None)
     async with working(worker):
         ids = [await gateway.offer("heavy") for _ in range(2)]
-        await gateway.seen(lambda: any(poll.available_skills == {"light"} for poll in gateway.polls))
+        await gateway.seen(
+            lambda: any(poll.available_skills == frozenset({"light"}) for poll in gateway.polls)
+        )
         began = time.monotonic()
         go_on.set()
         await all_done(gateway, ids)
@@ -281,6 +287,25 @@ async def test_a_result_that_is_too_large_for_a_frame_is_refused_alone(
         await gateway.seen(lambda: large in gateway._open)
     assert "POST /_worker/tasks/result" in server.paths
     assert large not in {result.task_id for result in gateway.results}
+
+
+async def test_all_of_it_works_in_memory_as_well(gateway: MemoryGateway, tmp_path: Path) -> None:
+    opener = LoopbackOpener(gateway, "w1", "token")
+    http = LoopbackTransport(gateway, "w1", "token", (STREAM,))
+    worker = Worker(
+        config=settings("http://nowhere", tmp_path),
+        connect=lambda _: SwitchingTransport(http, opener, lambda: 0.5),
+    )
+    runs = echo(worker)
+    async with working(worker):
+        ids = [await gateway.offer("echo", {"n": n}) for n in range(20)]
+        await all_done(gateway, ids)
+        opener.channels[-1].cut()
+        while len(opener.channels) < 2:
+            ids.append(await gateway.offer("echo"))
+            await all_done(gateway, ids)
+            await asyncio.sleep(0.01)
+    assert runs == Counter(ids)
 
 
 class Strange(MemoryGateway):

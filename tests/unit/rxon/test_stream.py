@@ -290,6 +290,16 @@ async def test_a_task_that_is_withdrawn_is_called_back_at_once(gateway: MemoryGa
         assert await peer.hear() == Cancel(task_ids=(task,))
 
 
+async def test_a_task_that_finds_the_connection_cut_is_available_again(gateway: MemoryGateway) -> None:
+    async with served(gateway) as peer:
+        await peer.say(Ready(credits=1))
+        await gateway.seen(lambda: len(gateway.polls) == 1)
+        task = await gateway.offer("work")
+        peer.channel.cut()
+    assert [offer.task_id for offer in gateway._waiting] == [task]
+    assert gateway._open == {}
+
+
 async def test_tasks_of_an_earlier_connection_are_called_back_too(gateway: MemoryGateway) -> None:
     task = await gateway.offer("work")
     async with served(gateway) as peer:

@@ -95,6 +95,12 @@ class WorkerGateway(Protocol):
         """
         ...
 
+    async def give_back(
+        self, credentials: Credentials, worker_id: str, offers: Sequence[TaskOffer]
+    ) -> None:
+        """What a poll brought, and did not reach the worker, is available again."""
+        ...
+
 
 class WorkerDesk(Protocol):
     """Server side, beside the gateway: what workers of earlier generations need, and tokens.

@@ -9,7 +9,7 @@ from avtomatika.errors import InvalidInput
 from avtomatika.kernel.time import SECOND, Instant, Span, after
 from avtomatika.ports.node import NodeContext
 
-LOOK_AGAIN: Final = Span(2 * SECOND)
+LOOK_AGAIN: Final = Span(10 * SECOND)
 """The hint may be lost, and nobody announces that a lease has run out."""
 
 

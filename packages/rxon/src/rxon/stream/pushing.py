@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from rxon.codec import encode
 from rxon.errors import AuthError, RxonError, UnavailableError, WorkerUnknownError
 from rxon.messages import MAX_BATCH, TaskOffer
-from rxon.stream.channel import CloseCode
+from rxon.stream.channel import ChannelClosed, CloseCode
 from rxon.stream.frames import Cancel, Ready, refusal, task_frames
 from rxon.transport import Credentials, PollRequest, WorkerGateway
 
@@ -100,12 +101,25 @@ class Pusher:
                     raise Over(CLOSES[type(found)], found.message)
                 await self._pause(getattr(found, "retry_after", 1.0))
             elif found:
-                self._sent += len(found)
-                self.hold(offer.task_id for offer in found)
-                for frame in task_frames(found, max_frame):
-                    await self._send(frame)
+                await self._hand_over(found, max_frame)
             elif self._ready is asked and clock() - begun < PAUSE:
                 await self._pause(PAUSE)  # a gateway that is being closed answers at once
+
+    async def _hand_over(self, offers: Sequence[TaskOffer], max_frame: int) -> None:
+        """The offers are on their way, or available again if the connection is over. Raises ChannelClosed."""
+        self._sent += len(offers)
+        self.hold(offer.task_id for offer in offers)
+        try:
+            for frame in task_frames(offers, max_frame):
+                await self._send(frame)
+        except ChannelClosed:
+            # Some may have arrived nevertheless: their results are refused, as after any lease that is over.
+            await self._give_back(offers)
+            raise
+
+    async def _give_back(self, offers: Sequence[TaskOffer]) -> None:
+        with suppress(RxonError):  # then their leases run out
+            await self._gateway.give_back(self._credentials, self._worker_id, offers)
 
     async def watch(self) -> None:
         """What is taken from the worker is called back at once, until this is cancelled."""
@@ -136,6 +150,9 @@ class Pusher:
         except asyncio.CancelledError:
             polling.cancel()
             await asyncio.wait((polling,))
+            brought = () if polling.cancelled() else polling.result()
+            if not isinstance(brought, RxonError):
+                await self._give_back(brought)
             raise
         finally:
             self._polling = self._asked = None

@@ -159,6 +159,15 @@ class MemoryGateway:
             return ()
         return sorted(self.cancelled.intersection(tasks))
 
+    async def give_back(
+        self, credentials: Credentials, worker_id: str, offers: Sequence[TaskOffer]
+    ) -> None:
+        """Those of the tasks that are open wait again, before all others."""
+        self._check(credentials)
+        back = [offer for offer in offers if self._open.pop(offer.task_id, None) is not None]
+        self._waiting[:0] = back
+        await self._notify()
+
     def _eligible(self, request: PollRequest) -> list[TaskOffer]:
         skills = request.available_skills
         return [offer for offer in self._waiting if skills is None or offer.type in skills]

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from rxon.codec import decode, encode
 from rxon.messages import (
     EventAnswer,
@@ -25,11 +27,15 @@ __all__ = ["LoopbackTransport"]
 class LoopbackTransport:
     """A WorkerTransport that calls ``gateway`` directly.
 
-    Messages pass through their bytes, so that nothing arrives which could not be sent.
+    Messages pass through their bytes, so that nothing arrives which could not be sent. ``transports`` are
+    offered to whoever registers: ``stream`` is what a LoopbackOpener opens.
     """
 
-    def __init__(self, gateway: WorkerGateway, worker_id: str, token: str) -> None:
+    def __init__(
+        self, gateway: WorkerGateway, worker_id: str, token: str, transports: Sequence[str] = ()
+    ) -> None:
         self._gateway = gateway
+        self._transports = tuple(transports)
         self._worker_id = worker_id
         self._credentials = Credentials(token, worker_id)
 
@@ -37,7 +43,7 @@ class LoopbackTransport:
         """The gateway knows the worker."""
         arrived = decode(Registration, encode(registration))
         answer = await self._gateway.register(self._credentials, arrived)
-        return decode(Registered, encode(answer))
+        return decode(Registered, encode(msgspec.structs.replace(answer, transports=self._transports)))
 
     async def poll(self, request: PollRequest) -> Sequence[TaskOffer]:
         """Tasks for this worker; empty when none came in time."""
