@@ -3,7 +3,7 @@
 import importlib
 import json
 import re
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -79,7 +79,8 @@ def test_rxon_lists_the_endpoints_that_are_served() -> None:
     from aiohttp import web
 
     app = web.Application()
-    add_routes(app, lambda _: pytest.fail("nobody calls"))
+    desk: Any = object()
+    add_routes(app, lambda _: pytest.fail("nobody calls"), (), desk)
     served = {
         f"{route.method} {route.resource.canonical.replace('{worker_id}', 'ID')}"
         for route in app.router.routes()

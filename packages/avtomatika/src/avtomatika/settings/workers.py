@@ -17,7 +17,7 @@ from rxon.identifiers import is_valid_identifier
 SIGNATURES: Final = ("OPTIONAL", "REQUIRED")
 SHORTEST_LIFE: Final = 900
 LONGEST_LIFE: Final = 3_600
-SHORTEST_TOKEN: Final = 12
+SHORTEST_TOKEN: Final = 16
 
 
 class WorkerSettings(msgspec.Struct, frozen=True):
