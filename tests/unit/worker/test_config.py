@@ -167,3 +167,13 @@ def test_the_individual_token_comes_before_the_common_one() -> None:
 async def test_a_worker_that_cannot_work_says_why(environ: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         await Worker(config=config(**environ)).main()
+
+
+@pytest.mark.parametrize(("given", "way"), [("", "auto"), ("STREAM", "stream"), (" poll ", "poll")])
+def test_the_way_to_orchestrators_is_one_of_three(given: str, way: str) -> None:
+    assert way == WorkerConfig({"WORKER_TRANSPORT": given}).WORKER_TRANSPORT
+
+
+def test_another_way_is_refused() -> None:
+    with pytest.raises(ConfigError, match="WORKER_TRANSPORT must be one of auto, stream, poll, not 'pigeon'"):
+        WorkerConfig({"WORKER_TRANSPORT": "pigeon"})
