@@ -12,8 +12,8 @@ from aiohttp.test_utils import unused_port
 
 from avtomatika_worker import TaskFiles, Worker
 from avtomatika_worker.orchestrators import Orchestrator, transport_to
-from rxon.stream.switching import SwitchingTransport
 from rxon.messages import ResultAnswer, TaskOffer, TaskResult
+from rxon.stream.switching import SwitchingTransport
 from rxon.testing.gateway import MemoryGateway
 from rxon.testing.loopback import LoopbackTransport
 from rxon.transport import Credentials, PollRequest, WorkerTransport

@@ -95,9 +95,7 @@ class WorkerGateway(Protocol):
         """
         ...
 
-    async def give_back(
-        self, credentials: Credentials, worker_id: str, offers: Sequence[TaskOffer]
-    ) -> None:
+    async def give_back(self, credentials: Credentials, worker_id: str, offers: Sequence[TaskOffer]) -> None:
         """What a poll brought, and did not reach the worker, is available again."""
         ...
 

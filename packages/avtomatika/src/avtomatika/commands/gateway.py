@@ -221,9 +221,7 @@ class Gateway:
         except Unavailable as error:
             raise UnavailableError(error.message) from error
 
-    async def give_back(
-        self, credentials: Credentials, worker_id: str, offers: Sequence[TaskOffer]
-    ) -> None:
+    async def give_back(self, credentials: Credentials, worker_id: str, offers: Sequence[TaskOffer]) -> None:
         """What did not reach the worker is available again, as if the worker had never had it."""
         await self.admission.admit(credentials, worker_id)
         found = [await self._results.held(Handle.parse(o.task_id), worker_id, o.lease_token) for o in offers]

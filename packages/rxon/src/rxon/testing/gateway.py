@@ -159,9 +159,7 @@ class MemoryGateway:
             return ()
         return sorted(self.cancelled.intersection(tasks))
 
-    async def give_back(
-        self, credentials: Credentials, worker_id: str, offers: Sequence[TaskOffer]
-    ) -> None:
+    async def give_back(self, credentials: Credentials, worker_id: str, offers: Sequence[TaskOffer]) -> None:
         """Those of the tasks that are open wait again, before all others."""
         self._check(credentials)
         back = [offer for offer in offers if self._open.pop(offer.task_id, None) is not None]
