@@ -178,7 +178,7 @@ class Session:
         )
         assert done.returncode == 0, f"{command} failed:\n{done.stdout}{done.stderr}"
         for line in kept.read_text("utf-8").splitlines():
-            found = re.fullmatch(r'declare -x (\w+_TOKEN|JOB)="(.*)"', line)
+            found = re.fullmatch(r'declare -x (\w+_TOKEN|JOB|TASK)="(.*)"', line)
             if found:
                 self._env[found[1]] = found[2]
         return done.stdout.strip()

@@ -1,12 +1,17 @@
 """A worker is present for a while after it was last heard of."""
 
+from typing import Any
+
+import msgspec
 import pytest
 
+from avtomatika.commands.introduction import hot_of
 from avtomatika.commands.presence import Introduction, Presence
 from avtomatika.errors import NotFound
 from avtomatika.kernel.time import Instant, Span
 from avtomatika.matching.compliance import Skill
 from avtomatika.stores.registry import MemoryRegistry
+from rxon.messages import Heartbeat
 
 
 class HandClock:
@@ -84,3 +89,34 @@ async def test_what_another_part_of_the_node_wrote_is_read(clock: HandClock) -> 
     assert (await other.get("w1")).profile.skills == {"a": Skill("a", "t", "1")}
     await one.register("w1", Introduction(type="cpu", skills=[Skill("b")]))
     assert (await other.get("w1")).profile.skills.keys() == {"b"}
+
+
+async def test_what_is_hot_is_what_was_said_last_and_may_be_nothing(presence: Presence) -> None:
+    worker = await presence.register("w1", Introduction(type="gpu", skills=[Skill("s")], hot=frozenset("s")))
+    kept = await presence.heard(worker)
+    assert (kept.profile.hot, kept.profile.revision) == (frozenset("s"), worker.profile.revision)
+    cold = await presence.heard(kept, hot=())
+    assert cold.profile.hot == frozenset()
+    assert cold.profile.revision != worker.profile.revision
+
+
+async def test_the_same_skills_once_more_change_nothing(presence: Presence) -> None:
+    worker = await presence.register("w1", Introduction(type="gpu", skills=[Skill("s")]))
+    again = await presence.heard(worker, skills=[Skill("s")], usage={"ram_used_gb": 1.0})
+    assert again.profile is worker.profile
+    assert (await presence.heard(again)).usage == {"ram_used_gb": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("said", "hot"),
+    [
+        ({}, None),
+        ({"hot_skills": []}, set()),
+        ({"hot_skills": ["a"], "hot_cache": ["m"]}, {"a"}),
+        ({"hot_cache": ["m"]}, {"m"}),
+        ({"hot_cache": ["m"], "skill_dependencies": {"a": ["m"], "b": ["m", "n"]}}, {"m", "a"}),
+    ],
+)
+def test_hot_is_said_in_several_ways(said: dict[str, Any], hot: set[str] | None) -> None:
+    found = hot_of(msgspec.convert(said, Heartbeat))
+    assert (None if found is None else set(found)) == hot

@@ -138,3 +138,12 @@ def test_the_profile_describes_the_worker() -> None:
     assert beat.supported_skills is None
     assert profile.heartbeat(Openings(0), ()).status == "busy"
     assert profile.heartbeat(Openings(10), (), full=True).supported_skills is not None
+    cache.remove("yolo")
+    cold = profile.heartbeat(Openings(10), ())
+    assert (cold.hot_skills, cold.hot_cache) == ((), ()), "or the server would take it for still hot"
+
+
+def test_a_worker_that_never_had_anything_hot_does_not_speak_of_it() -> None:
+    profile = Profile(WorkerConfig({"WORKER_ID": "w"}), "cpu", Catalog(SkillBlueprint()), HotCache())
+    beat = profile.heartbeat(Openings(1), ())
+    assert (beat.hot_skills, beat.hot_cache) == (None, None)

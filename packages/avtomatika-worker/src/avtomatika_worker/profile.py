@@ -31,6 +31,7 @@ class Profile:
         self._type = worker_type
         self._catalog = catalog
         self._hot_cache = hot_cache
+        self._was_hot = False
         self._limit = config.MAX_CONCURRENT_TASKS
         self._resources = _resources(config)
         self._software = dict(config.INSTALLED_SOFTWARE)
@@ -74,15 +75,16 @@ class Profile:
         """
         available = self._available(openings)
         room = WorkerStatus.IDLE if available else WorkerStatus.BUSY
-        cache = self._hot_cache
+        cache, hot = self._hot_cache, self.hot_skills()
+        self._was_hot = self._was_hot or bool(cache.models)
         return Heartbeat(
             worker_id=self.worker_id,
             status=(status or room).value,
             current_tasks=tasks,
             supported_skills=self._catalog.infos if full else None,
             available_skills=available,
-            hot_skills=self.hot_skills() or None,
-            hot_cache=tuple(sorted(cache.models)) or None,
+            hot_skills=hot if self._was_hot else None,  # empty when the last one has cooled down
+            hot_cache=tuple(sorted(cache.models)) if self._was_hot else None,
             skill_dependencies=cache.dependencies or None,
             skills_hash=self._skills_hash,
             timestamp=int(time.time()),

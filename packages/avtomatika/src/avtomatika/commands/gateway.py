@@ -163,6 +163,12 @@ class Gateway:
         if credentials.generation is not Generation.OURS:
             await self._presence.holdings.discard(worker_id, (result.task_id,))
         try:
+            return await self._taken_in(credentials, result, worker_id)
+        except Unavailable as error:
+            raise UnavailableError(error.message) from error
+
+    async def _taken_in(self, credentials: Credentials, result: TaskResult, worker_id: str) -> ResultAnswer:
+        try:
             handle = Handle.parse(result.task_id)
             report = report_of(result, worker_id, handle)
             return answered(
@@ -176,8 +182,6 @@ class Gateway:
                 reason = await self._results.reason(JobId(result.job_id), result.task_id, worker_id)
                 return refused(result, error, reason)
             raise ProtocolError(error.message, details={"field": error.field}) from error
-        except Unavailable as error:
-            raise UnavailableError(error.message) from error
 
     async def emit(self, credentials: Credentials, event: WorkerEvent) -> EventAnswer:
         """The event is part of the job whose task the worker holds; one about no task is only noted.

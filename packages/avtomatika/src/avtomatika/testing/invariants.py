@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from avtomatika.kernel.events import ChildEnded, Event, Requeued, Rewound, Submitted, TaskEvent
-from avtomatika.kernel.ids import JobId, TaskId, opened_by
+from avtomatika.kernel.ids import JobId, TaskId, is_of, opened_by
 from avtomatika.kernel.machine import Life, transition
 from avtomatika.kernel.model import Branch, Done, Gathering, Job, Verdict
 from avtomatika.kernel.progress import Moved
@@ -187,8 +187,11 @@ class Ledger:
         if job is None:
             self.violated("a message belongs to a job", job_id)
             return
-        whole = changed is None or not isinstance(job.phase, Gathering) or job.phase.width <= FEW_BRANCHES
-        branches = tuple(self._branches.get(job_id, {}).values()) if whole or changed is None else changed
+        phase, branches, whole = job.phase, tuple(self._branches.get(job_id, {}).values()), True
+        if changed is not None and isinstance(phase, Gathering) and phase.width > FEW_BRANCHES:
+            # One commit may change a branch of an earlier fan-out, close that one and open another.
+            branches = tuple(each for each in changed if is_of(each.task.id, job_id, phase.opened))
+            whole = False
         check_armed(job, self.messages.of_job(job_id), branches, self.violated, whole=whole)
         self.kin.check(job)
 

@@ -124,6 +124,18 @@ class QueueContract:
         assert list(await store.lease(("q",), owner="w", now=at(70), ttl=TTL, limit=0)) == []
         assert await is_due(store, "q", 70)
 
+    async def test_what_waited_longest_tells_since_when_a_queue_is_due(self, store: Store) -> None:
+        await send(
+            store, a_message("old", visible_at=at(50)), a_message("new", visible_at=at(60), priority=1.0)
+        )
+        assert list(await store.lease(("q",), owner="w", now=at(70), ttl=TTL, limit=0)) == []
+        assert await store.next_due("q") == at(50), "whatever the priority of another one"
+        (lease,) = await store.lease(("q",), owner="w", now=at(70), ttl=TTL, limit=1)
+        assert lease.message.id == "new"
+        assert await store.next_due("q") == at(50)
+        await store.lease(("q",), owner="w", now=at(71), ttl=TTL, limit=1)
+        assert await store.next_due("q") == at(70 + TTL)
+
     async def test_a_leased_message_is_due_when_its_lease_runs_out(self, store: Store) -> None:
         await send(store, a_message())
         lease = await grab_one(store)
