@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from avtomatika import observe
 from avtomatika.commands.admission import Admission
+from avtomatika.commands.declared import Declared, declared_by
 from avtomatika.commands.heard import Told
 from avtomatika.commands.introduction import hot_of, introduction, skills_of, usage_of
 from avtomatika.commands.offers import Offers, Wanted, owner_of
@@ -110,7 +111,8 @@ class Gateway:
         worker = await self._present(worker_id)
         unsynced = beat.supported_skills is None and beat.skills_hash not in (None, worker.skills_hash)
         if beat.supported_skills is not None:
-            worker = msgspec.structs.replace(worker, skills_hash=beat.skills_hash)
+            declared = declared_by(worker_id, beat.supported_skills)
+            worker = msgspec.structs.replace(worker, skills_hash=beat.skills_hash, declared=declared)
         skills = None if beat.supported_skills is None else skills_of(beat.supported_skills)
         await self._presence.heard(
             worker, status=beat.status, skills=skills, hot=hot_of(beat), usage=usage_of(beat)
@@ -171,9 +173,8 @@ class Gateway:
         try:
             handle = Handle.parse(result.task_id)
             report = report_of(result, worker_id, handle)
-            return answered(
-                await self._results.take(JobId(result.job_id), handle, report, result.lease_token)
-            )
+            declared, job = await self._declared(worker_id), JobId(result.job_id)
+            return answered(await self._results.take(job, handle, report, result.lease_token, declared))
         except LeaseLost as error:
             reason = await self._results.reason(JobId(result.job_id), result.task_id, worker_id)
             return refused(result, error, reason)
@@ -201,7 +202,11 @@ class Gateway:
             return EventAnswer(EventStatus.ACCEPTED)
         try:
             told = Told(event.event_id, name, payload)
-            await self._results.signal(Handle.parse(task), worker, event.lease_token, told)
+            handle = Handle.parse(task)
+            wrong = await self._breach(handle, worker, told)
+            if wrong is not None:
+                return EventAnswer(EventStatus.ERROR, ErrorCode.CONTRACT_VIOLATION_ERROR, wrong)
+            await self._results.signal(handle, worker, event.lease_token, told)
         except LeaseLost as error:
             if event.lease_token is None:
                 raise ForbiddenError(f"Worker '{worker}' is not assigned to this task.") from error
@@ -233,6 +238,19 @@ class Gateway:
             await self._offers.release(lease for lease in found if lease is not None)
         except Unavailable as error:
             raise UnavailableError(error.message) from error
+
+    async def _declared(self, worker_id: str) -> Mapping[str, Declared]:
+        try:
+            return (await self._presence.get(worker_id)).declared
+        except NotFound:
+            return {}
+
+    async def _breach(self, handle: Handle, worker_id: str, told: Told) -> str | None:
+        """What is wrong with the event by what the worker declared of the skill, or None."""
+        declared = await self._declared(worker_id)
+        skill = await self._results.skill(handle, worker_id) if declared else None
+        known = None if skill is None else declared.get(skill)
+        return None if known is None else known.breach(told.name, told.payload)
 
     async def _worker(self, credentials: Credentials, worker_id: str) -> Worker:
         await self.admission.admit(credentials, worker_id)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
+from avtomatika.commands.declared import declared_by
 from avtomatika.commands.presence import Introduction
 from avtomatika.matching.compliance import Skill
 from rxon.generations.generation import Generation
@@ -31,6 +32,7 @@ def introduction(said: Registration, generation: Generation = Generation.OURS) -
         skills_hash=said.skills_hash,
         hostname=capabilities.hostname,
         generation=generation,
+        declared=declared_by(said.worker_id, said.supported_skills or ()),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from avtomatika.commands.declared import Declared
 from avtomatika.commands.fleet import Fleet
 from avtomatika.commands.holdings import Holdings
 from avtomatika.commands.mailbox import Mailbox
@@ -29,6 +30,7 @@ class Worker(msgspec.Struct, frozen=True):
     skills_hash: str | None = None
     hostname: str | None = None
     generation: Generation = Generation.OURS
+    declared: dict[str, Declared] = {}
     usage: dict[str, float] = {}
 
 
@@ -44,6 +46,7 @@ class Introduction(msgspec.Struct, frozen=True, kw_only=True):
     skills_hash: str | None = None
     hostname: str | None = None
     generation: Generation = Generation.OURS
+    declared: dict[str, Declared] = {}
 
 
 class Presence:
@@ -77,6 +80,7 @@ class Presence:
             skills_hash=said.skills_hash,
             hostname=said.hostname,
             generation=said.generation,
+            declared=said.declared,
         )
         await self._keep(worker)
         return worker

@@ -9,6 +9,7 @@ import msgspec
 
 from avtomatika.blueprints.schema import violation
 from avtomatika.commands.apply import Writer
+from avtomatika.commands.declared import Declared
 from avtomatika.commands.fleet import owner_of, worker_of
 from avtomatika.commands.heard import Heard, Told
 from avtomatika.commands.outbox import task_message_id
@@ -94,12 +95,22 @@ class Results:
             return None
         return lease if token is None or compare_digest(token.encode(), lease.token.encode()) else None
 
-    async def take(self, job: JobId, handle: Handle, report: Report, token: str | None) -> Accepted:
-        """The report is part of the job, once. Raises LeaseLost when the worker no longer held the task."""
+    async def take(
+        self,
+        job: JobId,
+        handle: Handle,
+        report: Report,
+        token: str | None,
+        declared: Mapping[str, Declared] | None = None,
+    ) -> Accepted:
+        """The report is part of the job, once. Raises LeaseLost when the worker no longer held the task.
+
+        Its data is held to the schema of the order, and to what the worker *declared* of the skill.
+        """
         lease = await self.held(handle, report.worker, token)
         if lease is None or lease.message.job != job:
             return await self._seen_before(job, handle, report)
-        kept = _by_contract(report, lease.message.body)
+        kept = _by_contract(report, lease.message.body, declared or {})
         event = TaskReported(handle.task, handle.attempt, handle.delivery, kept)
         before = await self._store.load(job)
         try:
@@ -142,6 +153,12 @@ class Results:
         if isinstance(outcome, Ignored):
             raise LeaseLost("The task is over: the event is not applied.")
 
+    async def skill(self, handle: Handle, worker_id: str) -> str | None:
+        """What the task asks for that the worker holds; None when it does not hold it."""
+        lease = await self.held(handle, worker_id)
+        body = None if lease is None else lease.message.body
+        return body.task.order.skill if isinstance(body, OfferTask) else None
+
     async def holder(self, handle: Handle) -> str | None:
         """The worker that holds this delivery of the task, or None."""
         lease = await self._store.held(task_message_id(handle.task), now=self._clock.now())
@@ -174,18 +191,19 @@ class Results:
         raise LeaseLost("The task is not leased to this worker any more: the result is not applied.")
 
 
-def _by_contract(report: Report, body: Body) -> Report:
-    """The report, or the failure that it amounts to when its data breaks the schema of the order."""
-    if report.failure is not None or not isinstance(body, OfferTask):
+def _by_contract(report: Report, body: Body, declared: Mapping[str, Declared]) -> Report:
+    """The report, or the failure that it amounts to when its data breaks the order or what was declared."""
+    if report.failure is not None or not isinstance(body, OfferTask) or report.status == CANCELLED:
         return report
     order = body.task.order
-    if order.output_schema == NULL or report.status == CANCELLED:
-        return report
-    wrong = violation(bytes(order.output_schema), bytes(report.data))
-    if wrong is None:
-        return report
-    failure = Failure(code=CONTRACT, message=f"The data breaks output_schema: {wrong}", task=body.task.id)
-    return msgspec.structs.replace(report, status=FAILURE, failure=failure)
+    of_skill = declared.get(order.skill, Declared())
+    for schema, whose in ((order.output_schema, "output_schema"), (of_skill.data, "the schema of the skill")):
+        wrong = None if schema == NULL else violation(bytes(schema), bytes(report.data))
+        if wrong is not None:
+            message = f"The data breaks {whose}: {wrong}"
+            failure = Failure(code=CONTRACT, message=message, task=body.task.id)
+            return msgspec.structs.replace(report, status=FAILURE, failure=failure)
+    return report
 
 
 def _same(kept: Report, report: Report) -> bool:
