@@ -40,8 +40,8 @@ class Worker(SkillBlueprint):
     ``skill_type_limits`` are the same thing: how many tasks of a type run at once.
     ``capacity_checker`` is asked, per skill, whether a task may come; it must not block. Skills
     are also loaded from ``skills_dir``, or else WORKER_SKILLS_DIR, if there is such a folder.
-    ``connect`` makes the transport to an orchestrator; without it, HTTP is spoken, through
-    ``http_session`` if that is given. Every orchestrator is polled, whatever
+    ``connect`` makes the transport to an orchestrator; without it, WORKER_TRANSPORT decides, and HTTP
+    goes through ``http_session`` if that is given. Every orchestrator is asked for tasks, whatever
     MULTI_ORCHESTRATOR_MODE says.
     """
 
