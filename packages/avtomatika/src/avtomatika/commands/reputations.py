@@ -93,9 +93,10 @@ class Reputations:
             raw = await self._shelf.get(SHELF, worker)
             seen = self._unwritten.pop(worker, [])
             now = self._clock.now()
-            record = judged(Record() if raw is None else _DECODER.decode(raw), now)
+            record = Record() if raw is None else _DECODER.decode(raw)
             for outcome in seen:
                 record = noted(record, outcome, now, self._rules)
+            record = judged(record, now)
             try:
                 await self._keep(worker, record)
             except Unavailable:
