@@ -45,7 +45,7 @@ def timer_gone_before_its_effect() -> AbstractContextManager[Any]:
 def results_without_lease() -> AbstractContextManager[Any]:
     """A result counts whoever holds the task now."""
 
-    async def take(self: Results, job: JobId, handle: Handle, report: Report, token: str | None) -> Accepted:
+    async def take(self: Results, job: JobId, handle: Handle, report: Report, *_: Any) -> Accepted:
         event = TaskReported(handle.task, handle.attempt, handle.delivery, report)
         outcome = await self._writer.apply(job, event)
         if isinstance(outcome, Ignored):

@@ -99,7 +99,7 @@ class Speaker:
 
     def means(self, task: dict[str, Any], frame: dict[str, Any]) -> bool:
         """That the frame orders this worker to stop the task."""
-        return frame["command"] == "cancel_task" and frame["task_id"] == task["task_id"]
+        return bool(frame["command"] == "cancel_task" and frame["task_id"] == task["task_id"])
 
 
 class G1(Speaker):
@@ -152,7 +152,7 @@ class G1(Speaker):
         return "/_worker/ws"
 
     def means(self, task: dict[str, Any], frame: dict[str, Any]) -> bool:
-        return frame["type"] == "cancel_task" and frame["task_id"] == task["task_id"]
+        return bool(frame["type"] == "cancel_task" and frame["task_id"] == task["task_id"])
 
 
 class G2(Speaker):

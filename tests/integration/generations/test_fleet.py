@@ -85,7 +85,7 @@ async def test_a_task_has_exactly_the_members_that_a_generation_knows(start: Sta
     later = basic | {"deadline", "timestamp"}
     known = {"g1": basic, "g2": second, "g3": third, "g4": later, "g5": later}
     for speaker in await at_work(node):
-        params = {"float": 1.0, "null": None, "list": [None, 2.0]}
+        params: dict[str, Any] = {"float": 1.0, "null": None, "list": [None, 2.0]}
         await one_job(node, speaker, **params)
         task = await speaker.take()
         assert task.keys() == known[speaker.generation]
