@@ -29,7 +29,7 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "MAX_DELIVERIES": "How often a task or a run may be begun without coming to an end.",
     "MAX_TRANSITIONS_PER_JOB": "How many states a job may enter before a loop is suspected.",
     "MAX_UNFINISHED_JOBS": "How many unfinished jobs there may be. One more is answered with 503.",
-    "MAX_UNFINISHED_JOBS_PER_CLIENT": "How many unfinished jobs a client may have. One more is answered with 429.",
+    "MAX_UNFINISHED_JOBS_PER_CLIENT": "How many unfinished jobs a client may have. One more: 429.",
     "ORCHESTRATOR_SECRET_KEY": "Signs tasks, for workers that verify them; 16 characters or more.",
     "WORKERS_CONFIG_PATH": "A file of tokens of single workers and of groups; "
     "see [worker tokens](../how-to/worker-tokens.md).",
@@ -102,7 +102,7 @@ OF_THE_WORKER: Mapping[str, str] = {
     "TASK_POLL_ERROR_DELAY": "Accepted; the pauses after failed polls are those of `POLL_BACKOFF_…`.",
     "TASK_POLL_TIMEOUT": "How long a poll waits for tasks.",
     "TLS_CA_PATH": "A file of certificates to trust, in place of those of the system.",
-    "TLS_CERT_PATH": "The certificate that the worker shows; its token is exchanged for one that expires then.",
+    "TLS_CERT_PATH": "The certificate that the worker shows; its token is then exchanged for another one.",
     "TLS_KEY_PATH": "The key of that certificate.",
     "WORKER_DEVICES": "JSON list of devices to report: `type`, and optionally `model`, `id`, `properties`.",
     "WORKER_ENABLE_METRICS": "Accepted; metrics are not served yet.",
@@ -115,7 +115,7 @@ OF_THE_WORKER: Mapping[str, str] = {
     "WORKER_PORT": "The port that `run_with_health_check` listens on.",
     "WORKER_SHUTDOWN_TIMEOUT": "How long running tasks may take to end when the worker stops.",
     "WORKER_SKILLS_DIR": "A folder whose modules are loaded for skills, if it is there.",
-    "WORKER_TOKEN": "The token of the workers; see [migrating](../how-to/migrating.md) for earlier orchestrators.",
+    "WORKER_TOKEN": "The token of the workers. Earlier orchestrators: [migrating](../how-to/migrating.md).",
     "WORKER_TRANSPORT": "`auto`: a stream where there can be one, else polls; `stream`, `poll`: only that.",
     "WORKER_TYPE": "The type that is reported.",
 }

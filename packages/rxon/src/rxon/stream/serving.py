@@ -1,8 +1,7 @@
 """One stream at the server: frames of a worker become calls of the gateway, tasks are pushed."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -107,7 +106,11 @@ class ServedStream:
                 self._pusher.hear(frame)
                 continue
             await self._room.acquire()
-            self._group.create_task(self._deal_with(self._start(frame), frame.seq))
+            if isinstance(frame, Results):
+                tasks = [result.task_id for result in frame.results]
+                self._pusher.let_go(tasks)
+                self._reporting.update(tasks)
+            self._group.create_task(self._deal_with(frame))
 
     async def _refuse(self, data: bytes, error: ProtocolError) -> None:
         """A frame with a number is answered; after any other it is not known what the worker means."""
@@ -116,27 +119,24 @@ class ServedStream:
             raise Over(CloseCode.MALFORMED, error.message) from error
         await self._send(refusal(error, seq))
 
-    def _start(self, frame: Results | Beat | Events) -> Coroutine[Any, Any, msgspec.Struct]:
-        match frame:
-            case Results():
-                tasks = [result.task_id for result in frame.results]
-                self._pusher.let_go(tasks)
-                self._reporting.update(tasks)
-                return self._report(frame)
-            case Beat():
-                return self._beat(frame)
-            case Events():
-                return self._hear(frame)
-
-    async def _deal_with(self, answering: Coroutine[Any, Any, msgspec.Struct], seq: int) -> None:
+    async def _deal_with(self, frame: Results | Beat | Events) -> None:
         try:
-            await self._send(await answering)
+            await self._send(await self._answer(frame))
         except RxonError as error:
             if type(error) in CLOSES:
                 raise Over(CLOSES[type(error)], error.message) from error
-            await self._send(refusal(error, seq))
+            await self._send(refusal(error, frame.seq))
         finally:
             self._room.release()
+
+    async def _answer(self, frame: Results | Beat | Events) -> msgspec.Struct:
+        match frame:
+            case Results():
+                return await self._report(frame)
+            case Beat():
+                return await self._beat(frame)
+            case Events():
+                return await self._hear(frame)
 
     async def _report(self, frame: Results) -> Answers:
         try:
