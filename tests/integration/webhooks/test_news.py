@@ -124,7 +124,7 @@ async def test_the_request_is_signed_with_the_secret_of_the_node(sending: Start,
 async def test_without_a_secret_in_the_settings_one_is_made_that_receivers_can_use(
     start: Start, tmp_path: Any
 ) -> None:
-    node = await start(ends(), AVTOMATIKA_DATA_DIR=tmp_path)
+    node = await start(ends(), AVTOMATIKA_DATA_DIR=tmp_path, WEBHOOK_SECRET="")
     secret = node.engine.config.settings().webhook_secret
     assert secret is None, "it is no setting"
     file = tmp_path / "secrets.toml"
