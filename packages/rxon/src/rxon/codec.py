@@ -62,5 +62,5 @@ def _invalid(kind: type[Any], text: str) -> ProtocolError:
     if missing:
         path.append(missing["name"])
     field = ".".join(path)
-    message = f"Invalid {getattr(kind, '__name__', 'message')} payload: {text}"
+    message = f"Invalid {getattr(kind, '__name__', 'message').lstrip('_')} payload: {text}"
     return ProtocolError(message, details={"field": field} if field else None)

@@ -10,8 +10,12 @@ from avtomatika.commands.roll import Roll
 from avtomatika.ports.clock import Clock
 from rxon.codec import decode, encode
 from rxon.errors import AuthError, ForbiddenError
+from rxon.messages import Heartbeat, Registration, TaskResult, WorkerEvent
 from rxon.signing.message import Envelope, admit, open_envelope
 from rxon.transport import Credentials
+
+Message = Registration | Heartbeat | TaskResult | WorkerEvent
+"""What can be signed."""
 
 
 class Admitted(msgspec.Struct, frozen=True):
@@ -45,7 +49,7 @@ class Admission:
         self,
         credentials: Credentials,
         worker_id: str,
-        message: msgspec.Struct,
+        message: Message,
         ignore: Collection[str] = (),
     ) -> None:
         """Also, the signature of the message is right, if it has one or needs one.
@@ -53,11 +57,11 @@ class Admission:
         Raises AuthError, ForbiddenError, ProtocolError.
         """
         admitted = await self.admit(credentials, worker_id)
+        said = message if credentials.body is None else decode(Envelope, credentials.body)
+        if not self._signed and (said.security is None or not said.security.signature):
+            return
         # What came without a body of its own is judged as it would be sent.
         body = encode(message) if credentials.body is None else credentials.body
-        security = decode(Envelope, body).security
-        if not self._signed and (security is None or not security.signature):
-            return
         now = self._clock.now() / 1_000
         try:
             admit(body, open_envelope(body, worker_id, now), admitted.keys, ignore=ignore)

@@ -39,7 +39,7 @@ class _Registration(msgspec.Struct):
     resources: OldResources | None = None
 
 
-class _Beat(msgspec.Struct):
+class _Heartbeat(msgspec.Struct):
     worker_id: str | None = None
     status: str | None = None
     supported_tasks: tuple[str, ...] | None = None
@@ -57,7 +57,7 @@ class _Outcome(msgspec.Struct):
         settle(self, "data", "error")
 
 
-class _Result(msgspec.Struct):
+class _TaskResult(msgspec.Struct):
     job_id: str
     task_id: str
     result: _Outcome
@@ -101,7 +101,7 @@ class First(Dialect):
 
     def beat(self, body: bytes) -> Heartbeat:
         """That a worker lives. It does not say which tasks it holds."""
-        said = decode(_Beat, body)
+        said = decode(_Heartbeat, body)
         return Heartbeat(
             worker_id=said.worker_id,
             status=said.status,
@@ -129,7 +129,7 @@ class First(Dialect):
 
     def result(self, body: bytes) -> TaskResult:
         """How a task ended: the outcome is an object of its own."""
-        said = decode(_Result, body)
+        said = decode(_TaskResult, body)
         return TaskResult(
             job_id=said.job_id,
             task_id=said.task_id,

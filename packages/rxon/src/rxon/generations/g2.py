@@ -32,7 +32,7 @@ class _Registration(msgspec.Struct):
     capabilities: WorkerCapabilities | None = None
 
 
-class _Beat(msgspec.Struct):
+class _Heartbeat(msgspec.Struct):
     worker_id: str | None = None
     status: str | None = None
     current_tasks: tuple[str, ...] | None = None
@@ -68,7 +68,7 @@ class Second(Dialect):
 
     def beat(self, body: bytes) -> Heartbeat:
         """That a worker lives."""
-        said = decode(_Beat, body)
+        said = decode(_Heartbeat, body)
         return Heartbeat(
             worker_id=said.worker_id,
             status=said.status,

@@ -46,7 +46,7 @@ class _Registration(msgspec.Struct):
         settle(self, "timestamp")
 
 
-class _Beat(msgspec.Struct):
+class _Heartbeat(msgspec.Struct):
     worker_id: str | None = None
     status: str | None = None
     usage: ResourcesUsage | None = None
@@ -94,7 +94,7 @@ class Third(Dialect):
 
     def beat(self, body: bytes) -> Heartbeat:
         """That a worker lives."""
-        said = decode(_Beat, body)
+        said = decode(_Heartbeat, body)
         hot = said.hot_skills
         return Heartbeat(
             worker_id=said.worker_id,

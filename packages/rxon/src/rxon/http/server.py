@@ -30,7 +30,7 @@ __all__ = ["add_routes", "error_response"]
 GatewayOf = Callable[[web.Request], WorkerGateway]
 
 
-class _Sender(msgspec.Struct):
+class _TaskResult(msgspec.Struct):
     """What tells, before a message is decoded, from whom it is."""
 
     worker_id: str | None = None
@@ -119,7 +119,7 @@ class _Binding:
 
     async def report_one(self, request: web.Request) -> web.Response:
         body = await body_of(request)
-        sender = decode(_Sender, body)
+        sender = decode(_TaskResult, body)
         worker_id = sender.worker_id or request.headers.get(WORKER_ID_HEADER)
         dialect = await self._dialect(request, worker_id)
         if bytes(sender.result).lstrip()[:1] == b"{":
