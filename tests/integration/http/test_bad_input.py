@@ -409,7 +409,7 @@ def worker_fields() -> Iterator[Case]:
             {
                 "worker_id": [None, 1, [], {}],
                 "worker_type": [3, None, []],
-                "supported_skills": [3, "work", {}, ["work"], [3], [{}], [{**skill, "type": 3}]],
+                "supported_skills": [3, "work", {}, ["work", 3], [3], [{}], [{**skill, "type": 3}]],
                 "available_skills": [3, "work", [3]],
                 "capabilities": [3, [], {"cost_per_skill": {"work": "x"}}, {"cost_per_skill": []}],
                 "resources": [3, [], {"devices": 1}],
