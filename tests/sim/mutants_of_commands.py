@@ -9,6 +9,7 @@ from avtomatika.commands import apply, grants
 from avtomatika.commands.control import Control
 from avtomatika.commands.draft import Draft
 from avtomatika.commands.gateway import Gateway
+from avtomatika.commands.grants import Grants
 from avtomatika.commands.offers import Offers, Wanted
 from avtomatika.commands.outbox import timer_message
 from avtomatika.commands.results import Accepted, Handle, Results, Transition
@@ -95,9 +96,9 @@ def a_move_without_fact() -> AbstractContextManager[Any]:
 @mutant(0)
 def time_of_the_first_worker_for_all() -> AbstractContextManager[Any]:
     """The clock of an execution begins with the first worker that takes the task, and is never set again."""
-    real = Offers._begin
+    real = Grants._begin
 
-    async def begin(self: Offers, lease: Lease, wanted: Wanted) -> Lease | None:
+    async def begin(self: Grants, lease: Lease, wanted: Wanted) -> Lease | None:
         if lease.delivery == 1:
             return await real(self, lease, wanted)
         held = without(lease, owner=wanted.owner)
@@ -105,14 +106,14 @@ def time_of_the_first_worker_for_all() -> AbstractContextManager[Any]:
         await self._store.commit(Commit(now=now, ack=(lease,), take=(held,)))
         return held  # type: ignore[no-any-return]
 
-    return patch.object(Offers, "_begin", begin)
+    return patch.object(Grants, "_begin", begin)
 
 
-@mutant(4)
+@mutant(16)
 def timer_without_lease() -> AbstractContextManager[Any]:
     """The clock of an execution begins whether or not the task is still there."""
 
-    async def begin(self: Offers, lease: Lease, wanted: Wanted) -> Lease | None:
+    async def begin(self: Grants, lease: Lease, wanted: Wanted) -> Lease | None:
         body = lease.message.body
         if not isinstance(body, OfferTask):
             return None
@@ -128,7 +129,7 @@ def timer_without_lease() -> AbstractContextManager[Any]:
             return None
         return held  # type: ignore[no-any-return]
 
-    return patch.object(Offers, "_begin", begin)
+    return patch.object(Grants, "_begin", begin)
 
 
 @mutant(33)

@@ -217,7 +217,7 @@ def answer_to_any_question() -> AbstractContextManager[Any]:
     return patch.object(approval, "human_decided", human_decided)
 
 
-@mutant(39)
+@mutant(154)
 def time_out_as_a_decision() -> AbstractContextManager[Any]:
     """Whatever has a transition can be decided, that nobody decided too."""
 

@@ -159,7 +159,7 @@ def replacing(change: Any) -> AbstractContextManager[Any]:
     return patch.object(operator, "msgspec", Library)
 
 
-@mutant(3)
+@mutant(70)
 def webhook_sent_again_says_something_else() -> AbstractContextManager[Any]:
     """News that are sent again have the id of then and the moment of now."""
 
