@@ -10,6 +10,7 @@ from avtomatika.app.backends import open_history
 from avtomatika.app.workers import Behind, WorkerSide, worker_side
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.blueprints.client import ClientConfig
+from avtomatika.commands import measures
 from avtomatika.commands.access import Access
 from avtomatika.commands.apply import Writer, WriterPolicy
 from avtomatika.commands.approvals import Approvals
@@ -21,9 +22,10 @@ from avtomatika.commands.hooks import Hooks
 from avtomatika.commands.offers import Offers
 from avtomatika.commands.operator import Operator
 from avtomatika.commands.parked import parked
-from avtomatika.commands.pauses import Pauses
+from avtomatika.commands.pauses import LOOK_AGAIN, Pauses
 from avtomatika.commands.presence import Presence
 from avtomatika.commands.queries import Queries
+from avtomatika.commands.reputations import WRITE_EVERY
 from avtomatika.commands.results import Results
 from avtomatika.commands.standing import Standing
 from avtomatika.commands.submit import Submit
@@ -41,9 +43,10 @@ from avtomatika.http.routes import ClientArea
 from avtomatika.http.worker_api import WorkerApi
 from avtomatika.ports.node import NodeContext
 from avtomatika.schedules.loader import load
-from avtomatika.services.duties import Sweeper, consumers, webhook_consumer
+from avtomatika.services.duties import consumers, sweeper, webhook_consumer
 from avtomatika.services.exporter import Exporter
 from avtomatika.services.pulse import Pulse
+from avtomatika.services.repeated import Repeated
 from avtomatika.services.ticking import Armer, tick_consumer
 from avtomatika.settings import Settings
 from avtomatika.stores.registry import MemoryRegistry
@@ -84,11 +87,11 @@ def assemble(
 ) -> Parts:
     """The parts of the node, which others reach at this URL. Raises ConfigError."""
     access = access_of(settings)
-    pauses = Pauses(node.store.shelf, node.clock)
+    pauses = Pauses(node.store.shelf)
     decider = Decider(blueprints, access.client_of, pauses.holds, node.store.shelf)
     export = settings.history_uri
     policy = WriterPolicy(run_lease=settings.run_lease, export=export is not None)
-    writer = Writer(node, decider, policy, hooks.witness(node.spawn))
+    writer = Writer(node, decider, policy, (measures.committed, hooks.witness(node.spawn)))
     standing = Standing(node, settings.dispatch.reputation)
     registry = MemoryRegistry()
     presence = Presence(registry, node.clock, settings.worker_ttl, standing.fleet)
@@ -147,10 +150,12 @@ def duties(parts: Parts, settings: Settings) -> Iterator[DutyOf]:
     webhooks = webhook_consumer(node, parts.webhooks, timeout=timeout, width=senders)
     yield webhooks.name, webhooks.run
     yield "offers", parts.offers.serve_for_ever
-    yield "pauses", parts.pauses.run
-    yield "reputations", parts.standing.reputations.run
+    pauses, reputations = parts.pauses.refresh, parts.standing.reputations.refresh
+    yield "pauses", Repeated(node.clock, pauses, every=LOOK_AGAIN, trouble="pauses.unknown").run
+    written = Repeated(node.clock, reputations, every=WRITE_EVERY, trouble="reputations.unwritten")
+    yield "reputations", written.run
     yield "pulse", Pulse(node, parts.presence).run
-    yield "sweeper", Sweeper(node, parts.presence, settings.keep_finished).run
+    yield "sweeper", sweeper(node, parts.presence, settings.keep_finished).run
     if parts.exporter is not None:
         yield "history", parts.exporter.run
     if parts.ticks is not None:

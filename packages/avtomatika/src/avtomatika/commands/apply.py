@@ -13,7 +13,6 @@ from typing import Final
 import msgspec
 
 from avtomatika import observe
-from avtomatika.commands import measures
 from avtomatika.commands.decide import Decider, HandlerEvent
 from avtomatika.commands.draft import Draft
 from avtomatika.commands.outbox import run_id
@@ -68,12 +67,12 @@ class Writer:
         node: NodeContext,
         decider: Decider,
         policy: WriterPolicy | None = None,
-        witness: Witness | None = None,
+        witnesses: Sequence[Witness] = (),
     ) -> None:
         self._node, self._decider = node, decider
         self._store, self._clock, self._spawn = node.store, node.clock, node.spawn
         self._policy = policy or WriterPolicy()
-        self._witness = witness
+        self._witnesses = witnesses
         self._queues: dict[JobId, list[_Request]] = {}
 
     async def submit(
@@ -204,9 +203,8 @@ class Writer:
         job = commit.job
         if job is not None:
             observe.detail("job.moved", job=job.id, version=job.version, status=job.status)
-            measures.committed(commit)
-            if self._witness is not None:
-                self._witness(commit)
+            for witness in self._witnesses:
+                witness(commit)
 
     async def _run_on(self, draft: Draft) -> asyncio.Task[HandlerEvent] | None:
         """Due handlers have run and their decisions joined the draft; one that is slow is returned."""

@@ -14,7 +14,7 @@ from msgspec import Raw
 from avtomatika import observe
 from avtomatika.errors import Unavailable
 from avtomatika.kernel.model import Report
-from avtomatika.kernel.time import SECOND, Span, after
+from avtomatika.kernel.time import SECOND, Span
 from avtomatika.matching.reputation import (
     Outcome,
     Record,
@@ -76,15 +76,6 @@ class Reputations:
         now = self._clock.now()
         for worker in [worker for worker, record in kept.items() if judged(record, now) is not record]:
             await self._write(worker)
-
-    async def run(self) -> None:
-        """Refreshes now and then, until this is cancelled."""
-        while True:
-            try:
-                await self.refresh()
-            except Unavailable as error:
-                observe.warning("reputations.unwritten", why=error.message)
-            await self._clock.sleep_until(after(self._clock.now(), WRITE_EVERY))
 
     async def _write(self, worker: str) -> None:
         """What this node saw is added to what is on the shelf, which is judged when its hour has come."""

@@ -3,17 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from avtomatika import observe
 from avtomatika.commands.apply import Writer
 from avtomatika.commands.kin import Kin
 from avtomatika.commands.outbox import KIN, TIMERS, WEBHOOKS, run_queue
 from avtomatika.commands.presence import Presence
 from avtomatika.commands.timers import Timers
 from avtomatika.commands.webhooks import DEAD, Webhooks
-from avtomatika.errors import Unavailable
-from avtomatika.kernel.time import SECOND, Instant, Span, after
+from avtomatika.kernel.time import SECOND, Span, after
 from avtomatika.ports.node import NodeContext
 from avtomatika.services.consumer import Consumer, Duty, Rests, never
+from avtomatika.services.repeated import Repeated
 
 WEBHOOK_GRACE: Final = SECOND
 TIMER_LEASE: Final = Span(30_000)
@@ -28,21 +27,19 @@ class Sweeper:
         self._store, self._clock = node.store, node.clock
         self._presence, self._keep = presence, keep
 
-    async def run(self) -> None:
-        """Sweeps now and then, until this is cancelled."""
-        while True:
-            now = self._clock.now()
-            try:
-                await self._sweep(now)
-            except Unavailable as error:
-                observe.warning("sweeper.paused", why=error.message)
-            await self._clock.sleep_until(after(now, SWEEP_EVERY))
-
-    async def _sweep(self, now: Instant) -> None:
+    async def sweep(self) -> None:
+        """Nothing of that is left. Raises Unavailable."""
+        now = self._clock.now()
         before = after(now, Span(-(self._keep if self._keep is not None else now)))
         while await self._store.sweep(now=now, finished_before=before, limit=SWEEP_LIMIT) == SWEEP_LIMIT:
             pass
         await self._presence.everyone()
+
+
+def sweeper(node: NodeContext, presence: Presence, keep: Span | None) -> Repeated:
+    """The duty of sweeping."""
+    sweep = Sweeper(node, presence, keep).sweep
+    return Repeated(node.clock, sweep, every=SWEEP_EVERY, trouble="sweeper.paused")
 
 
 def consumers(

@@ -28,7 +28,7 @@ from avtomatika.commands.webhooks import WebhookPolicy, Webhooks
 from avtomatika.kernel.model import Policy
 from avtomatika.kernel.time import Span
 from avtomatika.ports.node import NodeContext
-from avtomatika.services.duties import Sweeper, consumers, webhook_consumer
+from avtomatika.services.duties import consumers, sweeper, webhook_consumer
 from avtomatika.services.supervisor import Supervisor
 from avtomatika.services.ticking import Armer, tick_consumer
 from avtomatika.stores.registry import MemoryRegistry
@@ -112,7 +112,7 @@ class SimNode:
         supervisor.start_duty(consumer.name, consumer.run)
         self._start_ticking(node, writer, supervisor)
         supervisor.start_duty("offers", self.offers.serve_for_ever)
-        supervisor.start_duty("sweeper", Sweeper(node, presence, None).run)
+        supervisor.start_duty("sweeper", sweeper(node, presence, None).run)
         supervisor.failure().add_done_callback(lambda failed: self._failed(process, failed.result()))
 
     def _start_ticking(self, node: NodeContext, writer: Writer, supervisor: Supervisor) -> None:
