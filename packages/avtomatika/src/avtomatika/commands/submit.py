@@ -13,6 +13,7 @@ from avtomatika.commands.apply import Writer
 from avtomatika.errors import InvalidInput, KeyReused, Overloaded, Unavailable
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Data, Job, Policy, Ready
+from avtomatika.kernel.rules.submission import limited
 from avtomatika.kernel.time import Instant, Span, after
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Claim, KeyTaken
@@ -111,11 +112,7 @@ class Submit:
         return job.id
 
     def _job(self, blueprint: Blueprint, request: Request, client: str, now: Instant) -> Job:
-        policy = msgspec.structs.replace(
-            self._policy,
-            dispatch_timeout=request.dispatch_timeout or self._policy.dispatch_timeout,
-            result_timeout=request.result_timeout or self._policy.result_timeout,
-        )
+        policy = limited(self._policy, request.dispatch_timeout, request.result_timeout)
         return Job(
             id=self._names.job(now),
             blueprint=blueprint.name,

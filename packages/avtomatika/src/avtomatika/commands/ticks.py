@@ -17,6 +17,7 @@ from avtomatika.commands.apply import Writer
 from avtomatika.errors import ConfigError, ContractViolation
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Job, Policy, Ready
+from avtomatika.kernel.rules.submission import limited
 from avtomatika.kernel.time import SECOND, Instant, Span, after
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import (
@@ -175,11 +176,7 @@ class Ticks:
     def _job(self, schedule: Schedule, due: Instant) -> Job:
         blueprint = self._blueprints[schedule.blueprint]
         now = self._clock.now()
-        policy = msgspec.structs.replace(
-            self._policy,
-            dispatch_timeout=schedule.dispatch_timeout or self._policy.dispatch_timeout,
-            result_timeout=schedule.result_timeout or self._policy.result_timeout,
-        )
+        policy = limited(self._policy, schedule.dispatch_timeout, schedule.result_timeout)
         return Job(
             id=schedule.job_id(due),
             blueprint=blueprint.name,

@@ -21,6 +21,7 @@ from avtomatika.kernel.model import (
 )
 from avtomatika.kernel.progress import Ignored, Moved, Outcome, finish, move
 from avtomatika.kernel.retry import TIMEOUT
+from avtomatika.kernel.rules.submission import limited
 from avtomatika.kernel.rules.task import CANCELLED, FAILURE, SUCCESS, TIMEOUT_STATUS, follow, target_of
 from avtomatika.kernel.time import Instant, after, earlier
 
@@ -52,11 +53,7 @@ def run_child(job: Job, decision: RunChild, now: Instant, over: tuple[Effect, ..
 
 
 def _child(job: Job, decision: RunChild, parent: Parent, due: Instant | None, now: Instant) -> Job:
-    policy = msgspec.structs.replace(
-        job.policy,
-        dispatch_timeout=decision.dispatch_timeout or job.policy.dispatch_timeout,
-        result_timeout=decision.result_timeout or job.policy.result_timeout,
-    )
+    policy = limited(job.policy, decision.dispatch_timeout, decision.result_timeout)
     return Job(
         id=child_id(job.id, parent.since),
         blueprint=decision.blueprint,

@@ -1,8 +1,10 @@
-"""A client asked for a job."""
+"""Somebody asked for a job."""
 
-from avtomatika.kernel.model import Job
+import msgspec
+
+from avtomatika.kernel.model import Job, Policy
 from avtomatika.kernel.progress import Ignored, Outcome, enter
-from avtomatika.kernel.time import Instant
+from avtomatika.kernel.time import Instant, Span
 
 
 def submitted(job: Job, now: Instant) -> Outcome:
@@ -10,3 +12,12 @@ def submitted(job: Job, now: Instant) -> Outcome:
     if job.version != 0:
         return Ignored("already_submitted")
     return enter(job, now, job.state)
+
+
+def limited(policy: Policy, dispatch_timeout: Span | None, result_timeout: Span | None) -> Policy:
+    """The policy with the limits of tasks that were asked for in place of its own."""
+    return msgspec.structs.replace(
+        policy,
+        dispatch_timeout=dispatch_timeout or policy.dispatch_timeout,
+        result_timeout=result_timeout or policy.result_timeout,
+    )
