@@ -6,11 +6,12 @@ from types import SimpleNamespace
 from typing import Final, NoReturn
 
 import aiohttp
-from aiohttp import ClientWSTimeout, WSMsgType
+from aiohttp import ClientWSTimeout
 
 from rxon.errors import AuthError, ForbiddenError, TransportError, WorkerUnknownError
 from rxon.identifiers import validate_identifier
-from rxon.stream.channel import KEEP_ALIVE, SUBPROTOCOL, Channel, ChannelClosed, CloseCode
+from rxon.stream.channel import KEEP_ALIVE, SUBPROTOCOL, Channel, CloseCode
+from rxon.stream.socket import SocketChannel, reason_of
 from rxon.vocabulary import (
     PATH_PREFIX,
     PROTOCOL_VERSION,
@@ -84,27 +85,15 @@ class SocketOpener:
             self._session = None
 
 
-class _Channel:
+class _Channel(SocketChannel):
     """A WebSocket at the worker."""
 
     def __init__(self, socket: "aiohttp.ClientWebSocketResponse[bool]") -> None:
+        super().__init__(socket)
         self._socket = socket
 
-    async def send(self, frame: bytes) -> None:
-        try:
-            await self._socket.send_frame(frame, WSMsgType.TEXT)
-        except (aiohttp.ClientError, ConnectionError, RuntimeError) as error:
-            raise ChannelClosed(reason=str(error)) from error
-
-    async def receive(self) -> bytes:
-        message = await self._socket.receive()
-        if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-            data: bytes = message.data
-            return data
-        raise ChannelClosed(self._socket.close_code)
-
     async def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        await self._socket.close(code=code, message=reason.encode()[:120])
+        await self._socket.close(code=code, message=reason_of(reason))
 
 
 async def _refuse_redirect(

@@ -4,15 +4,18 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from aiohttp import ClientConnectionResetError, WSMsgType, web
+from aiohttp import web
 
-from rxon.errors import AuthError, ProtocolError, RxonError
+from rxon.errors import ProtocolError, RxonError
+from rxon.generations import Generation
+from rxon.http.incoming import credentials_of
 from rxon.http.server import error_response
 from rxon.identifiers import validate_identifier
-from rxon.stream.channel import KEEP_ALIVE, MAX_FRAME, SUBPROTOCOL, ChannelClosed, CloseCode
+from rxon.stream.channel import KEEP_ALIVE, MAX_FRAME, SUBPROTOCOL, CloseCode
 from rxon.stream.serving import ServedStream
+from rxon.stream.socket import SocketChannel, reason_of
 from rxon.transport import Credentials, WorkerGateway
-from rxon.vocabulary import PATH_PREFIX, WORKER_ID_HEADER, WORKER_TOKEN_HEADER
+from rxon.vocabulary import PATH_PREFIX, WORKER_ID_HEADER
 
 __all__ = ["add_stream"]
 
@@ -83,36 +86,21 @@ class _Streams:
             return  # whoever does not read is cut off when the server stops
 
 
-class _Channel:
+class _Channel(SocketChannel):
     """A WebSocket at the server."""
 
     def __init__(self, socket: "web.WebSocketResponse[bool]") -> None:
+        super().__init__(socket)
         self._socket = socket
 
-    async def send(self, frame: bytes) -> None:
-        try:
-            await self._socket.send_frame(frame, WSMsgType.TEXT)
-        except (ClientConnectionResetError, ConnectionError, RuntimeError) as error:
-            raise ChannelClosed(reason=str(error)) from error
-
-    async def receive(self) -> bytes:
-        message = await self._socket.receive()
-        if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-            data: bytes = message.data
-            return data
-        raise ChannelClosed(self._socket.close_code)
-
     async def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        # Nobody waits long for a peer that does not answer; the reason has to fit into a control frame.
-        await self._socket.close(code=code, message=reason.encode()[:120], drain=False)
+        # Nobody waits long for a peer that does not answer.
+        await self._socket.close(code=code, message=reason_of(reason), drain=False)
 
 
 def _caller(request: web.Request) -> tuple[Credentials, str]:
-    token = request.headers.get(WORKER_TOKEN_HEADER)
-    if not token:
-        raise AuthError(f"Missing {WORKER_TOKEN_HEADER} header")
-    worker_id = validate_identifier(request.headers.get(WORKER_ID_HEADER, ""), WORKER_ID_HEADER)
-    return Credentials(token, worker_id), worker_id
+    credentials = credentials_of(request, None, generation=Generation.OURS)
+    return credentials, validate_identifier(credentials.worker_id or "", WORKER_ID_HEADER)
 
 
 def _check_upgrade(request: web.Request, socket: "web.WebSocketResponse[bool]") -> None:
