@@ -4,6 +4,7 @@ import msgspec
 from msgspec import Raw
 
 from avtomatika import observe
+from avtomatika.blueprints.encoding import decoded
 from avtomatika.commands.results import Accepted, Handle
 from avtomatika.errors import AvtomatikaError
 from avtomatika.kernel.effects import OfferTask
@@ -67,7 +68,7 @@ def report_of(result: TaskResult, worker_id: str, handle: Handle) -> Report:
 def check_json(data: Raw, field: str) -> None:
     """The data is JSON. Raises ProtocolError that names the field."""
     try:
-        msgspec.json.decode(data)
+        decoded(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"The {field} must be JSON: {error}", details={"field": field}) from error
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Raw
 
+from avtomatika.blueprints.encoding import decoded
 from avtomatika.errors import InvalidInput
 from avtomatika.http.waiting import WaitingView, waiting_view
 from avtomatika.kernel.model import NULL, AwaitingChild, Done, Failure, Gathering, Job, Status, Waiting
@@ -161,11 +162,11 @@ def _progress(job: Job) -> ProgressView | None:
 
 
 def _number(raw: Raw) -> Raw | msgspec.UnsetType:
-    value = msgspec.json.decode(raw)
+    value = decoded(raw)
     numeric = isinstance(value, int | float) and not isinstance(value, bool)
     return raw if numeric else msgspec.UNSET
 
 
 def _text(raw: Raw) -> str | None:
-    value = msgspec.json.decode(raw)
+    value = decoded(raw)
     return value if isinstance(value, str) and value else None
