@@ -7,7 +7,7 @@ preferred to gets it when it has waited for `spill_after`, or when they are satu
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -24,6 +24,8 @@ from avtomatika.matching.placement import FAMILY
 from avtomatika.matching.strategies import DispatchRules
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Lease, Message
+
+T = TypeVar("T")
 
 LOOK_AGAIN: Final = SECOND
 
@@ -146,13 +148,13 @@ class Offers:
                 lines.append(_Line(queue, members, body.task.avoid if isinstance(body, OfferTask) else ""))
         return lines
 
-    def _turned(self, lines: list[_Line]) -> list[_Line]:
-        """The lines from another one on each time: no class waits behind another for ever."""
-        if not lines:
-            return lines
+    def _turned(self, listed: list[T]) -> list[T]:
+        """The same from another one on each time: no class waits behind another for ever."""
+        if not listed:
+            return listed
         self._places += 1
-        turn = self._places % len(lines)
-        return [*lines[turn:], *lines[:turn]]
+        turn = self._places % len(listed)
+        return [*listed[turn:], *listed[:turn]]
 
     async def _hand_out(self, line: _Line) -> Instant | None:
         """The parked workers have what they may have; when there may be more, None when nothing tells."""
@@ -215,10 +217,8 @@ class Offers:
             queues.append(line.queue)
         if not queues:
             return (), min(look_again, default=None)
-        self._places += 1
-        turn = self._places % len(queues)  # no class waits behind another for ever
         leases = await self._store.lease(
-            (*queues[turn:], *queues[:turn]),
+            self._turned(queues),
             owner=self._owner,
             now=self._clock.now(),  # much time may have passed while the store was asked what there is
             ttl=self.lease_ttl,
