@@ -57,6 +57,7 @@ _RULES: Final = {
     Form.R7: _Rules(True, True, _as_written),
     Form.O21: _Rules(False, False, _as_written),
 }
+_CONTAINERS: Final = frozenset((dict, list))
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -72,11 +73,12 @@ def canonical(
     if len(body) > MAX_BYTES:
         raise TooLargeError(f"Only up to {MAX_BYTES} bytes can be signed.")
     rules = _RULES[form]
-    value = _decoded(body, rules)
+    value: Any = _decoded(body, rules)
     if _is_object(value):
         for name in without:
             value.pop(name, None)
-    _settle(value, rules, max_depth)
+    if type(value) in _CONTAINERS:
+        _settle(value, rules, max_depth)
     return _encode(value)
 
 
@@ -101,30 +103,24 @@ def _decoded(body: Body, rules: _Rules) -> Any:
         raise ProtocolError("Invalid JSON body: nested too deeply") from None
 
 
-def _settle(value: Any, rules: _Rules, depth: int) -> None:
+def _settle(value: dict[str, Any] | list[Any], rules: _Rules, depth: int) -> None:
     """The value is free of nulls where the rules say so; in place, for a large one has many parts."""
     inner: Iterable[Any]
-    if _is_object(value):
+    if isinstance(value, dict):
         if not rules.nulls_in_objects:
             for name in [name for name, member in value.items() if member is None]:
                 del value[name]
         inner = value.values()
-    elif _is_array(value):
+    else:
         if not rules.nulls_in_arrays:
             value[:] = [item for item in value if item is not None]
         inner = value
-    else:
-        return
     if depth == 0:
         raise ProtocolError("Invalid JSON body: nested too deeply")
     for part in inner:
-        if isinstance(part, dict | list):
+        if type(part) in _CONTAINERS:
             _settle(part, rules, depth - 1)
 
 
 def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
     return isinstance(value, dict)
-
-
-def _is_array(value: object) -> TypeGuard[list[Any]]:
-    return isinstance(value, list)
