@@ -7,6 +7,7 @@ from avtomatika.kernel.effects import (
     CloseBranches,
     Effect,
     OfferTask,
+    PurgeFiles,
     RunHandler,
     SendWebhook,
     StartAlarm,
@@ -57,6 +58,7 @@ class Outbox:
         self.wanted: set[JobId] = set()
         self.told: list[TellParent] = []
         self.hooks: list[SendWebhook] = []
+        self.purges: list[PurgeFiles] = []
 
     def carry_out(self, move: Moved) -> None:
         """The move has been committed."""
@@ -92,7 +94,7 @@ class Outbox:
             case _:
                 self._of_others(effect)
 
-    def _of_others(self, effect: StartChild | CancelChild | TellParent | SendWebhook) -> None:
+    def _of_others(self, effect: StartChild | CancelChild | TellParent | SendWebhook | PurgeFiles) -> None:
         match effect:
             case StartChild(child=child):
                 assert child.id not in self.started, "a child was started twice"
@@ -108,6 +110,8 @@ class Outbox:
                 named = [(hook.version, hook.event) for hook in self.hooks]
                 assert (effect.version, effect.event) not in named, "a webhook comes twice"
                 self.hooks.append(effect)
+            case PurgeFiles():
+                self.purges.append(effect)
             case _:
                 assert_never(effect)
 

@@ -113,6 +113,7 @@ policies = st.builds(
     max_depth=small,
     dispatch_timeout=maybe_span,
     result_timeout=maybe_span,
+    keep_files=maybe_span,
 )
 requeued: st.SearchStrategy[Event] = st.builds(Requeued, st.just("ann"))
 rewound: st.SearchStrategy[Event] = st.builds(

@@ -10,6 +10,7 @@ from avtomatika.kernel.effects import (
     CloseBranches,
     Effect,
     OfferTask,
+    PurgeFiles,
     RunHandler,
     SendWebhook,
     StartAlarm,
@@ -33,8 +34,10 @@ RUNS: Final = "run"
 KIN: Final = "kin"
 WEBHOOKS: Final = "webhook"
 HISTORY: Final = "history"
+FILES: Final = "files"
 
-Sent = RunHandler | OfferTask | StartTimer | StartAlarm | StartChild | CancelChild | TellParent | SendWebhook
+Prompt = StartChild | CancelChild | TellParent | SendWebhook | PurgeFiles
+Sent = RunHandler | OfferTask | StartTimer | StartAlarm | Prompt
 """The effects that leave a message. All others take one back."""
 
 
@@ -93,6 +96,7 @@ def plan(effects: Iterable[Effect]) -> Outgoing:
                 | StartChild()
                 | TellParent()
                 | SendWebhook()
+                | PurgeFiles()
             ):
                 message = message_of(effect)
                 send[message.id] = message
@@ -139,20 +143,24 @@ def message_of(effect: Sent) -> Message:
             return timer_message(effect)
         case StartAlarm(job=job, since=since, due=due):
             return Message(id=_alarm_id(job, since), queue=TIMERS, job=job, visible_at=due, body=effect)
+        case _:
+            name, queue = _place(effect)
+            return Message(id=name, queue=queue, job=effect.job, visible_at=effect.at, body=effect)
+
+
+def _place(effect: Prompt) -> tuple[MessageId, str]:
+    """The name and the queue of the message."""
+    match effect:
         case StartChild(child=child):
-            return _prompt(_child_id(child.id), KIN, effect)
+            return _child_id(child.id), KIN
         case CancelChild(child=name):
-            return _prompt(MessageId(f"undo:{name}"), KIN, effect)
+            return MessageId(f"undo:{name}"), KIN
         case TellParent(job=name):
-            return _prompt(MessageId(f"ended:{name}"), KIN, effect)
+            return MessageId(f"ended:{name}"), KIN
         case SendWebhook(job=name, version=version, event=event):
-            return _prompt(MessageId(f"webhook:{name}:{version}:{event}"), WEBHOOKS, effect)
-
-
-def _prompt(
-    name: MessageId, queue: str, effect: StartChild | CancelChild | TellParent | SendWebhook
-) -> Message:
-    return Message(id=name, queue=queue, job=effect.job, visible_at=effect.at, body=effect)
+            return MessageId(f"webhook:{name}:{version}:{event}"), WEBHOOKS
+        case PurgeFiles(job=name):
+            return MessageId(f"files:{name}"), FILES
 
 
 def _child_id(child: JobId) -> MessageId:

@@ -135,6 +135,13 @@ class SendWebhook(Value, frozen=True):
     trouble: str = ""
 
 
+class PurgeFiles(Value, frozen=True):
+    """From `at` on nobody needs the files of the job any more, unless it lives again."""
+
+    job: JobId
+    at: Instant = Instant(0)
+
+
 Effect = (
     RunHandler
     | StopRun
@@ -149,4 +156,5 @@ Effect = (
     | CancelChild
     | TellParent
     | SendWebhook
+    | PurgeFiles
 )

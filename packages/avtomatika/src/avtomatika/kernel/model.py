@@ -64,7 +64,7 @@ class Failure(Value, frozen=True):
 
 
 class Policy(Value, frozen=True):
-    """Limits of one job, captured at submission: a changed setting never alters a running job."""
+    """Limits of one job, as of its submission. Files of workers stay for `keep_files` after its end."""
 
     handler_retries: int = 3
     task_retries: int = 3
@@ -78,6 +78,7 @@ class Policy(Value, frozen=True):
     result_timeout: Span | None = None
     backoff_first: Span = Span(1_000)
     backoff_most: Span = Span(300_000)
+    keep_files: Span | None = None
 
 
 class Order(Value, frozen=True):
@@ -192,8 +193,7 @@ class AwaitingChild(Value, frozen=True):
 class AwaitingHuman(Value, frozen=True):
     """Somebody has to decide: one of the keys of `transitions`, until `due` if that is given.
 
-    `since` names the question, `asked` is when it was asked. `schema` is what the data that come with a
-    decision must be like.
+    `since` names the question, `asked` is when. `schema`: what data that come with a decision are like.
     """
 
     since: int

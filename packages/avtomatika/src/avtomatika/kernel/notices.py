@@ -4,10 +4,10 @@ from typing import Final
 
 import msgspec
 
-from avtomatika.kernel.effects import Effect, SendWebhook, TellParent
+from avtomatika.kernel.effects import Effect, PurgeFiles, SendWebhook, TellParent
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import NULL, AwaitingHuman, Done, Job
-from avtomatika.kernel.time import Instant
+from avtomatika.kernel.time import Instant, after
 
 APPROVAL: Final = "approval_requested"
 TIMEOUT: Final = "timeout"
@@ -40,9 +40,12 @@ def announcements(job: Job) -> tuple[Effect, ...]:
     if not isinstance(phase, Done):
         return ()
     told: tuple[Effect, ...] = ()
+    if job.policy.keep_files is not None:
+        told = (PurgeFiles(job.id, after(job.updated, job.policy.keep_files)),)
     if job.parent is not None:
         parent, since = job.parent.job, job.parent.since
         told = (
+            *told,
             TellParent(
                 job.id, parent, since, phase.verdict, job.state, phase.result, job.failure, job.updated
             ),

@@ -18,6 +18,7 @@ from avtomatika.errors import AvtomatikaError, StorageFull, Unavailable
 from avtomatika.kernel.effects import (
     CancelChild,
     OfferTask,
+    PurgeFiles,
     RunHandler,
     SendWebhook,
     StartAlarm,
@@ -56,6 +57,7 @@ Body = (
     | CancelChild
     | TellParent
     | SendWebhook
+    | PurgeFiles
     | Tick
     | Record
 )

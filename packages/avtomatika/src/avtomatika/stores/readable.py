@@ -13,6 +13,7 @@ from avtomatika.kernel.decisions import Ask, Dispatch, FanOut, Listen, RunChild,
 from avtomatika.kernel.effects import (
     CancelChild,
     OfferTask,
+    PurgeFiles,
     RunHandler,
     SendWebhook,
     StartAlarm,
@@ -131,7 +132,7 @@ def _due(part: _Due) -> None:
     _moment(part.due)
 
 
-def _at(part: CancelChild | TellParent) -> None:
+def _at(part: CancelChild | TellParent | PurgeFiles) -> None:
     _moment(part.at)
 
 
@@ -197,6 +198,7 @@ _OF_BODIES: Final[_Checks] = {
     CancelChild: _at,
     TellParent: _at,
     SendWebhook: _webhook,
+    PurgeFiles: _at,
     Tick: _due,
     Record: lambda body: _each(_fact, body.facts),
 }

@@ -4,7 +4,15 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from avtomatika.commands.outbox import run_id, task_message_id
-from avtomatika.kernel.effects import CancelChild, OfferTask, SendWebhook, StartChild, StartTimer, TellParent
+from avtomatika.kernel.effects import (
+    CancelChild,
+    OfferTask,
+    PurgeFiles,
+    SendWebhook,
+    StartChild,
+    StartTimer,
+    TellParent,
+)
 from avtomatika.kernel.events import Deadline
 from avtomatika.kernel.model import (
     AwaitingChild,
@@ -26,7 +34,7 @@ from avtomatika.testing.violations import Violated
 Present = Mapping[MessageId, Held]
 Rest = Sleeping | Listening | AwaitingChild | AwaitingHuman
 
-SAID: Final = (StartChild, CancelChild, TellParent, SendWebhook)
+SAID: Final = (StartChild, CancelChild, TellParent, SendWebhook, PurgeFiles)
 """What is said to others, and stays to be said whatever the job does next."""
 
 

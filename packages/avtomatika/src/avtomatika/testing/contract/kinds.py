@@ -18,6 +18,7 @@ from avtomatika.kernel.decisions import (
 from avtomatika.kernel.effects import (
     CancelChild,
     OfferTask,
+    PurgeFiles,
     RunHandler,
     SendWebhook,
     StartAlarm,
@@ -197,6 +198,7 @@ def bodies() -> list[Body]:
             first_try=at(11),
             trouble="the server answered 500 é",
         ),
+        PurgeFiles(J, at(12)),
         Tick("schedule é", at(11), "digest", JobId("earlier")),
         Record(facts, tuple(Standing("é", status) for status in Status), "c", "b"),
         Record(()),
