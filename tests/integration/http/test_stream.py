@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 
 from tests.integration.http.blueprints import flow
-from tests.integration.http.conftest import WORKER_TOKEN, Orchestrator, Start
+from tests.integration.http.conftest import OPERATOR_TOKEN, WORKER_TOKEN, Orchestrator, Start
 
 Socket = aiohttp.ClientWebSocketResponse
 
@@ -147,3 +147,19 @@ async def test_a_node_that_stops_lets_its_streams_go_and_gives_nothing_away(star
         assert closing.data == 1012
         async with asyncio.timeout(5):
             await stopping
+
+
+async def test_a_command_of_an_operator_comes_over_the_stream_at_once_and_no_other_way(start: Start) -> None:
+    node = await start(flow())
+    worker = await node.worker("w1")
+    async with stream(node) as socket:
+        path, token = "/api/v1/workers/w1/commands/reload_model", OPERATOR_TOKEN
+        async with asyncio.timeout(10):
+            while (await node.post(path, {"name": "yolo"}, token=token))[1] != {"status": "sent"}:
+                await heard(socket)  # one that came before the node listened for this worker
+        frame = await heard(socket)
+        (command,) = frame.pop("commands")
+        assert frame == {"frame": "commands"}
+        assert command.pop("id").startswith("cmd-")
+        assert command == {"command": "reload_model", "params": {"name": "yolo"}}
+    assert (await worker.beat())[1] == {"status": "ok"}

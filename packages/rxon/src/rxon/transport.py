@@ -99,6 +99,13 @@ class WorkerGateway(Protocol):
         """What a poll brought, and did not reach the worker, is available again."""
         ...
 
+    async def told(self, credentials: Credentials, worker_id: str, timeout: float) -> Sequence[WorkerCommand]:
+        """Commands that operators sent to the worker, as soon as there are some; none in time: empty.
+
+        They are not given out again.
+        """
+        ...
+
 
 class WorkerDesk(Protocol):
     """Server side, beside the gateway: what workers of earlier generations need, and tokens.
@@ -178,10 +185,16 @@ class WorkerTransport(Protocol):
 class PushTransport(WorkerTransport, Protocol):
     """Client side of a transport over which the server speaks first."""
 
-    def listen(self, cancelled: Callable[[Sequence[str]], None], changed: Callable[[], None]) -> None:
+    def listen(
+        self,
+        cancelled: Callable[[Sequence[str]], None],
+        changed: Callable[[], None],
+        told: Callable[[Sequence[WorkerCommand]], None] = lambda commands: None,
+    ) -> None:
         """``cancelled`` gets the tasks that are to be stopped, as soon as the server says so.
 
-        ``changed`` is called when the way to the server was cut, and when there is a new one.
+        ``changed`` is called when the way to the server was cut, and when there is a new one. ``told``
+        gets the commands of operators.
         """
         ...
 

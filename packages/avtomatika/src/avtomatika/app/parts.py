@@ -193,7 +193,7 @@ def client_area(parts: Parts, settings: Settings, blueprints: Sequence[Blueprint
         operator=OperatorApi(callers, operator, parts.pauses, [each.name for each in blueprints]),
         blueprints=BlueprintApi(blueprints, callers.client_of),
         overview=OverviewApi(callers, sources, blueprints),
-        workers=WorkerApi(callers, parts.presence, parts.workers.reload),
+        workers=WorkerApi(callers, parts.presence, parts.workers.reload, parts.node.names.token),
     )
 
 

@@ -42,6 +42,7 @@ from rxon.messages import (
     ResultAnswer,
     TaskOffer,
     TaskResult,
+    WorkerCommand,
     WorkerEvent,
 )
 from rxon.signing.content import EVENT_IGNORES
@@ -238,6 +239,12 @@ class Gateway:
             await self._offers.release(lease for lease in found if lease is not None)
         except Unavailable as error:
             raise UnavailableError(error.message) from error
+
+    async def told(self, credentials: Credentials, worker_id: str, timeout: float) -> Sequence[WorkerCommand]:
+        """Commands of operators, as soon as one comes in at this node; those of other nodes in the end."""
+        await self.admission.admit(credentials, worker_id)
+        until = after(self._clock.now(), seconds(timeout))
+        return await self._presence.mailbox.announced(worker_id, until)
 
     async def _declared(self, worker_id: str) -> Mapping[str, Declared]:
         try:

@@ -47,6 +47,13 @@ class Mailbox:
 
     async def first(self, worker_id: str, until: Instant) -> Sequence[WorkerCommand]:
         """The same, as soon as there is something; nothing when nothing comes by then."""
+        return await self._wait(worker_id, until, LOOK_AGAIN)
+
+    async def announced(self, worker_id: str, until: Instant) -> Sequence[WorkerCommand]:
+        """The same, for a worker whose heartbeats bring what comes in at other nodes."""
+        return await self._wait(worker_id, until, None)
+
+    async def _wait(self, worker_id: str, until: Instant, look_again: Span | None) -> Sequence[WorkerCommand]:
         event = self._waiting[worker_id] = asyncio.Event()
         try:
             while True:
@@ -54,7 +61,8 @@ class Mailbox:
                 found, now = await self.take(worker_id), self._clock.now()
                 if found or now >= until:
                     return found
-                await _happens(event, min(until, after(now, LOOK_AGAIN)) - now)
+                look = until if look_again is None else min(until, after(now, look_again))
+                await _happens(event, look - now)
         finally:
             if self._waiting.get(worker_id) is event:
                 del self._waiting[worker_id]

@@ -33,8 +33,10 @@ class WorkersReloaded(msgspec.Struct, frozen=True):
 class WorkerApi:
     """Handlers of the routes about workers, for operators."""
 
-    def __init__(self, callers: Callers, presence: Presence, reload: Callable[[], None]) -> None:
-        self._callers, self._presence, self._reload = callers, presence, reload
+    def __init__(
+        self, callers: Callers, presence: Presence, reload: Callable[[], None], fresh: Callable[[], str]
+    ) -> None:
+        self._callers, self._presence, self._reload, self._fresh = callers, presence, reload, fresh
 
     async def command(self, request: web.Request) -> web.Response:
         """202 when the command is on its way to a worker that is present."""
@@ -44,7 +46,9 @@ class WorkerApi:
             raise InvalidInput("This is no command of the worker's own.", field="name")
         worker = await self._presence.get(worker_id)
         params = await read_payload(request)
-        told = WorkerCommand(command=name, params=None if params == NULL else params)
+        told = WorkerCommand(
+            command=name, params=None if params == NULL else params, id=f"cmd-{self._fresh()}"
+        )
         sent = await self._presence.mailbox.send(worker.profile.id, told)
         return answer(CommandSent("sent" if sent else "queued"), 202)
 

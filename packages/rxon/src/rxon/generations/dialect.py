@@ -117,8 +117,9 @@ class Dialect:
         return Said(encode(answer))
 
     def command(self, command: WorkerCommand) -> bytes:
-        """What a worker is to do."""
-        return encode(command)
+        """What a worker is to do. Workers of earlier generations know no ids of commands."""
+        ours = self.generation is Generation.OURS
+        return encode(command if ours else msgspec.structs.replace(command, id=None))
 
 
 def settled(answer: ResultAnswer) -> Said:

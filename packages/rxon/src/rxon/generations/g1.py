@@ -150,4 +150,4 @@ class First(Dialect):
 
     def command(self, command: WorkerCommand) -> bytes:
         """What a worker is to do: its servers said `command`, its workers read `type`."""
-        return encode({**msgspec.to_builtins(command), "type": command.command})
+        return encode({**msgspec.json.decode(super().command(command)), "type": command.command})

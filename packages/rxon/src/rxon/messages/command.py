@@ -12,7 +12,7 @@ __all__ = ["RefreshRequest", "TokenAnswer", "WorkerCommand"]
 class WorkerCommand(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """``cancel_task`` stops a task; the worker's own commands have names of its own.
 
-    ``params`` are the operator's JSON, unaltered.
+    ``params`` are the operator's JSON, unaltered. One that comes again has the same ``id``.
     """
 
     command: str
@@ -20,6 +20,7 @@ class WorkerCommand(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     job_id: str | None = None
     params: OptionalRaw = None
     metadata: dict[str, Any] | None = None
+    id: str | None = None
 
     def __post_init__(self) -> None:
         settle(self, "params")

@@ -16,6 +16,7 @@ from rxon.messages import (
     ResultAnswer,
     TaskOffer,
     TaskResult,
+    WorkerCommand,
     WorkerEvent,
 )
 from rxon.stream.channel import Channel, ChannelClosed, CloseCode
@@ -25,6 +26,7 @@ from rxon.stream.frames import (
     Beaten,
     Bye,
     Cancel,
+    Commands,
     Error,
     Events,
     Heard,
@@ -60,13 +62,14 @@ class CallingStream:
         *,
         cancelled: Callable[[Sequence[str]], None] = lambda tasks: None,
         cut: Callable[["CallingStream"], None] = lambda stream: None,
+        told: Callable[[Sequence[WorkerCommand]], None] = lambda commands: None,
     ) -> None:
         self.welcome: Welcome | None = None
         self.bye: Bye | None = None
         self.close_code: int | None = None
         self.is_open = False
         self._channel = channel
-        self._cancelled, self._cut = cancelled, cut
+        self._cancelled, self._cut, self._told = cancelled, cut, told
         self._inbox: list[TaskOffer] = []
         self._seen = 0
         self._said = Ready(credits=0)
@@ -192,6 +195,8 @@ class CallingStream:
                 self._came.set()
             case Cancel(task_ids=tasks):
                 self._cancelled(tasks)
+            case Commands(commands=commands):
+                self._told(commands)
             case Bye():
                 self.bye = frame
                 self._over(None, closing=False)

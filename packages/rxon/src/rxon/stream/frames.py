@@ -24,6 +24,7 @@ from rxon.messages import (
     ResultAnswer,
     TaskOffer,
     TaskResult,
+    WorkerCommand,
     WorkerEvent,
 )
 
@@ -34,6 +35,7 @@ __all__ = [
     "Bye",
     "Cancel",
     "ClientFrame",
+    "Commands",
     "Error",
     "Events",
     "Heard",
@@ -130,6 +132,12 @@ class Cancel(_Frame, frozen=True, tag="cancel"):
     task_ids: tuple[str, ...]
 
 
+class Commands(_Frame, frozen=True, tag="commands"):
+    """What operators have told the worker."""
+
+    commands: tuple[WorkerCommand, ...]
+
+
 class Bye(_Frame, frozen=True, tag="bye"):
     """The server is going: no more tasks come. Come back after so many seconds, to whoever is there."""
 
@@ -147,7 +155,7 @@ class Error(_Frame, frozen=True, tag="error"):
 
 
 ClientFrame = Ready | Results | Beat | Events
-ServerFrame = Welcome | Tasks | Answers | Beaten | Heard | Cancel | Bye | Error
+ServerFrame = Welcome | Tasks | Answers | Beaten | Heard | Cancel | Commands | Bye | Error
 
 # A union is no `type`, but msgspec decodes it like one.
 _CLIENT: Final = cast("type[ClientFrame]", ClientFrame)

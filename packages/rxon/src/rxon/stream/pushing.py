@@ -11,7 +11,7 @@ from rxon.codec import encode
 from rxon.errors import AuthError, RxonError, UnavailableError, WorkerUnknownError
 from rxon.messages import MAX_BATCH, TaskOffer
 from rxon.stream.channel import ChannelClosed, CloseCode
-from rxon.stream.frames import Cancel, Ready, refusal, task_frames
+from rxon.stream.frames import Cancel, Commands, Ready, refusal, task_frames
 from rxon.transport import Credentials, PollRequest, WorkerGateway
 
 __all__ = ["CLOSES", "Over", "Pusher"]
@@ -137,6 +137,19 @@ class Pusher:
             self.let_go(lost)
             if lost:
                 await self._tell(Cancel(task_ids=tuple(lost)))
+
+    async def relay(self) -> None:
+        """What operators tell the worker is sent at once, until this is cancelled. Raises Over."""
+        while True:
+            try:
+                told = await self._gateway.told(self._credentials, self._worker_id, LOOK_AGAIN)
+            except RxonError as error:
+                if type(error) in CLOSES:
+                    raise Over(CLOSES[type(error)], error.message) from error
+                await self._pause(getattr(error, "retry_after", 1.0))
+                continue
+            if told:
+                await self._tell(Commands(commands=tuple(told)))
 
     async def _poll(self, ready: Ready, limit: int) -> Sequence[TaskOffer] | RxonError:
         """Tasks; none also when something else is wanted by now."""

@@ -60,12 +60,14 @@ class ServedStream:
             async with self._group as group:
                 pushing = group.create_task(self._pusher.push(max_frame))
                 watching = group.create_task(self._pusher.watch())
+                relaying = group.create_task(self._pusher.relay())
                 await self._send(Welcome(version=PROTOCOL_VERSION, max_frame=max_frame))
                 try:
                     await self._read()
                 finally:
                     pushing.cancel()
                     watching.cancel()
+                    relaying.cancel()
         except* ChannelClosed:
             pass
         except* Over as raised:

@@ -14,11 +14,12 @@ from rxon.messages import (
     ResultAnswer,
     TaskOffer,
     TaskResult,
+    WorkerCommand,
     WorkerEvent,
 )
 from rxon.stream.calling import CallingStream
 from rxon.stream.channel import STREAM, Channel, CloseCode
-from rxon.transport import PollRequest, WorkerTransport
+from rxon.transport import PollRequest, PushTransport, WorkerTransport
 
 __all__ = ["Opener", "SwitchingTransport"]
 
@@ -64,6 +65,7 @@ class SwitchingTransport:
         self._closed = False
         self._on_cancelled: Callable[[Sequence[str]], None] = lambda tasks: None
         self._on_change: Callable[[], None] = lambda: None
+        self._on_told: Callable[[Sequence[WorkerCommand]], None] = lambda commands: None
 
     def __repr__(self) -> str:
         return f"SwitchingTransport({self._http!r}, {self._opener!r})"
@@ -73,9 +75,19 @@ class SwitchingTransport:
         """Whether a stream is open."""
         return self._open_stream() is not None
 
-    def listen(self, cancelled: Callable[[Sequence[str]], None], changed: Callable[[], None]) -> None:
-        """``cancelled`` gets tasks to stop, ``changed`` is called when a stream was cut or opened."""
-        self._on_cancelled, self._on_change = cancelled, changed
+    def listen(
+        self,
+        cancelled: Callable[[Sequence[str]], None],
+        changed: Callable[[], None],
+        told: Callable[[Sequence[WorkerCommand]], None] = lambda commands: None,
+    ) -> None:
+        """``cancelled`` gets tasks to stop, ``changed`` is called when a stream was cut or opened.
+
+        ``told`` gets the commands of operators.
+        """
+        self._on_cancelled, self._on_change, self._on_told = cancelled, changed, told
+        if isinstance(self._http, PushTransport):
+            self._http.listen(cancelled, lambda: None, told)
 
     def ready(self, request: PollRequest) -> None:
         """The server hears what there is room for, if there is a stream."""
@@ -161,7 +173,7 @@ class SwitchingTransport:
         if older is not None:
             await older.close()
         channel = await self._opener.open()
-        stream = CallingStream(channel, cancelled=self._cancelled, cut=self._cut)
+        stream = CallingStream(channel, cancelled=self._cancelled, cut=self._cut, told=self._told)
         try:
             await _within(WELCOME_WITHIN, stream.open())
         except BaseException:
@@ -173,6 +185,9 @@ class SwitchingTransport:
 
     def _cancelled(self, tasks: Sequence[str]) -> None:
         self._on_cancelled(tasks)
+
+    def _told(self, commands: Sequence[WorkerCommand]) -> None:
+        self._on_told(commands)
 
     def _cut(self, stream: CallingStream) -> None:
         if stream is not self._stream or self._closed:

@@ -17,6 +17,7 @@ from rxon.messages import (
     ResultAnswer,
     TaskOffer,
     TaskResult,
+    WorkerCommand,
     WorkerEvent,
 )
 from rxon.transport import Credentials, PollRequest
@@ -48,6 +49,13 @@ class MemoryGateway:
         self._known: set[str] = set()
         self._changed = asyncio.Condition()
         self._offered = 0
+        self._mail: list[WorkerCommand] = []
+
+    async def tell(self, command: str, params: Any = None, **fields: Any) -> None:
+        """The command is given out once, to whichever worker listens or beats first."""
+        raw = None if params is None else msgspec.Raw(encode(params))
+        self._mail.append(WorkerCommand(command=command, params=raw, **fields))
+        await self._notify()
 
     async def offer(self, skill: str, params: Any = None, **fields: Any) -> str:
         """A task is waiting for any worker with ``skill``; its id is returned."""
@@ -127,7 +135,7 @@ class MemoryGateway:
         await self._notify()
         held = (beat.current_tasks or ()) if beat is not None else ()
         stop = tuple(task_id for task_id in held if task_id in self.cancelled)
-        return HeartbeatAnswer("ok", cancel_task_ids=stop or None)
+        return HeartbeatAnswer("ok", cancel_task_ids=stop or None, commands=self._taken() or None)
 
     async def report(self, credentials: Credentials, results: Sequence[TaskResult]) -> Sequence[ResultAnswer]:
         """Results of open tasks are accepted once, later ones are duplicates or stale."""
@@ -165,6 +173,20 @@ class MemoryGateway:
         back = [offer for offer in offers if self._open.pop(offer.task_id, None) is not None]
         self._waiting[:0] = back
         await self._notify()
+
+    async def told(self, credentials: Credentials, worker_id: str, timeout: float) -> Sequence[WorkerCommand]:
+        """What the test tells."""
+        self._check(credentials)
+        try:
+            async with asyncio.timeout(timeout), self._changed:
+                await self._changed.wait_for(lambda: self._mail)
+        except TimeoutError:
+            return ()
+        return self._taken()
+
+    def _taken(self) -> tuple[WorkerCommand, ...]:
+        mail, self._mail = tuple(self._mail), []
+        return mail
 
     def _eligible(self, request: PollRequest) -> list[TaskOffer]:
         skills = request.available_skills
