@@ -4,7 +4,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 from avtomatika_worker.capacity import Openings
@@ -17,9 +17,9 @@ from avtomatika_worker.steps import Poll, Register, Wait
 from avtomatika_worker.teller import Told, event_of
 from avtomatika_worker.turns import take_turns
 from rxon.errors import RxonError, UnavailableError
-from rxon.messages import ResultAnswer, TaskOffer, TaskResult
+from rxon.messages import ResultAnswer, TaskOffer, TaskResult, WorkerCommand
 from rxon.transport import PushTransport, WorkerTransport
-from rxon.vocabulary import AnswerStatus, WorkerStatus
+from rxon.vocabulary import CANCEL_TASK, AnswerStatus, WorkerStatus
 
 __all__ = ["Connection"]
 
@@ -47,6 +47,7 @@ class Connection:
     ) -> None:
         self.name = name
         self.session = session
+        self.on_command: Callable[[WorkerCommand], None] = lambda command: None
         self._transport = transport
         self._events = events
         self._profile = profile
@@ -64,7 +65,7 @@ class Connection:
         self._troubles: set[str] = set()
         self._pushing = transport if isinstance(transport, PushTransport) else None
         if self._pushing is not None:
-            self._pushing.listen(self._called_back, self._changed_way)
+            self._pushing.listen(self._called_back, self._changed_way, self._told)
 
     @property
     def alive(self) -> bool:
@@ -165,6 +166,7 @@ class Connection:
             return None
         for task_id in self.session.beat_answered(due, answer, time.monotonic()):
             self._cancel(task_id)
+        self._told(answer.commands or ())
         return None
 
     async def _report(self) -> Wait | None:
@@ -218,6 +220,13 @@ class Connection:
         """The server does not wait for a heartbeat to say that tasks are to be stopped."""
         for task_id in self.session.revoked(task_ids):
             self._cancel(task_id)
+
+    def _told(self, commands: Sequence[WorkerCommand]) -> None:
+        for command in commands:
+            if command.command != CANCEL_TASK:
+                self.on_command(command)
+            elif command.task_id is not None:
+                self._called_back((command.task_id,))
 
     def _changed_way(self) -> None:
         """Another connection: the leases are kept by telling at once what is held."""

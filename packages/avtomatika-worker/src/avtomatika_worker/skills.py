@@ -1,13 +1,15 @@
 """What a worker can do: handlers, and the names under which tasks ask for them."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
 import msgspec
 
+from avtomatika_worker.commands import CommandHandler
 from avtomatika_worker.errors import SkillError
 from avtomatika_worker.invocation import Invocation
+from avtomatika_worker.middleware import Middleware
 from rxon.messages import SkillInfo
 
 __all__ = ["Catalog", "Skill", "SkillBlueprint"]
@@ -88,9 +90,16 @@ class SkillBlueprint:
 
 
 class Catalog:
-    """Skills by name, and how they are described to orchestrators."""
+    """Skills by name, how they are described to orchestrators, and what is called besides them."""
 
-    def __init__(self, skills: SkillBlueprint) -> None:
+    def __init__(
+        self,
+        skills: SkillBlueprint,
+        commands: Mapping[str, CommandHandler] | None = None,
+        middleware: Sequence[Middleware] = (),
+    ) -> None:
+        self.commands = dict(commands or {})
+        self.middleware = tuple(middleware)
         self._skills = {skill.name: skill for skill in skills}
         self.names = tuple(self._skills)
         self.infos = tuple(skill.info for skill in skills)

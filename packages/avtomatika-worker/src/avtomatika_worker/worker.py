@@ -8,22 +8,24 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, TypeVar
-
-import aiohttp
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from avtomatika_worker.capacity import Capacity
+from avtomatika_worker.commands import check_command_handler
 from avtomatika_worker.config import WorkerConfig
-from avtomatika_worker.crew import Crew
 from avtomatika_worker.errors import ConfigError, SkillError
-from avtomatika_worker.health import serve_health
 from avtomatika_worker.hot_cache import HotCache
 from avtomatika_worker.logs import setup_logging
-from avtomatika_worker.orchestrators import Orchestrator, configured_orchestrators, transport_to
-from avtomatika_worker.profile import Profile
+from avtomatika_worker.middleware import Middleware, check_middleware
 from avtomatika_worker.skill_folder import skill_modules
 from avtomatika_worker.skills import Catalog, SkillBlueprint
-from rxon.transport import WorkerTransport
+
+if TYPE_CHECKING:  # aiohttp is imported when a worker starts: programs that only know of one are spared it
+    import aiohttp
+
+    from avtomatika_worker.crew import Crew
+    from avtomatika_worker.orchestrators import Orchestrator
+    from rxon.transport import WorkerTransport
 
 __all__ = ["Worker"]
 
@@ -50,14 +52,14 @@ class Worker(SkillBlueprint):
         worker_type: str | None = None,
         max_concurrent_tasks: int | None = None,
         task_type_limits: Mapping[str, int] | None = None,
-        http_session: aiohttp.ClientSession | None = None,
+        http_session: "aiohttp.ClientSession | None" = None,
         skill_dependencies: Mapping[str, Sequence[str]] | None = None,
         config: WorkerConfig | None = None,
         *,
         skill_type_limits: Mapping[str, int] | None = None,
         capacity_checker: Callable[[str], bool] | None = None,
         skills_dir: str | Path | None = None,
-        connect: Callable[[Orchestrator], WorkerTransport] | None = None,
+        connect: "Callable[[Orchestrator], WorkerTransport] | None" = None,
     ) -> None:
         super().__init__()
         self.config = WorkerConfig() if config is None else config
@@ -66,6 +68,7 @@ class Worker(SkillBlueprint):
         if worker_type is not None:
             self.config.WORKER_TYPE = worker_type
         self.commands: dict[str, Callable[..., Any]] = {}
+        self.middleware: list[Middleware] = []
         self._type_limits = {**(task_type_limits or {}), **(skill_type_limits or {})}
         self._http_session = http_session
         self._hot_cache = HotCache(skill_dependencies)
@@ -77,15 +80,32 @@ class Worker(SkillBlueprint):
         self._loaded = False
 
     def on_command(self, name: str) -> Callable[[Handler], Handler]:
-        """Registers the decorated function for the command ``name``."""
+        """Registers the decorated function, coroutine or not, for the command ``name`` of operators.
+
+        It is called with a Command, once for each that comes. Raises SkillError when the name is
+        taken, or the function does not take one argument.
+        """
 
         def register(handler: Handler) -> Handler:
             if name in self.commands:
                 raise SkillError(f"There is already a handler for the command {name!r}")
+            check_command_handler(name, handler)
             self.commands[name] = handler
             return handler
 
         return register
+
+    def add_middleware(self, middleware: Middleware) -> None:
+        """``middleware`` is called around every handler, inside those that were added before it.
+
+        It is ``async def middleware(context, next)`` and returns the result: that of ``await next()``,
+        or another one. What it raises is the error of the task. ``context`` has ``task_id``,
+        ``job_id``, ``skill_name``, ``params`` as decoded JSON, and ``handler_kwargs``, what the
+        handler is called with besides; changes of both reach the handler. Raises SkillError when it
+        cannot be called like this.
+        """
+        check_middleware(middleware)
+        self.middleware.append(middleware)
 
     def add_to_hot_cache(self, model: str) -> None:
         """``model`` is loaded; orchestrators learn of it with the next message."""
@@ -98,6 +118,10 @@ class Worker(SkillBlueprint):
     def get_hot_cache(self) -> frozenset[str]:
         """The models that are loaded."""
         return self._hot_cache.models
+
+    add_to_hot_skills = add_to_hot_cache
+    remove_from_hot_skills = remove_from_hot_cache
+    get_hot_skills_state = get_hot_cache
 
     def load_skills(self, folder: str | Path | None = None) -> None:
         """The skills of the Python files in ``folder``, or else of the configured one, are here.
@@ -142,6 +166,9 @@ class Worker(SkillBlueprint):
         if not self._loaded:
             self._loaded = True
             self.load_skills()
+        from avtomatika_worker.health import serve_health
+        from avtomatika_worker.orchestrators import configured_orchestrators
+
         orchestrators = configured_orchestrators(self.config)
         crew = self._crew([(found.url, self._transport(found)) for found in orchestrators])
         async with AsyncExitStack() as stack:
@@ -163,15 +190,20 @@ class Worker(SkillBlueprint):
         _log.info("Got %s: finishing; a second signal ends the worker at once", signal.Signals(number).name)
         self._stop.set()
 
-    def _transport(self, orchestrator: Orchestrator) -> WorkerTransport:
+    def _transport(self, orchestrator: "Orchestrator") -> "WorkerTransport":
+        from avtomatika_worker.orchestrators import transport_to
+
         if self._connect is not None:
             return self._connect(orchestrator)
         return transport_to(orchestrator, self.config, self._http_session)
 
-    def _crew(self, transports: Sequence[tuple[str, WorkerTransport]]) -> Crew:
+    def _crew(self, transports: "Sequence[tuple[str, WorkerTransport]]") -> "Crew":
+        from avtomatika_worker.crew import Crew
+        from avtomatika_worker.profile import Profile
+
         if self.config.MAX_CONCURRENT_TASKS < 1:
             raise ConfigError("MAX_CONCURRENT_TASKS must be at least 1")
-        catalog = Catalog(self)
+        catalog = Catalog(self, self.commands, self.middleware)
         if not catalog.names:
             _log.warning("The worker has no skills: it will not get any task")
         unknown = set(self._type_limits).difference(skill.type for skill in catalog)
