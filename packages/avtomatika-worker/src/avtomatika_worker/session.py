@@ -5,17 +5,16 @@ reports. For each, a loop asks the session what is due, does it, and tells the s
 went. ``now`` is in monotonic seconds throughout.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 
 import msgspec
 
 from avtomatika_worker.backoff import Backoff, Lane
 from avtomatika_worker.capacity import Openings
+from avtomatika_worker.outbox import Outbox
 from avtomatika_worker.steps import Beat, Pace, Poll, Register, Report, Wait
 from rxon.errors import AuthError, RxonError, TransportError, WorkerUnknownError
-from rxon.messages import MAX_BATCH, HeartbeatAnswer, ResultAnswer, TaskOffer, TaskResult, WorkerEvent
+from rxon.messages import HeartbeatAnswer, ResultAnswer, TaskOffer, TaskResult, WorkerEvent
 from rxon.transport import PollRequest
 
 __all__ = ["Beat", "Pace", "Poll", "Register", "Report", "Session", "Wait"]
@@ -31,11 +30,6 @@ class _Held(msgspec.Struct):
     lease_seconds: float | None
 
 
-class _Pending(msgspec.Struct):
-    result: TaskResult
-    failures: int = 0
-
-
 class Session:
     """The state of the conversation with one orchestrator.
 
@@ -47,8 +41,7 @@ class Session:
         self.draining = False
         self._pace = pace
         self._held: dict[str, _Held] = {}
-        self._outbox: deque[_Pending] = deque()
-        self._in_flight = 0
+        self._outbox = Outbox()
         self.beat_at = 0.0
         self._full_sync = False
         self._relapsed = False
@@ -71,6 +64,27 @@ class Session:
     def held(self) -> tuple[str, ...]:
         """Ids of the tasks whose results are not settled."""
         return tuple(self._held)
+
+    def holds(self, task_id: str) -> bool:
+        """Whether the result of the task is not settled."""
+        return task_id in self._held
+
+    def lease_of(self, task_id: str) -> float | None:
+        """For how many seconds a task that is held is leased, if that is known."""
+        return self._held[task_id].lease_seconds
+
+    def restore(self, result: TaskResult, lease_seconds: float | None = None) -> None:
+        """The result, which an earlier process of this worker could not deliver, waits to be sent."""
+        self._held[result.task_id] = _Held(result.lease_token, lease_seconds)
+        self._outbox.add(result)
+
+    def earlier(self, offer: TaskOffer) -> TaskResult | None:
+        """The result of another delivery of the same work, as one of this delivery; None if there is none.
+
+        When a lease ends before the result is delivered, the orchestrator hands out the work again: a worker
+        that has done it does not do it again.
+        """
+        return self._outbox.earlier(offer)
 
     # ------------------------------------------------------------ calls for work
 
@@ -148,11 +162,9 @@ class Session:
 
     def revoked(self, task_ids: Iterable[str]) -> list[str]:
         """Forgets those that are held, except results on their way; the ones without a result."""
-        sending = {pending.result.task_id for pending in islice(self._outbox, self._in_flight)}
+        sending = self._outbox.sending()
         gone = {task_id for task_id in task_ids if task_id in self._held and task_id not in sending}
-        finished = {pending.result.task_id for pending in self._outbox} & gone
-        if finished:
-            self._outbox = deque(p for p in self._outbox if p.result.task_id not in finished)
+        self._outbox.drop(gone)
         for task_id in gone:
             del self._held[task_id]
         return sorted(gone)
@@ -164,7 +176,9 @@ class Session:
         held = self._held.get(result.task_id)
         if held is None:
             return False
-        self._outbox.append(_Pending(msgspec.structs.replace(result, lease_token=held.lease_token)))
+        if result.lease_token != held.lease_token:
+            result = msgspec.structs.replace(result, lease_token=held.lease_token)
+        self._outbox.add(result)
         return True
 
     def leased(self, event: WorkerEvent) -> WorkerEvent:
@@ -182,33 +196,26 @@ class Session:
             return Wait()
         if now < self._reporting.next_at:
             return Wait(self._reporting.next_at)
-        batch = tuple(pending.result for pending in islice(self._outbox, MAX_BATCH))
-        self._in_flight = len(batch)
-        return Report(batch)
+        return Report(self._outbox.take())
 
     def report_answered(self, answers: Sequence[ResultAnswer], now: float) -> list[tuple[str, ResultAnswer]]:
         """The results with an answer are settled; their task ids and answers, in order."""
         self._reporting.succeeded()
         self._reached()
-        self._in_flight = 0
-        return [(self._settle(), answer) for answer in answers]
+        settled = self._outbox.answered(answers)
+        for task_id, _ in settled:
+            self._held.pop(task_id, None)
+        return settled
 
     def report_failed(self, error: RxonError, now: float) -> list[str]:
         """Task ids of results that are given up, as the server answered with errors too often.
 
         Results never get lost because the server cannot be reached.
         """
-        count, self._in_flight = self._in_flight, 0
         if not self._lost(error, now):
             self._reporting.failed(error, now)
-        if isinstance(error, TransportError):
-            return []
-        tried = [self._outbox.popleft() for _ in range(count)]
-        for pending in tried:
-            pending.failures += 1
-        kept = [pending for pending in tried if pending.failures <= self._pace.result_retries]
-        self._outbox.extendleft(reversed(kept))
-        given_up = [p.result.task_id for p in tried if p.failures > self._pace.result_retries]
+        retries = None if isinstance(error, TransportError) else self._pace.result_retries
+        given_up = self._outbox.failed(retries)
         for task_id in given_up:
             self._held.pop(task_id, None)
         return given_up
@@ -221,19 +228,12 @@ class Session:
         self._held[offer.task_id] = held
         self.beat_at = min(self.beat_at, now + self._beat_delay(held.lease_seconds))
         if known:
-            for pending in self._outbox:
-                if pending.result.task_id == offer.task_id:
-                    pending.result = msgspec.structs.replace(pending.result, lease_token=held.lease_token)
+            self._outbox.renew(offer.task_id, held.lease_token)
         return not known
 
     def _beat_delay(self, lease_seconds: float | None) -> float:
         interval = self._pace.heartbeat_interval
         return interval if lease_seconds is None else min(interval, lease_seconds / BEATS_PER_LEASE)
-
-    def _settle(self) -> str:
-        task_id = self._outbox.popleft().result.task_id
-        self._held.pop(task_id, None)
-        return task_id
 
     def _lost(self, error: RxonError, now: float) -> bool:
         """Whether the orchestrator does not know the worker, which then registers again.
