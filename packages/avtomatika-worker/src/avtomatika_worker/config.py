@@ -15,7 +15,16 @@ from rxon.messages import HardwareDevice, InstalledArtifact
 
 __all__ = ["WorkerConfig"]
 
-_SECRETS: Final = frozenset({"WORKER_TOKEN", "WORKER_INDIVIDUAL_TOKEN", "S3_ACCESS_KEY", "S3_SECRET_KEY"})
+_SECRETS: Final = frozenset(
+    {
+        "ORCHESTRATOR_SECRET_KEY",
+        "S3_ACCESS_KEY",
+        "S3_SECRET_KEY",
+        "SECRET_KEY",
+        "WORKER_INDIVIDUAL_TOKEN",
+        "WORKER_TOKEN",
+    }
+)
 _EXTRA: Final = "WORKER_EXTRA_"
 _log = logging.getLogger(__name__)
 
@@ -42,7 +51,12 @@ class WorkerConfig:
     WORKER_ENABLE_WEBSOCKETS = flag(False)
     WORKER_TRANSPORT = choice("auto", ("auto", "stream", "poll"))
     WORKER_ENABLE_METRICS = flag(False)
+    WORKER_ENABLE_TRACING = flag(False)
     WORKER_HEARTBEAT_DEBOUNCE_DELAY = number(0.1)
+    WORKER_HEARTBEAT_COOLDOWN = number(2.0)
+    WORKER_TELEMETRY_DEADBAND = number(5.0)
+    WORKER_TELEMETRY_FORCE_INTERVAL = number(60.0)
+    OTEL_EXPORTER_OTLP_ENDPOINT = optional()
     STRICT_EVENT_VALIDATION = flag(True)
     LOG_LEVEL = text("INFO", str.upper)
     LOG_FORMAT = text("text", str.lower)
@@ -52,6 +66,9 @@ class WorkerConfig:
     TLS_CA_PATH = optional()
     TLS_CERT_PATH = optional()
     TLS_KEY_PATH = optional()
+    REQUIRE_TASK_SIGNATURE = flag(True)
+    ORCHESTRATOR_SECRET_KEY = optional()
+    SECRET_KEY = optional()
 
     MAX_CONCURRENT_TASKS = whole(10, at_least=1)
     COST_PER_SKILL = json(dict[str, float], dict)
@@ -75,6 +92,7 @@ class WorkerConfig:
     POLL_BACKOFF_INITIAL = number(1.0)
     POLL_BACKOFF_MAX = number(60.0)
     POLL_BACKOFF_FACTOR = number(2.0)
+    RATE_LIMIT_BACKOFF_FLOOR = number(30.0)
     IDLE_POLL_DELAY = number(0.01)
 
     TASK_FILES_DIR = text("/tmp/payloads")  # noqa: S108 - the published default
@@ -87,16 +105,24 @@ class WorkerConfig:
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         environ = os.environ if environ is None else environ
         problems: list[str] = []
-        for name, variable in vars(WorkerConfig).items():
+        for variable in vars(WorkerConfig).values():
             if isinstance(variable, Variable):
                 try:
-                    setattr(self, name, variable.value_in(environ))
+                    variable.fill(self, environ)
                 except ValueError as error:
                     problems.append(str(error))
         if problems:
             raise ConfigError("; ".join(problems))
         self.EXTRA_CAPABILITIES: dict[str, Any] = _extra_capabilities(environ)
         self._orchestrators = _orchestrators(environ.get("ORCHESTRATORS_CONFIG", ""))
+
+    def is_set(self, name: str) -> bool:
+        """Whether the environment or the program gave the variable, and it is not at its default.
+
+        Raises KeyError for a name that is no variable.
+        """
+        variable: Variable[Any] = vars(WorkerConfig)[name]
+        return variable.is_set(self)
 
     @property
     def ORCHESTRATORS(self) -> list[dict[str, Any]]:  # noqa: N802 - the published name

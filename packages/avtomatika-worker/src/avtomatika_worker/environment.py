@@ -12,6 +12,7 @@ T = TypeVar("T")
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
+_GIVEN: Final = "_given"
 
 
 class Variable(Generic[T]):
@@ -26,15 +27,20 @@ class Variable(Generic[T]):
         self._read = read
         self.name = ""
 
-    def value_in(self, environ: Mapping[str, str]) -> T:
-        """The value for ``environ``. Raises ValueError that names the variable."""
+    def fill(self, instance: object, environ: Mapping[str, str]) -> None:
+        """The attribute has its value for ``environ``. Raises ValueError that names the variable."""
         given = environ.get(self.name, "").strip()
         if not given:
-            return self._default()
+            vars(instance)[self.name] = self._default()
+            return
         try:
-            return self._read(given)
+            self.__set__(instance, self._read(given))
         except ValueError as error:
             raise ValueError(f"{self.name} must be {error}") from None
+
+    def is_set(self, instance: object) -> bool:
+        """Whether the environment or the program gave a value, and it is not the default."""
+        return self.name in vars(instance).get(_GIVEN, ())
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -50,6 +56,7 @@ class Variable(Generic[T]):
 
     def __set__(self, instance: object, value: T) -> None:
         vars(instance)[self.name] = value
+        vars(instance).setdefault(_GIVEN, set()).add(self.name)
 
 
 def text(default: str, fold: Callable[[str], str] = str) -> Variable[str]:

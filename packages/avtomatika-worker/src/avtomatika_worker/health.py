@@ -1,14 +1,16 @@
-"""Whether the worker is alive and ready, over HTTP."""
+"""Whether the worker is alive and ready, and its figures, over HTTP."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from avtomatika_worker.errors import ConfigError
 
-__all__ = ["Health", "serve_health"]
+__all__ = ["Figures", "Health", "NoFigures", "serve_health"]
+
+FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -20,6 +22,16 @@ class Health(msgspec.Struct, frozen=True):
     draining: bool
 
 
+class NoFigures(msgspec.Struct, frozen=True):
+    """The answer of ``/metrics`` where there are none."""
+
+    status: int = 404
+    text: str = "Metrics are disabled: WORKER_ENABLE_METRICS is not true"
+
+
+Figures = Callable[[Health], bytes]
+
+
 class _Report(msgspec.Struct):
     status: str
     registered: tuple[str, ...]
@@ -27,8 +39,10 @@ class _Report(msgspec.Struct):
 
 
 @asynccontextmanager
-async def serve_health(host: str, port: int, health: Callable[[], Health]) -> AsyncGenerator[int]:
-    """``/health`` and ``/ready`` are served while the block runs, on the port that it gets.
+async def serve_health(
+    host: str, port: int, health: Callable[[], Health], figures: Figures | NoFigures = NoFigures()
+) -> AsyncGenerator[int]:
+    """``/health``, ``/ready`` and ``/metrics`` are served while the block runs, on the port that it gets.
 
     ``/health`` answers 200 while the worker is alive, ``/ready`` while it can be given tasks:
     registered with at least one orchestrator, and not on its way out. Both answer 503 otherwise.
@@ -37,6 +51,7 @@ async def serve_health(host: str, port: int, health: Callable[[], Health]) -> As
     app = web.Application()
     app.router.add_get("/health", _answering(health, lambda now: now.alive))
     app.router.add_get("/ready", _answering(health, lambda now: bool(now.registered) and not now.draining))
+    app.router.add_get("/metrics", _metrics(health, figures))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
@@ -48,6 +63,17 @@ async def serve_health(host: str, port: int, health: Callable[[], Health]) -> As
         yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()
+
+
+def _metrics(
+    health: Callable[[], Health], figures: Figures | NoFigures
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_: web.Request) -> web.Response:
+        if isinstance(figures, NoFigures):
+            return web.Response(text=figures.text + "\n", status=figures.status)
+        return web.Response(body=figures(health()), headers={hdrs.CONTENT_TYPE: FORMAT})
+
+    return answer
 
 
 def _answering(

@@ -1,20 +1,24 @@
 """How a worker describes itself to orchestrators."""
 
+import copy
 import platform
 import socket
 import time
-from typing import Any
+from typing import Any, Self
 
 from avtomatika_worker.capacity import Openings
 from avtomatika_worker.config import WorkerConfig
+from avtomatika_worker.hardware import Hardware
 from avtomatika_worker.hot_cache import HotCache
 from avtomatika_worker.skills import Catalog
+from avtomatika_worker.usage import Deadband, UsageMeter
 from rxon.messages import (
     HardwareDevice,
     Heartbeat,
     InstalledArtifact,
     Registration,
     Resources,
+    ResourcesUsage,
     WorkerCapabilities,
 )
 from rxon.skills_hash import skills_hash
@@ -24,16 +28,29 @@ __all__ = ["Profile"]
 
 
 class Profile:
-    """The messages in which the worker speaks of itself; settings are read when it is made."""
+    """The messages in which the worker speaks of itself; settings are read when it is made.
 
-    def __init__(self, config: WorkerConfig, worker_type: str, catalog: Catalog, hot_cache: HotCache) -> None:
+    ``hardware`` is what was found; the settings come before it. ``meter`` knows how loaded it is.
+    """
+
+    def __init__(
+        self,
+        config: WorkerConfig,
+        worker_type: str,
+        catalog: Catalog,
+        hot_cache: HotCache,
+        hardware: Hardware | None = None,
+        meter: UsageMeter | None = None,
+    ) -> None:
         self.worker_id = config.WORKER_ID
         self._type = worker_type
         self._catalog = catalog
         self._hot_cache = hot_cache
         self._was_hot = False
         self._limit = config.MAX_CONCURRENT_TASKS
-        self._resources = _resources(config)
+        self._resources = _resources(config, hardware or Hardware())
+        self._meter = meter
+        self._deadband = Deadband(config.WORKER_TELEMETRY_DEADBAND, config.WORKER_TELEMETRY_FORCE_INTERVAL)
         self._software = dict(config.INSTALLED_SOFTWARE)
         self._artifacts = _artifacts(config)
         self._capabilities = _capabilities(config)
@@ -41,12 +58,19 @@ class Profile:
             catalog.infos, self._capabilities.cost_per_skill, self._capabilities.extra
         )
 
+    def for_connection(self) -> Self:
+        """The same worker, as it speaks to one orchestrator: what another one was told does not count."""
+        mine = copy.copy(self)
+        mine._deadband = copy.copy(self._deadband)
+        return mine
+
     def hot_skills(self) -> tuple[str, ...]:
         """Skills that are ready at once."""
         return self._hot_cache.hot_skills(self._catalog.names)
 
     def registration(self, openings: Openings) -> Registration:
         """Everything there is to say, at this moment."""
+        self._deadband.forget()
         return Registration(
             worker_id=self.worker_id,
             worker_type=self._type,
@@ -80,6 +104,7 @@ class Profile:
         return Heartbeat(
             worker_id=self.worker_id,
             status=(status or room).value,
+            usage=self._usage(),
             current_tasks=tasks,
             supported_skills=self._catalog.infos if full else None,
             available_skills=available,
@@ -90,6 +115,9 @@ class Profile:
             timestamp=int(time.time()),
         )
 
+    def _usage(self) -> ResourcesUsage | None:
+        return None if self._meter is None else self._deadband.news(self._meter.latest, time.monotonic())
+
     def _available(self, openings: Openings) -> tuple[str, ...]:
         if openings.limit <= 0:
             return ()
@@ -97,14 +125,19 @@ class Profile:
         return tuple(name for name in self._catalog.names if skills is None or name in skills)
 
 
-def _resources(config: WorkerConfig) -> Resources:
+def _resources(config: WorkerConfig, found: Hardware) -> Resources:
+    """What the settings say; what was found where they say nothing."""
     devices = list(config.WORKER_DEVICES)
     if config.GPU_MODEL:
         memory = {"memory_gb": config.GPU_VRAM_GB}
         devices.append(HardwareDevice("gpu", config.GPU_MODEL, config.GPU_ID, properties=memory))
-    properties: dict[str, Any] = {"cpu_cores": config.CPU_CORES}
-    if config.RAM_GB:
-        properties["ram_gb"] = config.RAM_GB
+    elif not config.is_set("WORKER_DEVICES"):
+        devices = list(found.gpus)
+    cores = config.CPU_CORES if config.is_set("CPU_CORES") else found.cpu_cores
+    memory_gb = config.RAM_GB if config.is_set("RAM_GB") else found.ram_gb
+    properties: dict[str, Any] = {"cpu_cores": config.CPU_CORES if cores is None else cores}
+    if memory_gb:
+        properties["ram_gb"] = memory_gb
     return Resources(devices=tuple(devices) or None, properties=properties)
 
 
