@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 
 from avtomatika_worker.errors import ConfigError
 
-__all__ = ["Figures", "Health", "NoFigures", "serve_health"]
+__all__ = ["DISABLED", "Figures", "Health", "NoFigures", "serve_health"]
 
 FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -30,6 +30,7 @@ class NoFigures(msgspec.Struct, frozen=True):
 
 
 Figures = Callable[[Health], bytes]
+DISABLED = NoFigures()
 
 
 class _Report(msgspec.Struct):
@@ -40,7 +41,7 @@ class _Report(msgspec.Struct):
 
 @asynccontextmanager
 async def serve_health(
-    host: str, port: int, health: Callable[[], Health], figures: Figures | NoFigures = NoFigures()
+    host: str, port: int, health: Callable[[], Health], figures: Figures | NoFigures = DISABLED
 ) -> AsyncGenerator[int]:
     """``/health``, ``/ready`` and ``/metrics`` are served while the block runs, on the port that it gets.
 

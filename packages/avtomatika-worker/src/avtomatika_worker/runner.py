@@ -6,7 +6,7 @@ import inspect
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from avtomatika_worker.skills import Catalog, Skill
 from avtomatika_worker.task_files import TaskFiles, task_folder
 from avtomatika_worker.teller import Tell, Teller, Told
 from avtomatika_worker.threads import HandlerThreads
+from avtomatika_worker.watch import TaskWatch
 from rxon.messages import TaskError, TaskOffer
 from rxon.vocabulary import ErrorCode, TaskStatus
 
@@ -86,12 +87,14 @@ class Runner:
     """Starts tasks as slots allow, and delivers each outcome exactly once.
 
     ``spawn`` keeps the running handlers; ``on_change`` is called when a slot becomes free.
+    ``watches`` hear of every handler that is begun.
     """
 
     def __init__(
         self, catalog: Catalog, capacity: Capacity, hot_cache: HotCache, files_root: Path, spawn: Spawn
     ) -> None:
         self.on_change: Callable[[], None] = lambda: None
+        self.watches: Sequence[TaskWatch] = ()
         self._catalog = catalog
         self._capacity = capacity
         self._hot_cache = hot_cache
@@ -162,7 +165,7 @@ class Runner:
     async def _run(self, execution: Execution) -> None:
         execution.began = True
         began = time.monotonic()
-        outcome = None if execution.unwanted else await self._outcome(execution)
+        outcome = None if execution.unwanted else await self._watched(execution)
         execution.over = True
         if outcome is not None and not execution.unwanted:
             execution.deliver(execution, _with_duration(outcome, time.monotonic() - began))
@@ -172,6 +175,13 @@ class Runner:
             self._release(execution)
         else:
             execution.thread.add_done_callback(functools.partial(self._thread_ended, execution))
+
+    async def _watched(self, execution: Execution) -> Outcome:
+        ends = [watch.began(execution.offer) for watch in self.watches]
+        outcome = await self._outcome(execution)
+        for ended in reversed(ends):
+            ended(None if execution.unwanted else outcome)
+        return outcome
 
     async def _outcome(self, execution: Execution) -> Outcome:
         try:

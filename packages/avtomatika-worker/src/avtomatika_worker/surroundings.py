@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from avtomatika_worker.config import WorkerConfig
 from avtomatika_worker.errors import ConfigError
 from avtomatika_worker.hardware import Hardware, Machine
-from avtomatika_worker.health import Figures, NoFigures
+from avtomatika_worker.health import DISABLED, Figures, NoFigures
 from avtomatika_worker.task_signatures import SignedTasksOnly
 from avtomatika_worker.usage import UsageChecker, UsageMeter
 from avtomatika_worker.watch import TaskWatch
@@ -34,7 +34,7 @@ class Surroundings:
         self.hardware = hardware
         self.meter = meter
         self.watches: tuple[TaskWatch, ...] = ()
-        self.figures: Figures | NoFigures = NoFigures()
+        self.figures: Figures | NoFigures = DISABLED
         self._config = config
         self._count = _metrics(config) if config.WORKER_ENABLE_METRICS else None
         if self._count is not None:
