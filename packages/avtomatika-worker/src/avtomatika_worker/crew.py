@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from avtomatika_worker.capacity import Capacity
+from avtomatika_worker.commands import CommandDesk
 from avtomatika_worker.config import WorkerConfig
 from avtomatika_worker.event_queue import EventQueue
 from avtomatika_worker.health import Health
@@ -17,6 +18,7 @@ from avtomatika_worker.runner import Runner
 from avtomatika_worker.session import Session
 from avtomatika_worker.skills import Catalog
 from avtomatika_worker.steps import Pace
+from avtomatika_worker.watch import TaskWatch
 from rxon.transport import WorkerTransport
 
 __all__ = ["Crew"]
@@ -50,12 +52,19 @@ class Crew:
                 transport,
                 Session(pace, random.random),
                 EventQueue(pace, random.random),
-                profile,
+                profile.for_connection(),
                 self._runner,
             )
             for name, transport in transports
         ]
+        self._desk = CommandDesk(catalog.commands)
+        for connection in self._connections:
+            connection.on_command = self._desk.hear
         self._draining = False
+
+    def watch(self, watches: Sequence[TaskWatch]) -> None:
+        """Every handler that is begun from now on is watched by ``watches``."""
+        self._runner.watches = watches
 
     def health(self) -> Health:
         """How things are at this moment."""
@@ -91,6 +100,7 @@ class Crew:
         except TimeoutError:
             _log.warning("%d tasks did not finish within %g seconds", self._runner.running, self._grace)
         self._runner.stop_running()
+        await self._desk.stop()
         try:
             async with asyncio.timeout(GOODBYE):
                 await asyncio.gather(*(connection.stop() for connection in self._connections))

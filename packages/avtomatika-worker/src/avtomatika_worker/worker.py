@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # aiohttp is imported when a worker starts: programs that onl
 
     from avtomatika_worker.crew import Crew
     from avtomatika_worker.orchestrators import Orchestrator
+    from avtomatika_worker.surroundings import Surroundings
+    from avtomatika_worker.usage import UsageChecker
     from rxon.transport import WorkerTransport
 
 __all__ = ["Worker"]
@@ -75,6 +77,7 @@ class Worker(SkillBlueprint):
         self._capacity_checker = capacity_checker
         self._skills_dir = skills_dir
         self._connect = connect
+        self._usage_checker: UsageChecker | None = None
         self._stop: asyncio.Event | None = None
         self._with_health = False
         self._loaded = False
@@ -123,6 +126,13 @@ class Worker(SkillBlueprint):
     remove_from_hot_skills = remove_from_hot_cache
     get_hot_skills_state = get_hot_cache
 
+    def set_usage_checker(self, checker: "UsageChecker") -> None:
+        """``checker`` says how loaded the machine is, in place of what is found out without it.
+
+        It is called in a thread of its own, every few seconds while the worker works.
+        """
+        self._usage_checker = checker
+
     def load_skills(self, folder: str | Path | None = None) -> None:
         """The skills of the Python files in ``folder``, or else of the configured one, are here.
 
@@ -153,7 +163,10 @@ class Worker(SkillBlueprint):
             runner.run(self._main_with_signals())
 
     def run_with_health_check(self) -> None:
-        """As ``run``; meanwhile ``/health`` and ``/ready`` answer on WORKER_HOST and WORKER_PORT."""
+        """As ``run``; meanwhile ``/health`` and ``/ready`` answer on WORKER_HOST and WORKER_PORT.
+
+        ``/metrics`` does as well if WORKER_ENABLE_METRICS is true, and then also with ``run``.
+        """
         self._with_health = True
         self.run()
 
@@ -168,12 +181,15 @@ class Worker(SkillBlueprint):
             self.load_skills()
         from avtomatika_worker.health import serve_health
         from avtomatika_worker.orchestrators import configured_orchestrators
+        from avtomatika_worker.surroundings import surroundings
 
-        orchestrators = configured_orchestrators(self.config)
-        crew = self._crew([(found.url, self._transport(found)) for found in orchestrators])
+        config, orchestrators = self.config, configured_orchestrators(self.config)
         async with AsyncExitStack() as stack:
-            if self._with_health:
-                served = serve_health(self.config.WORKER_HOST, self.config.WORKER_PORT, crew.health)
+            around = await stack.enter_async_context(surroundings(config, self._usage_checker))
+            ways = [(found.url, around.way(found.url, self._transport(found))) for found in orchestrators]
+            crew = self._crew(ways, around)
+            if self._with_health or config.WORKER_ENABLE_METRICS:
+                served = serve_health(config.WORKER_HOST, config.WORKER_PORT, crew.health, around.figures)
                 await stack.enter_async_context(served)
             await crew.work(self._stop)
 
@@ -197,7 +213,7 @@ class Worker(SkillBlueprint):
             return self._connect(orchestrator)
         return transport_to(orchestrator, self.config, self._http_session)
 
-    def _crew(self, transports: "Sequence[tuple[str, WorkerTransport]]") -> "Crew":
+    def _crew(self, ways: "Sequence[tuple[str, WorkerTransport]]", around: "Surroundings") -> "Crew":
         from avtomatika_worker.crew import Crew
         from avtomatika_worker.profile import Profile
 
@@ -210,8 +226,11 @@ class Worker(SkillBlueprint):
         if unknown:
             _log.warning("There are limits for types that no skill has: %s", ", ".join(sorted(unknown)))
         capacity = Capacity(self.config.MAX_CONCURRENT_TASKS, self._type_limits, self._capacity_checker)
-        profile = Profile(self.config, self.config.WORKER_TYPE, catalog, self._hot_cache)
-        return Crew(self.config, profile, catalog, capacity, self._hot_cache, transports)
+        kind = self.config.WORKER_TYPE
+        profile = Profile(self.config, kind, catalog, self._hot_cache, around.hardware, around.meter)
+        crew = Crew(self.config, profile, catalog, capacity, self._hot_cache, ways)
+        crew.watch(around.watches)
+        return crew
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
