@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Final, TypeVar
@@ -87,7 +88,7 @@ class Sum:
 
 async def pieces_of(source: Path, passage: Passage) -> AsyncIterator[bytes]:
     """The content of a file, read and digested in a thread."""
-    file = await _made(lambda: source.open("rb"), _close)
+    file = await _in_thread(lambda: source.open("rb"), _close)
     try:
 
         def read() -> bytes:
@@ -95,7 +96,7 @@ async def pieces_of(source: Path, passage: Passage) -> AsyncIterator[bytes]:
             passage.take(piece)
             return piece
 
-        while piece := await asyncio.to_thread(read):
+        while piece := await _in_thread(read):
             yield piece
             passage.passed(piece)
     finally:
@@ -104,7 +105,7 @@ async def pieces_of(source: Path, passage: Passage) -> AsyncIterator[bytes]:
 
 async def write(chunks: AsyncIterator[bytes], target: Path, passage: Passage) -> None:
     """The file ``target``, which may be there already, holds the chunks."""
-    file = await _made(lambda: target.open("wb"), _close)
+    file = await _in_thread(lambda: target.open("wb"), _close)
     try:
 
         def add(chunk: bytes) -> None:
@@ -112,10 +113,10 @@ async def write(chunks: AsyncIterator[bytes], target: Path, passage: Passage) ->
             file.write(chunk)
 
         async for chunk in chunks:
-            await asyncio.to_thread(add, chunk)
+            await _in_thread(partial(add, chunk))
             passage.passed(chunk)
     finally:
-        await asyncio.shield(asyncio.to_thread(file.close))
+        file.close()
 
 
 @asynccontextmanager
@@ -124,15 +125,15 @@ async def replacement(target: Path, *, folder: bool = False) -> AsyncGenerator[P
 
     What was at ``target`` before stays there until then.
     """
-    beside = await _made(lambda: _room_beside(target), Path.rmdir)
+    beside = await _in_thread(lambda: _room_beside(target), Path.rmdir)
     fresh = beside / "new"
     try:
         if folder:
             fresh.mkdir()
         yield fresh
-        await asyncio.to_thread(_replace, fresh, target, beside)
+        await _in_thread(partial(_replace, fresh, target, beside))
     finally:
-        await asyncio.shield(asyncio.to_thread(shutil.rmtree, beside, ignore_errors=True))
+        await _in_thread(partial(shutil.rmtree, beside, ignore_errors=True))
 
 
 async def for_each(items: AsyncIterator[T], work: Callable[[T], Awaitable[None]], at_once: int) -> None:
@@ -182,13 +183,18 @@ def _close(file: IO[bytes]) -> None:
     file.close()
 
 
-async def _made(make: Callable[[], T], undo: Callable[[T], None]) -> T:
-    """What ``make`` made in a thread; it is undone when nobody waits for it any more."""
-    making = asyncio.get_running_loop().run_in_executor(None, make)
+async def _in_thread(do: Callable[[], T], undo: Callable[[T], None] | None = None) -> T:
+    """What ``do`` returned in a thread. When nobody waits for it any more, it has ended too, and is undone.
+
+    A thread that went on would make files where everything has been cleaned up.
+    """
+    doing = asyncio.get_running_loop().run_in_executor(None, do)
     try:
-        return await asyncio.shield(making)
+        return await asyncio.shield(doing)
     except asyncio.CancelledError:
-        making.add_done_callback(lambda done: None if done.exception() else undo(done.result()))
+        await asyncio.wait([doing])
+        if doing.exception() is None and undo is not None:
+            undo(doing.result())
         raise
 
 
