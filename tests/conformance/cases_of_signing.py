@@ -13,7 +13,7 @@ Case = dict[str, object]
 NEVER = ("security", "_signature")
 EVENT = ("bubbling_chain",)
 TASK = ("lease_seconds", "lease_token", "orchestrator_signature", "sig", "skill_type", "skill_version")
-HOP = ("bubbling_chain", "lease_token", "timestamp", "worker_id")
+HOP = ("bubbling_chain", "lease_token", "worker_id")
 
 REGISTRATION = {
     "worker_id": "cam-01",

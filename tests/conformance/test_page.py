@@ -60,7 +60,7 @@ def test_the_members_that_are_left_out_are_listed() -> None:
     assert left_out["registration"] == NEVER_SIGNED
     assert left_out["event"] == EVENT_IGNORES
     assert left_out["task"] == TASK_IGNORES
-    hops = section("Signatures").partition("Hops are")[2]
+    hops = section("Identity chains").partition("A hop signs")[2]
     assert words(hops) >= NEVER_SIGNED | HOP_IGNORES
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from avtomatika.commands.passes import ACCESS, GRACE, Passes
-from avtomatika.commands.roll import Roll, digest
+from avtomatika.commands.roll import Listed, Roll, digest
 from avtomatika.errors import ConfigError, Forbidden, Unauthorized
 from avtomatika.kernel.time import Instant
 from avtomatika.ports.node import NodeContext
@@ -87,6 +87,7 @@ async def test_operators_have_the_tokens_read_again(start: Start, tokens: Path) 
         ('[a]\ntoken = "long-enough-for-all"\ntoken_sha256 = "00"', "either token or token_sha256"),
         ('[a]\ntoken_sha256 = "00"', "not 64 hexadecimal digits"),
         ('[a]\ntokne = "long-enough-for-all"', "tokne"),
+        ('[a]\npublic_key = "no key"', "no Ed25519 key in PEM"),
         ("a = 1", "must have a token"),
     ],
 )
@@ -105,7 +106,7 @@ def test_no_token_is_kept_that_could_be_read(tmp_path: Path) -> None:
 
 
 def test_the_first_pattern_that_fits_counts() -> None:
-    roll = Roll("common", {"pattern:lab-*": digest("one"), "pattern:lab-7*": digest("two")})
+    roll = Roll("common", {"pattern:lab-*": Listed.of("one"), "pattern:lab-7*": Listed.of("two")})
     assert roll.opens("one", "lab-77")
     assert not roll.opens("two", "lab-77")
     assert not roll.opens("common", "lab-77")

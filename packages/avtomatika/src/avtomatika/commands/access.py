@@ -6,7 +6,7 @@ from typing import Final
 
 from avtomatika import observe
 from avtomatika.blueprints.client import ClientConfig
-from avtomatika.commands.roll import Roll, digest
+from avtomatika.commands.roll import Listed, Roll, digest
 from avtomatika.errors import Unauthorized
 
 OPERATOR: Final = ClientConfig(id="operator", plan="operator")
@@ -33,7 +33,8 @@ class Access:
             listed.append((operator_token, OPERATOR))
         self._by_digest = {digest(token): config for token, config in listed}
         self._by_id = {config.id: config for _, config in listed}
-        self.roll = Roll(worker_token, {name: digest(token) for name, token in (worker_tokens or {}).items()})
+        own = {name: Listed.of(token) for name, token in (worker_tokens or {}).items()}
+        self.roll = Roll(worker_token, own)
 
     def client(self, token: str | None) -> ClientConfig:
         """The client that the token belongs to. Raises Unauthorized."""

@@ -11,6 +11,7 @@ from avtomatika.ports.clock import Clock
 from rxon.codec import decode, encode
 from rxon.errors import AuthError, ForbiddenError
 from rxon.messages import Heartbeat, Registration, TaskResult, WorkerEvent
+from rxon.signing.identity import proven_origin
 from rxon.signing.message import Envelope, admit, open_envelope
 from rxon.transport import Credentials
 
@@ -51,12 +52,26 @@ class Admission:
         worker_id: str,
         message: Message,
         ignore: Collection[str] = (),
-    ) -> None:
-        """Also, the signature of the message is right, if it has one or needs one.
+    ) -> str | None:
+        """Also, the signature of the message is right, if it has one or needs one, and so is its chain.
 
-        Raises AuthError, ForbiddenError, ProtocolError.
+        Returns who did the work that it tells of, when that is another worker and proven. Raises AuthError,
+        ForbiddenError, ProtocolError.
         """
         admitted = await self.admit(credentials, worker_id)
+        self._check_signature(credentials, admitted, worker_id, message, ignore)
+        if isinstance(message, TaskResult | WorkerEvent):
+            return self._origin(credentials, worker_id, message)
+        return None
+
+    def _check_signature(
+        self,
+        credentials: Credentials,
+        admitted: Admitted,
+        worker_id: str,
+        message: Message,
+        ignore: Collection[str],
+    ) -> None:
         said = message if credentials.body is None else decode(Envelope, credentials.body)
         if not self._signed and (said.security is None or not said.security.signature):
             return
@@ -66,8 +81,21 @@ class Admission:
         try:
             admit(body, open_envelope(body, worker_id, now), admitted.keys, ignore=ignore)
         except ForbiddenError as error:
-            observe.measured("auth.signature", role="worker")
-            raise ForbiddenError(error.message, details={"server_time": int(now)}) from error
+            raise _unsigned(error, now) from error
+
+    def _origin(
+        self, credentials: Credentials, worker_id: str, message: TaskResult | WorkerEvent
+    ) -> str | None:
+        if message.security is None and not self._signed:
+            return None  # the most usual case, and it proves nothing
+        body = encode(message) if credentials.body is None else credentials.body
+        now = self._clock.now() / 1_000
+        try:
+            return proven_origin(
+                message, body, worker_id, now=now, fits=self._roll.signed, required=self._signed
+            )
+        except ForbiddenError as error:
+            raise _unsigned(error, now) from error
 
     async def _authenticated(self, credentials: Credentials, worker_id: str | None) -> Admitted:
         token = credentials.token
@@ -83,3 +111,8 @@ class Admission:
             why = f"Access Token belongs to '{issued.worker}', but request is for '{worker_id}'"
         observe.measured("auth.failed", role="worker")
         raise AuthError(f"Unauthorized: {why}", details={"server_time": self._clock.now() // 1_000})
+
+
+def _unsigned(error: ForbiddenError, now: float) -> ForbiddenError:
+    observe.measured("auth.signature", role="worker")
+    return ForbiddenError(error.message, details={"server_time": int(now)})

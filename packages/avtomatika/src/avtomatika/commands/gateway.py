@@ -162,18 +162,20 @@ class Gateway:
         worker_id = result.worker_id or credentials.worker_id
         if worker_id is None:
             raise ProtocolError("A result names its worker.", details={"field": "worker_id"})
-        await self.admission.admit_message(credentials, worker_id, result)
+        origin = await self.admission.admit_message(credentials, worker_id, result)
         if credentials.generation is not Generation.OURS:
             await self._presence.holdings.discard(worker_id, (result.task_id,))
         try:
-            return await self._taken_in(credentials, result, worker_id)
+            return await self._taken_in(credentials, result, worker_id, origin or "")
         except Unavailable as error:
             raise UnavailableError(error.message) from error
 
-    async def _taken_in(self, credentials: Credentials, result: TaskResult, worker_id: str) -> ResultAnswer:
+    async def _taken_in(
+        self, credentials: Credentials, result: TaskResult, worker_id: str, origin: str
+    ) -> ResultAnswer:
         try:
             handle = Handle.parse(result.task_id)
-            report = report_of(result, worker_id, handle)
+            report = report_of(result, worker_id, handle, origin)
             declared, job = await self._declared(worker_id), JobId(result.job_id)
             return answered(await self._results.take(job, handle, report, result.lease_token, declared))
         except LeaseLost as error:
@@ -191,7 +193,7 @@ class Gateway:
         Raises AuthError, ForbiddenError, StaleLeaseError.
         """
         worker = event.worker_id
-        await self.admission.admit_message(credentials, worker, event, EVENT_IGNORES)
+        origin = await self.admission.admit_message(credentials, worker, event, EVENT_IGNORES)
         name, task = event.event_type, event.task_id
         if not 0 < len(name) <= MAX_EVENT_TYPE:
             message = f"The type of an event has 1 to {MAX_EVENT_TYPE} characters."
@@ -202,7 +204,7 @@ class Gateway:
             observe.event("worker.event", worker=worker, type=repr(name), id=repr(event.event_id))
             return EventAnswer(EventStatus.ACCEPTED)
         try:
-            told = Told(event.event_id, name, payload)
+            told = Told(event.event_id, name, payload, origin or "")
             handle = Handle.parse(task)
             wrong = await self._breach(handle, worker, told)
             if wrong is not None:

@@ -18,11 +18,15 @@ MOST_TASKS: Final = 10_000
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What a worker tells of a task: an event with an id of its own, empty when it has none."""
+    """What a worker tells of a task: an event with an id of its own, empty when it has none.
+
+    `origin` is whom it comes from, when that is proven to be another worker.
+    """
 
     id: str
     name: str
     payload: Raw
+    origin: str = ""
 
 
 class _Memory:

@@ -80,4 +80,5 @@ def _told(job: str, event: TaskSignalled) -> dict[str, Any]:
         "task_id": event.task,
         "event_type": event.name,
         "payload": decoded(event.payload),
+        "origin_worker_id": event.origin or event.worker,
     }

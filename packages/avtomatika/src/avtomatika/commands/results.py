@@ -142,7 +142,14 @@ class Results:
 
     async def _signal(self, job: JobId, handle: Handle, worker_id: str, told: Told) -> None:
         event = TaskSignalled(
-            handle.task, handle.attempt, handle.delivery, worker_id, told.name, told.payload, told.id
+            task=handle.task,
+            attempt=handle.attempt,
+            delivery=handle.delivery,
+            worker=worker_id,
+            name=told.name,
+            payload=told.payload,
+            event_id=told.id,
+            origin=told.origin,
         )
         try:
             outcome = await self._writer.apply(job, event)

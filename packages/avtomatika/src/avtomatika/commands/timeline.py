@@ -45,12 +45,16 @@ class StateNews(msgspec.Struct, frozen=True):
 
 
 class WorkerNews(msgspec.Struct, frozen=True):
-    """A worker told something about the task that it holds: its progress, or an event of its own."""
+    """A worker told something about the task that it holds: its progress, or an event of its own.
+
+    `origin_worker_id` is whom it comes from, which is the worker itself unless another one is proven.
+    """
 
     task_id: str
     worker_id: str
     name: str
     payload: Raw
+    origin_worker_id: str
 
 
 class JobNews(msgspec.Struct, frozen=True):
@@ -103,11 +107,16 @@ def _told(entry: Entry, job: Job | None) -> Iterator[tuple[str, msgspec.Struct]]
         yield from ((JOB_EVENT, JobNews(signal.name, signal.payload)) for signal in event.told)
     if isinstance(event, TaskSignalled):
         kind = PROGRESS if event.name == PROGRESS else WORKER_EVENT
-        yield kind, WorkerNews(event.task, event.worker, event.name, event.payload)
+        yield kind, _of_worker(event)
     if (entry.status, entry.state) != (entry.before, entry.previous):
         yield STATE, StateNews(entry.status, entry.state, entry.previous)
     if job is not None and isinstance(job.phase, Done):
         yield END, _end(job, job.phase)
+
+
+def _of_worker(event: TaskSignalled) -> WorkerNews:
+    origin = event.origin or event.worker
+    return WorkerNews(event.task, event.worker, event.name, event.payload, origin)
 
 
 def _end(job: Job, phase: Done) -> EndNews:

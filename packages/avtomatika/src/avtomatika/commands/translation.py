@@ -50,19 +50,19 @@ class Terms(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(offer, sig=sign_task(encode(offer), self.key))
 
 
-def report_of(result: TaskResult, worker_id: str, handle: Handle) -> Report:
+def report_of(result: TaskResult, worker_id: str, handle: Handle, origin: str = "") -> Report:
     """What the result says came of the task. Raises ProtocolError for data that is no JSON."""
     data = NULL if result.data is None else Raw(bytes(result.data))
     check_json(data, "data")
     if result.status != FAILURE:
-        return Report(status=result.status, worker=worker_id, data=data)
+        return Report(status=result.status, worker=worker_id, data=data, origin=origin)
     code, message = TRANSIENT, "The worker gave no reason."
     details = NULL
     if result.error is not None:
         code, message = result.error.code, result.error.message
         details = NULL if result.error.details is None else Raw(msgspec.json.encode(result.error.details))
     failure = Failure(code=code, message=message, task=handle.task, details=details)
-    return Report(status=FAILURE, worker=worker_id, data=data, failure=failure)
+    return Report(status=FAILURE, worker=worker_id, data=data, failure=failure, origin=origin)
 
 
 def check_json(data: Raw, field: str) -> None:

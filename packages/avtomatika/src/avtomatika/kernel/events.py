@@ -71,7 +71,8 @@ class TaskReported(Value, frozen=True):
 class TaskSignalled(Value, frozen=True):
     """The worker that holds the task told something about it, in an object of its own.
 
-    `event_id` is the worker's name for this event: the same one a second time is the same event.
+    `event_id` is the worker's name for this event: the same one a second time is the same event. `origin` is
+    whom it comes from, when that is proven to be another one than the worker.
     """
 
     task: TaskId
@@ -81,6 +82,7 @@ class TaskSignalled(Value, frozen=True):
     name: str
     payload: Raw = NULL
     event_id: str = ""
+    origin: str = ""
 
 
 class TaskAbandoned(Value, frozen=True):

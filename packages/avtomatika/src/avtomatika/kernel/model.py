@@ -119,12 +119,13 @@ class Task(Value, frozen=True):
 
 
 class Report(Value, frozen=True):
-    """What came of a task: the status word, the data, and the failure if it was one."""
+    """What came of a task. `origin` did the work, when that is proven to be another one than `worker`."""
 
     status: str
     worker: str = ""
     data: Raw = NULL
     failure: Failure | None = None
+    origin: str = ""
 
 
 class Branch(Value, frozen=True):
@@ -234,8 +235,7 @@ class Parent(Value, frozen=True):
 class Job(Value, frozen=True):
     """One run of a blueprint. `version` counts its moves: the comparand of commits, the source of names.
 
-    `due` is the moment when nobody waits for its end any more. `source` tells what made it, when it was
-    no client.
+    `due` is when nobody waits for its end any more. `source` tells what made it, when it was no client.
     """
 
     id: JobId

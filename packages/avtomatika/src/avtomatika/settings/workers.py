@@ -8,11 +8,12 @@ from typing import Any, Final
 import msgspec
 
 from avtomatika.commands.passes import ACCESS_LIFE
-from avtomatika.commands.roll import PATTERN, digest
+from avtomatika.commands.roll import PATTERN, Listed, digest
 from avtomatika.errors import ConfigError
 from avtomatika.kernel.time import Span
 from avtomatika.settings.reader import Reader
 from rxon.identifiers import is_valid_identifier
+from rxon.signing.key_pair import check_public
 
 SIGNATURES: Final = ("OPTIONAL", "REQUIRED")
 SHORTEST_LIFE: Final = 900
@@ -35,6 +36,7 @@ class WorkerSettings(msgspec.Struct, frozen=True):
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     token: str | None = None
     token_sha256: str | None = None
+    public_key: str | None = None
 
 
 def read_workers(reader: Reader) -> WorkerSettings:
@@ -54,8 +56,8 @@ def read_workers(reader: Reader) -> WorkerSettings:
     )
 
 
-def read_tokens(path: Path | None) -> Mapping[str, bytes]:
-    """The digests of the tokens in the file: by worker id, or by `pattern:GLOB`, in their order.
+def read_tokens(path: Path | None) -> Mapping[str, Listed]:
+    """What the file says of tokens and keys: by worker id, or by `pattern:GLOB`, in their order.
 
     Raises ConfigError that names everything that is wrong.
     """
@@ -65,11 +67,11 @@ def read_tokens(path: Path | None) -> Mapping[str, bytes]:
         tables = tomllib.loads(path.read_text())
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
-    found: dict[str, bytes] = {}
+    found: dict[str, Listed] = {}
     problems: list[str] = []
     for name, table in tables.items():
         try:
-            found[name] = _digest(name, table)
+            found[name] = _listed(name, table)
         except ValueError as error:
             problems.append(f"[{name}] {error}")
     if problems:
@@ -77,7 +79,7 @@ def read_tokens(path: Path | None) -> Mapping[str, bytes]:
     return found
 
 
-def _digest(name: str, table: Any) -> bytes:
+def _listed(name: str, table: Any) -> Listed:
     pattern = name.removeprefix(PATTERN)
     if pattern == name and not is_valid_identifier(name):
         raise ValueError("is no worker id")
@@ -85,16 +87,27 @@ def _digest(name: str, table: Any) -> bytes:
         entry = msgspec.convert(table, _Entry)
     except msgspec.ValidationError as error:
         raise ValueError(f"must have a token: {error}") from error
-    if (entry.token is None) == (entry.token_sha256 is None):
-        raise ValueError("must have either token or token_sha256")
-    if entry.token_sha256 is not None:
+    if entry.public_key is not None:
         try:
-            value = bytes.fromhex(entry.token_sha256)
-        except ValueError:
-            value = b""
-        if len(value) != len(digest("")):
-            raise ValueError("has a token_sha256 that is not 64 hexadecimal digits")
-        return value
-    if len(entry.token or "") < SHORTEST_TOKEN:
-        raise ValueError(f"has a token shorter than {SHORTEST_TOKEN} characters")
-    return digest(entry.token or "")
+            check_public(entry.public_key)
+        except ValueError as error:
+            raise ValueError(f"has a public_key that is no Ed25519 key in PEM: {error}") from error
+    if entry.token is not None and entry.token_sha256 is None:
+        if len(entry.token) < SHORTEST_TOKEN:
+            raise ValueError(f"has a token shorter than {SHORTEST_TOKEN} characters")
+        return Listed.of(entry.token, entry.public_key)
+    if entry.token_sha256 is not None and entry.token is None:
+        return Listed(_digest(entry.token_sha256), public_key=entry.public_key)
+    if entry.public_key is None or entry.token is not None:
+        raise ValueError("must have either token or token_sha256, or a public_key")
+    return Listed(public_key=entry.public_key)
+
+
+def _digest(text: str) -> bytes:
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != len(digest("")):
+        raise ValueError("has a token_sha256 that is not 64 hexadecimal digits")
+    return value

@@ -93,12 +93,17 @@ class WorkerCapabilities(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class SecurityContext(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Signature of the message that carries it."""
+    """Signature of the message that carries it, and who stands behind it.
+
+    ``identity_chain`` is through whose hands it came: first who did the work, last who sends the message.
+    ``hops`` has the signature of each of them; a chain without it proves nothing.
+    """
 
     signature: str | None = None
     signer_id: str | None = None
     identity_chain: tuple[str, ...] | None = None
     metadata: dict[str, Any] | None = None
+    hops: tuple[str, ...] | None = None
 
 
 class FileMetadata(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -14,10 +14,10 @@ except ImportError as error:
     raise ImportError('Signing with key pairs needs cryptography: pip install "rxon[crypto]"') from error
 
 from rxon.canonical import Body, Form
-from rxon.signing.chain import chain_bytes
+from rxon.signing.chain import chain_bytes, hop_bytes
 from rxon.signing.content import signed_bytes
 
-__all__ = ["sign", "sign_chain", "verify", "verify_chain"]
+__all__ = ["check_public", "sign", "sign_chain", "sign_hop", "verify", "verify_bytes", "verify_chain"]
 
 
 def sign(body: Body, private_pem: str, *, ignore: Collection[str] = (), form: Form = Form.R14) -> str:
@@ -53,6 +53,24 @@ def verify_chain(chain: Sequence[str], signature: str | None, public_pem: str) -
     return _verify(chain_bytes(chain), signature, public_pem)
 
 
+def sign_hop(event: Body, chain: Sequence[str], private_pem: str) -> str:
+    """What the last hop of ``chain`` says: it had this event, after the hops before it.
+
+    Raises ValueError when the key is none of Ed25519, and ProtocolError when ``event`` is no object of JSON.
+    """
+    return _sign(hop_bytes(event, chain), private_pem)
+
+
+def verify_bytes(message: bytes, signature: str | None, public_pem: str) -> bool:
+    """True when ``signature`` is that of ``message``. Raises ValueError when the key is none of Ed25519."""
+    return _verify(message, signature, public_pem)
+
+
+def check_public(public_pem: str) -> None:
+    """The key is one of Ed25519. Raises ValueError."""
+    _public(public_pem)
+
+
 def _sign(message: bytes, private_pem: str) -> str:
     try:
         key = load_pem_private_key(private_pem.encode(), password=None)
@@ -64,14 +82,19 @@ def _sign(message: bytes, private_pem: str) -> str:
 
 
 def _verify(message: bytes, signature: str | None, public_pem: str) -> bool:
-    try:
-        key = load_pem_public_key(public_pem.encode())
-    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
-        raise ValueError("This is no public key in PEM.") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise ValueError("The public key is none of Ed25519.")
+    key = _public(public_pem)
     try:
         key.verify(bytes.fromhex(signature or ""), message)
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def _public(pem: str) -> Ed25519PublicKey:
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError("This is no public key in PEM.") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError("The public key is none of Ed25519.")
+    return key
