@@ -4,6 +4,7 @@ What server and workers share. It needs the extra ``rxon[storage]`` once a stora
 imported.
 """
 
+from rxon.storage.bucket import Cache, Entry
 from rxon.storage.contents import Progress
 from rxon.storage.errors import (
     IntegrityError,
@@ -17,6 +18,8 @@ from rxon.storage.object_storage import ObjectStorage
 from rxon.storage.settings import StorageSettings
 
 __all__ = [
+    "Cache",
+    "Entry",
     "IntegrityError",
     "NotThere",
     "ObjectStorage",

@@ -1,9 +1,12 @@
 """What is asked of a place that keeps files."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
-__all__ = ["Bucket", "Entry", "OpenBucket", "Reading"]
+from rxon.attachments import Address
+
+__all__ = ["Bucket", "Cache", "Entry", "OpenBucket", "Reading"]
 
 
 class Entry(NamedTuple):
@@ -50,6 +53,18 @@ class Bucket(Protocol):
 
     async def sign(self, method: str, key: str, seconds: int) -> str | None:
         """An address that anybody may use so for a while; None where there is no such thing."""
+        ...
+
+
+class Cache(Protocol):
+    """Copies of files that were downloaded before. Nothing in it raises: then there is no copy."""
+
+    async def take(self, address: Address, entry: Entry, target: Path) -> str | None:
+        """``target`` is the file as ``entry`` says it is stored now; its digest. None without a copy."""
+        ...
+
+    async def keep(self, address: Address, entry: Entry, source: Path, digest: str) -> None:
+        """There may be a copy of ``source``, which was downloaded."""
         ...
 
 

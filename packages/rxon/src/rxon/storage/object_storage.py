@@ -7,7 +7,7 @@ from typing import Final
 
 from rxon.attachments import SHA256, Address
 from rxon.messages.capability import FileMetadata
-from rxon.storage.bucket import Bucket, Entry, OpenBucket
+from rxon.storage.bucket import Bucket, Cache, Entry, OpenBucket
 from rxon.storage.contents import FILES, Passage, Progress, Sum, described, for_each, replacement, verify
 from rxon.storage.errors import NotThere, UnsafeKey
 from rxon.storage.keys import files_below, path_below, safe_bucket, safe_key, safe_prefix
@@ -26,28 +26,33 @@ class ObjectStorage:
     seconds, NotThere for what is not there (also a bucket), StorageRefused when the credentials do not
     allow it, and UnsafeKey for a bucket or key that may lead elsewhere, before anything happens. Keys are
     steps joined by ``/``; none is empty, ``.`` or ``..``, and none has a backslash or control character.
-    ``progress`` is called with the bytes that are through and the bytes in all, or None if unknown.
+    ``progress`` is called with the bytes that are through and the bytes in all, or None if unknown. What
+    ``cache`` has a copy of is not downloaded again while it is stored unchanged.
     """
 
-    def __init__(self, open_bucket: OpenBucket, concurrency: int = CONCURRENCY) -> None:
+    def __init__(
+        self, open_bucket: OpenBucket, concurrency: int = CONCURRENCY, cache: Cache | None = None
+    ) -> None:
         self._open_bucket = open_bucket
         self._buckets: dict[str, Bucket] = {}
         self._concurrency = concurrency
-        self._transfers = Transfers(concurrency)
+        self._transfers = Transfers(concurrency, cache)
 
     @classmethod
-    def s3(cls, settings: StorageSettings) -> "ObjectStorage":
+    def s3(cls, settings: StorageSettings, *, cache: Cache | None = None) -> "ObjectStorage":
         """An S3 of any vendor. Raises ModuleNotFoundError without the extra ``rxon[storage]``."""
         from rxon.storage.obstores import s3_buckets  # noqa: PLC0415 - obstore is an extra
 
-        return cls(s3_buckets(settings), settings.concurrency)
+        return cls(s3_buckets(settings), settings.concurrency, cache)
 
     @classmethod
-    def local(cls, folder: Path, concurrency: int = CONCURRENCY) -> "ObjectStorage":
+    def local(
+        cls, folder: Path, concurrency: int = CONCURRENCY, *, cache: Cache | None = None
+    ) -> "ObjectStorage":
         """A folder with a subfolder for each bucket, which is made when it is first used."""
         from rxon.storage.obstores import local_buckets  # noqa: PLC0415 - obstore is an extra
 
-        return cls(local_buckets(folder), concurrency)
+        return cls(local_buckets(folder), concurrency, cache)
 
     @classmethod
     def memory(cls) -> "ObjectStorage":

@@ -7,7 +7,7 @@ from typing import Final
 
 from rxon.attachments import SHA256, Address
 from rxon.messages.capability import FileMetadata
-from rxon.storage.bucket import Bucket, Reading
+from rxon.storage.bucket import Bucket, Cache, Reading
 from rxon.storage.contents import Passage, Progress, pieces_of, verify, write
 from rxon.storage.errors import StorageUnavailable
 from rxon.storage.keys import safe_key
@@ -22,9 +22,10 @@ _RESUMES: Final = 3
 
 
 class Transfers:
-    """Moves up to ``concurrency`` files at once."""
+    """Moves up to ``concurrency`` files at once; those of which ``cache`` has a copy are not fetched."""
 
-    def __init__(self, concurrency: int) -> None:
+    def __init__(self, concurrency: int, cache: Cache | None = None) -> None:
+        self._cache = cache
         self._slots = asyncio.Semaphore(concurrency)
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
 
@@ -41,10 +42,18 @@ class Transfers:
             reading = await bucket.get(safe_key(address.key))
             entry = reading.entry
             verify(expected, FileMetadata(address.uri, entry.size, entry.etag))
-            passage = Passage(entry.size, progress)
-            await write(resumed(bucket, reading), target, passage)
-        found = FileMetadata(address.uri, passage.size, entry.etag, {SHA256: passage.digest})
-        verify(expected, found)
+            digest = None if self._cache is None else await self._cache.take(address, entry, target)
+            fetched = digest is None
+            if digest is None:
+                passage = Passage(entry.size, progress)
+                await write(resumed(bucket, reading), target, passage)
+                digest = passage.digest
+            elif progress is not None:
+                progress(entry.size, entry.size)
+            found = FileMetadata(address.uri, entry.size, entry.etag, {SHA256: digest})
+            verify(expected, found)
+            if fetched and self._cache is not None:
+                await self._cache.keep(address, entry, target, digest)
         return found
 
     async def send(
