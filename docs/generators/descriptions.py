@@ -18,6 +18,8 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "DRAIN_TIMEOUT_SECONDS": "How long running work may take to end when the node stops.",
     "ENABLE_CLIENT_API": "Whether there is a client API.",
     "EXECUTOR_MAX_CONCURRENT_JOBS": "How many messages of one kind (runs, timers) are dealt with at once.",
+    "FILES_RETENTION_SECONDS": "For how long the files of a job are kept after its end; "
+    "see [files](../how-to/job-files.md).",
     "GLOBAL_WORKER_TOKEN": "The token of the workers; 16 characters or more.",
     "HISTORY_DATABASE_URI": "Where the history is written as well: `sqlite:///PATH` or `postgresql://…`; "
     "see [history](../how-to/history.md).",
@@ -30,6 +32,7 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "MAX_TRANSITIONS_PER_JOB": "How many states a job may enter before a loop is suspected.",
     "MAX_UNFINISHED_JOBS": "How many unfinished jobs there may be. One more is answered with 503.",
     "MAX_UNFINISHED_JOBS_PER_CLIENT": "How many unfinished jobs a client may have. One more: 429.",
+    "MAX_UPLOAD_BYTES": "The largest file that a client may upload through the node.",
     "ORCHESTRATOR_SECRET_KEY": "Signs tasks, for workers that verify them; 16 characters or more.",
     "WORKERS_CONFIG_PATH": "A file of tokens of single workers and of groups; "
     "see [worker tokens](../how-to/worker-tokens.md).",
@@ -45,8 +48,17 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "RETRY_BACKOFF_MAX_SECONDS": "The longest pause before another attempt.",
     "RETRY_BACKOFF_SECONDS": "The upper end of the first pause; it doubles with each attempt.",
     "RUN_LEASE_SECONDS": "For how long a node holds a run; it renews the lease while the handler runs.",
+    "S3_ACCESS_KEY": "The key id for the S3; without one there is no S3.",
+    "S3_AUTO_CLEANUP": "Whether the files of jobs are removed some time after their end.",
+    "S3_DEFAULT_BUCKET": "The bucket of files, which must be there; without an S3 the name of a folder.",
+    "S3_ENDPOINT_URL": "Where the S3 is that files are kept in, with both keys; without it they are in a "
+    "folder beside the database.",
+    "S3_MAX_CONCURRENCY": "How many files are transferred at once.",
+    "S3_REGION": "The region of the S3.",
+    "S3_SECRET_KEY": "The secret key for the S3.",
     "SCHEDULES_CONFIG_PATH": "A file of schedules, such as `schedules.toml`.",
     "STORAGE_URL": "Where jobs are kept: `sqlite:///PATH` or `memory://`.",
+    "TASK_FILES_DIR": "The folder of the copies of files that handlers work on.",
     "TASK_LEASE_SECONDS": "For how long a worker holds a task without a heartbeat.",
     "TZ": "The time zone of schedules that name none.",
     "WEBHOOK_ALLOWED_HOSTS": "Host names and networks, with commas between, whose addresses may be private.",

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from avtomatika import Blueprint
-from avtomatika.http import desk_operations, operations
+from avtomatika.http import desk_operations, file_operations, operations
 from avtomatika.http.creation import creations
 from avtomatika.http.operation import ALWAYS, Operation, Parameter, Security, codes
 from avtomatika.http.problems import STATUS
@@ -39,7 +39,7 @@ def _operations() -> Iterator[tuple[str, Operation[Any]]]:
     """Every operation with its path, those of blueprints for one that is called BLUEPRINT."""
     for each in creations(Blueprint("BLUEPRINT", api_endpoint="/ENDPOINT"), True):
         yield f"/api/VERSION{each.path}", each
-    for module in (operations, desk_operations):
+    for module in (operations, desk_operations, file_operations):
         for value in vars(module).values():
             if isinstance(value, tuple):
                 yield from ((_path(op), op) for op in value if isinstance(op, Operation))

@@ -30,6 +30,7 @@ READ: dict[str, tuple[str, Any, Any]] = {
     "DRAIN_TIMEOUT_SECONDS": ("1.5", lambda s: s.drain, 1_500),
     "ENABLE_CLIENT_API": ("False", lambda s: s.http.client_api, False),
     "EXECUTOR_MAX_CONCURRENT_JOBS": ("7", lambda s: s.width, 7),
+    "FILES_RETENTION_SECONDS": ("5", lambda s: s.files.keep, 5_000),
     "GLOBAL_WORKER_TOKEN": (TOKEN, lambda s: s.worker_token, TOKEN),
     "HISTORY_DATABASE_URI": ("sqlite:///h.db", lambda s: s.history_uri, "sqlite:///h.db"),
     "INSTANCE_ID": ("n1", lambda s: s.instance, "n1"),
@@ -51,11 +52,20 @@ READ: dict[str, tuple[str, Any, Any]] = {
     "REPUTATION_REWARD_SUCCESS": ("0.3", lambda s: s.dispatch.reputation.success, 0.3),
     "MAX_UNFINISHED_JOBS": ("77", lambda s: s.room.of_all, 77),
     "MAX_UNFINISHED_JOBS_PER_CLIENT": ("7", lambda s: s.room.of_client, 7),
+    "MAX_UPLOAD_BYTES": ("9", lambda s: s.files.most, 9),
     "RETRY_BACKOFF_MAX_SECONDS": ("60", lambda s: s.policy.backoff_most, 60_000),
     "RETRY_BACKOFF_SECONDS": ("0.5", lambda s: s.policy.backoff_first, 500),
     "RUN_LEASE_SECONDS": ("12", lambda s: s.run_lease, 12_000),
+    "S3_ACCESS_KEY": ("id", lambda s: s.files.s3 and s.files.s3.access_key, "id"),
+    "S3_AUTO_CLEANUP": ("false", lambda s: s.files.keep, None),
+    "S3_DEFAULT_BUCKET": ("some-bucket", lambda s: s.files.bucket, "some-bucket"),
+    "S3_ENDPOINT_URL": ("https://s3/", lambda s: s.files.s3 and s.files.s3.endpoint, "https://s3"),
+    "S3_MAX_CONCURRENCY": ("6", lambda s: s.files.concurrency, 6),
+    "S3_REGION": ("eu-1", lambda s: s.files.s3 and s.files.s3.region, "eu-1"),
+    "S3_SECRET_KEY": ("key", lambda s: s.files.s3 and s.files.s3.secret_key, "key"),
     "SCHEDULES_CONFIG_PATH": (__file__, lambda s: s.schedules.file, Path(__file__)),
     "STORAGE_URL": ("memory://", lambda s: s.storage_url, "memory://"),
+    "TASK_FILES_DIR": ("/copies", lambda s: s.files.local, Path("/copies")),
     "TASK_LEASE_SECONDS": ("13", lambda s: s.task_lease, 13_000),
     "TZ": (":Europe/Berlin", lambda s: s.schedules.zone, "Europe/Berlin"),
     "WEBHOOK_ALLOWED_HOSTS": (
@@ -79,6 +89,10 @@ READ: dict[str, tuple[str, Any, Any]] = {
 }
 
 
+# Without one of them there is no S3.
+S3 = {"S3_ENDPOINT_URL": "http://127.0.0.1:9000", "S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "s"}
+
+
 def settings(**variables: str) -> Settings:
     return Config(variables).settings()
 
@@ -92,7 +106,8 @@ def refused(**variables: str) -> str:
 @pytest.mark.parametrize("name", READ)
 def test_the_variable_is_read(name: str) -> None:
     text, where, value = READ[name]
-    assert where(settings(**{name: text})) == value
+    others = S3 if name in S3 or name == "S3_REGION" else {}
+    assert where(settings(**others | {name: text})) == value
     assert where(settings()) != value
 
 
@@ -298,3 +313,32 @@ def test_a_history_in_postgresql_is_named_as_its_tools_name_it(uri: str) -> None
 def test_the_history_has_a_file_of_its_own(history: str) -> None:
     said = refused(STORAGE_URL="sqlite:///x/jobs.db", HISTORY_DATABASE_URI=history)
     assert "HISTORY_DATABASE_URI: is the file of STORAGE_URL" in said
+
+
+@pytest.mark.parametrize("missing", S3)
+def test_a_part_of_an_s3_is_none(missing: str) -> None:
+    assert missing in refused(**{name: value for name, value in S3.items() if name != missing})
+
+
+def test_no_text_of_the_settings_has_the_keys_of_the_s3() -> None:
+    found = settings(**S3 | {"S3_SECRET_KEY": "very-secret"})
+    assert "very-secret" not in repr(found.files) + repr(found)
+    assert "very-secret" not in repr(Config(S3 | {"S3_SECRET_KEY": "very-secret"}))
+
+
+@pytest.mark.parametrize(
+    ("storage_url", "folder"),
+    [
+        ("", Path(".avtomatika/files")),
+        ("sqlite:////data/jobs.db", Path("/data/files")),
+        ("memory://", None),
+    ],
+)
+def test_files_are_beside_the_database(storage_url: str, folder: Path | None) -> None:
+    assert settings(STORAGE_URL=storage_url).files.folder == folder
+
+
+def test_only_where_workers_may_leave_files_every_end_of_a_job_asks_for_their_removal() -> None:
+    assert settings().policy.keep_files is None
+    assert settings(**S3).policy.keep_files == settings(**S3).files.keep == 86_400_000
+    assert settings(**S3, S3_AUTO_CLEANUP="false").policy.keep_files is None

@@ -11,6 +11,7 @@ AvtomatikaError
 │   ├── AlreadyOver         already_over         the job has ended
 │   └── KeyReused           idempotency_key_reused
 ├── TooLarge                payload_too_large
+├── IntegrityError          integrity_failed     a file is not what was said of it
 ├── Overloaded              overloaded           refused before acceptance, try later
 ├── Unavailable             unavailable          cannot promise durability now, try later
 │   └── StorageFull         storage_full
@@ -29,6 +30,7 @@ __all__ = [
     "ContractViolation",
     "Forbidden",
     "HandlerError",
+    "IntegrityError",
     "InvalidInput",
     "InvalidJson",
     "KeyReused",
@@ -111,6 +113,12 @@ class TooLarge(AvtomatikaError):
     """The payload is larger than allowed."""
 
     code = "payload_too_large"
+
+
+class IntegrityError(AvtomatikaError):
+    """The content of a file is not what was said of it."""
+
+    code = "integrity_failed"
 
 
 class Overloaded(AvtomatikaError):

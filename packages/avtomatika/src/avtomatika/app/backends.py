@@ -2,16 +2,20 @@
 
 from pathlib import Path
 
+from avtomatika.blobs.stored import FolderBlobs, StoredBlobs
 from avtomatika.clock import SystemClock, SystemNames
 from avtomatika.errors import ConfigError
+from avtomatika.ports.blobs import Blobs
 from avtomatika.ports.history import History
 from avtomatika.ports.store import Store
 from avtomatika.records.sqlite import SqliteHistory
 from avtomatika.services.supervisor import Supervisor
 from avtomatika.settings import Settings
+from avtomatika.settings.files import FileSettings
 from avtomatika.settings.history import sqlite_path
 from avtomatika.stores.memory import MemoryStore
 from avtomatika.stores.sql.sqlite import SqliteStore
+from rxon.storage import ObjectStorage, StorageSettings
 
 
 def open_store(settings: Settings, clock: SystemClock, names: SystemNames, supervisor: Supervisor) -> Store:
@@ -38,3 +42,20 @@ def open_history(uri: str) -> History:
             "HISTORY_DATABASE_URI: PostgreSQL needs the package asyncpg: pip install 'avtomatika[postgres]'."
         ) from None
     return PostgresHistory(uri)
+
+
+def open_blobs(wanted: FileSettings) -> Blobs:
+    """Where files of jobs are: in an S3, beside the database, or in memory where jobs are."""
+    if wanted.s3 is not None:
+        s3 = StorageSettings(
+            endpoint=wanted.s3.endpoint,
+            access_key=wanted.s3.access_key,
+            secret_key=wanted.s3.secret_key,
+            region=wanted.s3.region,
+            bucket=wanted.bucket,
+            concurrency=wanted.concurrency,
+        )
+        return StoredBlobs(wanted.bucket, lambda: ObjectStorage.s3(s3))
+    if wanted.folder is not None:
+        return FolderBlobs(wanted.bucket, wanted.folder)
+    return StoredBlobs(wanted.bucket, ObjectStorage.memory)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from avtomatika.app.backends import open_history
+from avtomatika.app.backends import open_blobs, open_history
 from avtomatika.app.workers import Behind, WorkerSide, worker_side
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.blueprints.client import ClientConfig
@@ -18,7 +18,9 @@ from avtomatika.commands.control import Control
 from avtomatika.commands.decide import Decider
 from avtomatika.commands.explain import Explain
 from avtomatika.commands.export import Export
+from avtomatika.commands.file_links import FileLinks
 from avtomatika.commands.hooks import Hooks
+from avtomatika.commands.job_files import FilePolicy, JobFiles
 from avtomatika.commands.offers import Offers
 from avtomatika.commands.operator import Operator
 from avtomatika.commands.parked import parked
@@ -36,6 +38,7 @@ from avtomatika.http.approval_api import ApprovalApi, ApprovalLinks
 from avtomatika.http.blueprint_api import BlueprintApi
 from avtomatika.http.callers import Callers
 from avtomatika.http.client_api import ClientApi
+from avtomatika.http.files_api import FilesApi
 from avtomatika.http.follow_api import FollowApi
 from avtomatika.http.operator_api import OperatorApi
 from avtomatika.http.overview_api import OverviewApi, Sources
@@ -43,7 +46,7 @@ from avtomatika.http.routes import ClientArea
 from avtomatika.http.worker_api import WorkerApi
 from avtomatika.ports.node import NodeContext
 from avtomatika.schedules.loader import load
-from avtomatika.services.duties import consumers, sweeper, webhook_consumer
+from avtomatika.services.duties import consumers, file_consumer, sweeper, webhook_consumer
 from avtomatika.services.exporter import Exporter
 from avtomatika.services.pulse import Pulse
 from avtomatika.services.repeated import Repeated
@@ -74,6 +77,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     approvals: Approvals
     webhooks: Webhooks
     delivery: WebhookDelivery
+    files: JobFiles
+    file_links: FileLinks
     ticks: Ticks | None
     exporter: Exporter | None
 
@@ -88,7 +93,10 @@ def assemble(
     """The parts of the node, which others reach at this URL. Raises ConfigError."""
     access = access_of(settings)
     pauses = Pauses(node.store.shelf)
-    decider = Decider(blueprints, access.client_of, pauses.holds, node.store.shelf)
+    secret = settings.approval_secret or node.names.token()
+    file_links = FileLinks(node.clock, secret, reached_at)
+    files = _files(node, settings, file_links)
+    decider = Decider(blueprints, access.client_of, pauses.holds, node.store.shelf, files.of)
     export = settings.history_uri
     policy = WriterPolicy(run_lease=settings.run_lease, export=export is not None)
     writer = Writer(node, decider, policy, (measures.committed, hooks.witness(node.spawn)))
@@ -98,7 +106,7 @@ def assemble(
     offers = Offers(node, writer, settings.task_lease, standing.fleet, settings.dispatch.rules)
     results = Results(node, writer, standing.reported)
     queries = Queries(node, decider.held)
-    approvals = Approvals(writer, queries, settings.approval_secret or node.names.token())
+    approvals = Approvals(writer, queries, secret)
     links = ApprovalLinks(approvals, reached_at)
     wanted, keys = settings.webhooks, keys_of(settings.webhook_secret or "")
     delivery = WebhookDelivery(wanted.reach, timeout=wanted.timeout, now=node.clock.now)
@@ -118,6 +126,8 @@ def assemble(
         approvals=approvals,
         webhooks=Webhooks(node, delivery, lambda _: keys, wanted.policy, links),
         delivery=delivery,
+        files=files,
+        file_links=file_links,
         ticks=_ticks(node, writer, settings, blueprints),
         exporter=None if export is None else Exporter(node, Export(node, open_history(export))),
     )
@@ -127,6 +137,12 @@ def access_of(settings: Settings) -> Access:
     """Who may come in."""
     clients = () if settings.client_token is None else ((settings.client_token, DEFAULT_CLIENT),)
     return Access(clients, worker_token=settings.worker_token, operator_token=settings.operator_token)
+
+
+def _files(node: NodeContext, settings: Settings, links: FileLinks) -> JobFiles:
+    wanted = settings.files
+    policy = FilePolicy(wanted.keep, wanted.most)
+    return JobFiles(node, open_blobs(wanted), wanted.local, links, policy)
 
 
 def _ticks(
@@ -149,6 +165,8 @@ def duties(parts: Parts, settings: Settings) -> Iterator[DutyOf]:
     timeout, senders = settings.webhooks.timeout, settings.webhooks.width
     webhooks = webhook_consumer(node, parts.webhooks, timeout=timeout, width=senders)
     yield webhooks.name, webhooks.run
+    if settings.files.keep is not None:
+        yield "files", file_consumer(node, parts.files).run
     yield "offers", parts.offers.serve_for_ever
     pauses, reputations = parts.pauses.refresh, parts.standing.reputations.refresh
     yield "pauses", Repeated(node.clock, pauses, every=LOOK_AGAIN, trouble="pauses.unknown").run
@@ -194,6 +212,7 @@ def client_area(parts: Parts, settings: Settings, blueprints: Sequence[Blueprint
         blueprints=BlueprintApi(blueprints, callers.client_of),
         overview=OverviewApi(callers, sources, blueprints),
         workers=WorkerApi(callers, parts.presence, parts.workers.reload, parts.node.names.token),
+        files=FilesApi(callers, queries, parts.files, parts.file_links),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from avtomatika.blueprints.actions import ActionFactory
 from avtomatika.blueprints.client import ClientConfig
 from avtomatika.blueprints.data_stores import DataStores
+from avtomatika.blueprints.task_files import TaskFiles
 
 
 @dataclass
@@ -23,4 +24,4 @@ class JobContext:
     aggregation_results: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     tracing_context: Mapping[str, str] = field(default_factory=dict[str, str])
     webhook_url: str | None = None
-    task_files: Any = None
+    task_files: TaskFiles | None = None

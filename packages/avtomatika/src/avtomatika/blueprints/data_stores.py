@@ -1,18 +1,16 @@
 """What handlers find under `data_stores`: objects of the user, and stores that are kept (feature A11)."""
 
-import asyncio
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import quote
 
 from msgspec import Raw
 
 from avtomatika.blueprints.encoding import decoded, encoded
+from avtomatika.blueprints.home_loop import HomeLoop
 from avtomatika.errors import HandlerError, InvalidInput
 from avtomatika.ports.shelf import Shelf
-
-T = TypeVar("T")
 
 BEGUN: Final = Raw(b"true")
 
@@ -41,7 +39,7 @@ class NamedStore:
         self._shelf, self._name, self._begun_name = shelf, f"data/{name}", f"begun/{name}"
         self._initial = {_key(key): encoded(f"{name}[{key!r}]", value) for key, value in initial.items()}
         self._begun = not initial
-        self._home = asyncio.get_running_loop()
+        self._done = HomeLoop().done
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value, or *default* when there is none."""
@@ -66,15 +64,6 @@ class NamedStore:
         number, or does not fit into 64 bits.
         """
         return self._done(self._incr(_key(key), by))
-
-    def _done(self, work: Coroutine[Any, Any, T]) -> Awaitable[T] | T:
-        try:
-            here = asyncio.get_running_loop()
-        except RuntimeError:
-            return asyncio.run_coroutine_threadsafe(work, self._home).result()
-        if here is self._home:
-            return work
-        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._home))
 
     async def _begin(self) -> None:
         if self._begun:

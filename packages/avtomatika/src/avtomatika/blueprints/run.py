@@ -20,6 +20,7 @@ from avtomatika.blueprints.data_stores import DataStores
 from avtomatika.blueprints.encoding import decoded, encoded
 from avtomatika.blueprints.injection import Handler, arguments
 from avtomatika.blueprints.states import verdict_of_name
+from avtomatika.blueprints.task_files import TaskFiles
 from avtomatika.errors import ContractViolation, HandlerError
 from avtomatika.kernel.decisions import Decision, Finish
 from avtomatika.kernel.events import Decided, HandlerCrashed
@@ -43,6 +44,7 @@ async def run_handler(
     branches: Sequence[Branch],
     client: ClientConfig,
     stores: DataStores | None = None,
+    files: TaskFiles | None = None,
 ) -> HandlerEvent:
     """What the handler of the job's state decided, or how it crashed. Raises only cancellation.
 
@@ -50,10 +52,14 @@ async def run_handler(
     crash. The result is the one that the rules are going to choose, whether the handler gave it or not:
     here the contract is known, and no rule has to know contracts.
 
-    *stores* are given to the handler instead of those of the blueprint.
+    *stores* are given to the handler instead of those of the blueprint, *files* are those of the job.
     """
     try:
-        event = await _run(blueprint, job, branches, client, stores or blueprint.data_stores)
+        event = _by_name(blueprint, job)
+        if event is None:
+            context = _context(job, branches, client, stores or blueprint.data_stores)
+            context.task_files = files
+            event = await _run(blueprint, job, context)
         _check_result(blueprint, job, event)
         return event
     except ContractViolation as error:
@@ -88,15 +94,21 @@ def _check_result(blueprint: Blueprint, job: Job, event: Decided) -> None:
         check_result(contract, result_of(job, event, decision))
 
 
-async def _run(
-    blueprint: Blueprint, job: Job, branches: Sequence[Branch], client: ClientConfig, stores: DataStores
-) -> Decided:
+def _by_name(blueprint: Blueprint, job: Job) -> Decided | None:
+    """The end that the name of the state alone means, where it has no handler."""
     ends = verdict_of_name(job.state)
     if ends is not None and job.state not in blueprint.states and job.state not in blueprint.aggregators:
         return Decided(job.run, Finish(ends))
-    context = _context(job, branches, client, stores)
+    return None
+
+
+async def _run(blueprint: Blueprint, job: Job, context: JobContext) -> Decided:
     handler, ends = _handler(blueprint, job, context)
-    returned = await _call(handler, arguments(handler, context))
+    try:
+        returned = await _call(handler, arguments(handler, context))
+    finally:
+        if context.task_files is not None:
+            await context.task_files.settle()
     value = encoded("The value that a handler returns", returned)
     decision = _decision(context.actions, job, ends, value)
     context.state_history.update(context.actions.updates)

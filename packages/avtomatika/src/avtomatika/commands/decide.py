@@ -9,9 +9,11 @@ from avtomatika.blueprints.client import ClientConfig
 from avtomatika.blueprints.contracts import accept_input
 from avtomatika.blueprints.data_stores import Keeper
 from avtomatika.blueprints.run import HandlerEvent, run_handler
+from avtomatika.blueprints.task_files import TaskFiles
 from avtomatika.errors import ContractViolation, HandlerError
 from avtomatika.kernel.decisions import RunChild
 from avtomatika.kernel.events import Decided, HandlerCrashed
+from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Branch, Failure, Job
 from avtomatika.kernel.retry import BLUEPRINT, CONTRACT
 from avtomatika.ports.shelf import Shelf
@@ -31,15 +33,17 @@ class Decider:
         client: Callable[[str], ClientConfig],
         rests: Callable[[str], bool] = lambda _: False,
         shelf: Shelf | None = None,
+        files: Callable[[JobId], TaskFiles] | None = None,
     ) -> None:
         """*client* tells who a client is by its id, *rests* whether a blueprint is paused.
 
-        The named data stores of blueprints are on *shelf*; without one no handler can have them.
+        The named data stores of blueprints are on *shelf*; without one no handler can have them. *files*
+        gives the files of a job; without it there are none.
         """
         listed = list(blueprints)
         self._blueprints: Mapping[Edition, Blueprint] = {(b.name, b.edition): b for b in listed}
         self._newest: Mapping[str, Blueprint] = {b.name: b for b in listed}
-        self._client, self._rests = client, rests
+        self._client, self._rests, self._files = client, rests, files
         self._keeper = Keeper(shelf)
 
     @property
@@ -70,7 +74,8 @@ class Decider:
             stores = self._keeper.stores(blueprint.name, blueprint.edition, blueprint.data_stores)
         except HandlerError as error:
             return _crashed(job, error.message)
-        event = await run_handler(blueprint, job, branches, self._client(job.client), stores)
+        files = None if self._files is None else self._files(job.id)
+        event = await run_handler(blueprint, job, branches, self._client(job.client), stores, files)
         if isinstance(event, Decided) and isinstance(event.decision, RunChild):
             return self._bound(job, event, event.decision)
         return event

@@ -141,7 +141,7 @@ def _operation(operation: Operation[Any], known: _Schemas) -> dict[str, Any]:
             for p in operation.parameters
         ]
     if operation.body is not None:
-        content = {JSON: {"schema": known(operation.body.schema)}}
+        content = {operation.body.content_type: {"schema": known(operation.body.schema)}}
         about = {"description": operation.body.description, "required": operation.body.required}
         made["requestBody"] = {**about, "content": content}
     return made

@@ -67,6 +67,7 @@ class Body(msgspec.Struct, frozen=True):
     schema: Schema
     description: str
     required: bool = False
+    content_type: str = JSON
 
 
 class Answer(msgspec.Struct, frozen=True):

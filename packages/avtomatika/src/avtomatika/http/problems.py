@@ -18,6 +18,7 @@ STATUS: Final[Mapping[str, int]] = {
     "method_not_allowed": 405,
     "conflict": 409,
     "already_over": 409,
+    "integrity_failed": 409,
     "stale_lease": 409,
     "payload_too_large": 413,
     "unsupported_media_type": 415,

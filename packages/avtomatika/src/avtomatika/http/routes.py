@@ -16,6 +16,8 @@ from avtomatika.http.client_api import ClientApi
 from avtomatika.http.creation import creations
 from avtomatika.http.desk_operations import APPROVALS, FOLLOWING, LINKS, OPERATOR, OVERVIEW, WORKERS
 from avtomatika.http.docs_api import DocsApi
+from avtomatika.http.file_operations import FILE_LINKS, FILES
+from avtomatika.http.files_api import FilesApi
 from avtomatika.http.follow_api import FollowApi
 from avtomatika.http.openapi import document
 from avtomatika.http.operation import A, Operation, Route
@@ -42,6 +44,7 @@ class ClientArea(msgspec.Struct, frozen=True):
     blueprints: BlueprintApi
     overview: OverviewApi
     workers: WorkerApi
+    files: FilesApi
 
 
 class WorkerEnd(msgspec.Struct, frozen=True):
@@ -68,7 +71,7 @@ def add_routes(
     docs = DocsApi(lambda: document(routes, metadata.version("avtomatika")))
     if client is not None:
         routes += client_routes(client, list(blueprints), prefix)
-        routes += _bound(client.approvals, LINKS)
+        routes += [*_bound(client.approvals, LINKS), *_bound(client.files, FILE_LINKS)]
         app.on_shutdown.append(client.following.let_go)
     routes += [*_bound(public, PUBLIC), *_bound(docs, DOCS)]
     for route in routes:
@@ -88,6 +91,7 @@ def client_routes(client: ClientArea, blueprints: Sequence[Blueprint], prefix: s
         *_bound(client.blueprints, KNOWN_BLUEPRINTS),
         *_bound(client.overview, OVERVIEW),
         *_bound(client.workers, WORKERS),
+        *_bound(client.files, FILES),
     ]
     versions = {FIRST_VERSION, *(each.api_version for each in served if each.api_version is not None)}
     return [
@@ -127,7 +131,8 @@ def _base(prefix: str, version: str | None) -> str:
 
 
 def _add(router: web.UrlDispatcher, route: Route) -> None:
+    path = route.path.replace("{filename}", "{filename:.+}")  # names of files have slashes in them
     if route.operation.method == "GET":
-        router.add_get(route.path, route.handler)  # and HEAD, as HTTP has it
+        router.add_get(path, route.handler)  # and HEAD, as HTTP has it
     else:
-        router.add_route(route.operation.method, route.path, route.handler)
+        router.add_route(route.operation.method, path, route.handler)

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from avtomatika.commands.apply import Writer
+from avtomatika.commands.job_files import PURGE_LEASE, JobFiles
 from avtomatika.commands.kin import Kin
-from avtomatika.commands.outbox import KIN, TIMERS, WEBHOOKS, run_queue
+from avtomatika.commands.outbox import FILES, KIN, TIMERS, WEBHOOKS, run_queue
 from avtomatika.commands.presence import Presence
 from avtomatika.commands.timers import Timers
 from avtomatika.commands.webhooks import DEAD, Webhooks
@@ -18,6 +19,7 @@ WEBHOOK_GRACE: Final = SECOND
 TIMER_LEASE: Final = Span(30_000)
 SWEEP_EVERY: Final = Span(60 * SECOND)
 SWEEP_LIMIT: Final = 1_000
+PURGE_WIDTH: Final = 8
 
 
 class Sweeper:
@@ -73,4 +75,11 @@ def webhook_consumer(node: NodeContext, webhooks: Webhooks, *, timeout: Span, wi
     queues = (WEBHOOKS, DEAD)
     return Consumer(
         node, Duty(name="webhooks", queues=queues, handle=webhooks.deliver, ttl=lease, width=width)
+    )
+
+
+def file_consumer(node: NodeContext, files: JobFiles) -> Consumer:
+    """The consumer that removes the files of jobs which ended long enough ago."""
+    return Consumer(
+        node, Duty(name="files", queues=(FILES,), handle=files.purge, ttl=PURGE_LEASE, width=PURGE_WIDTH)
     )

@@ -12,6 +12,7 @@ from avtomatika.commands.submit import Room
 from avtomatika.kernel.model import Policy
 from avtomatika.kernel.time import Span
 from avtomatika.settings.dispatch import DispatchSettings, read_dispatch
+from avtomatika.settings.files import FileSettings, read_files
 from avtomatika.settings.history import history_uri
 from avtomatika.settings.reader import SHORTEST, Reader
 from avtomatika.settings.schedules import ScheduleSettings, read_schedules
@@ -62,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True):
     schedules: ScheduleSettings = ScheduleSettings()
     policy: Policy = Policy()
     dispatch: DispatchSettings = DispatchSettings()
+    files: FileSettings = FileSettings()
     longest_poll: Span = Span(30_000)
     task_lease: Span = Span(30_000)
     run_lease: Span = Span(30_000)
@@ -106,6 +108,7 @@ def read(values: Mapping[str, str]) -> Settings:
     http = _http(reader)
     storage_url = reader.text("STORAGE_URL", f"sqlite:///{data_dir / 'avtomatika.db'}")
     keep_days = reader.whole("JOB_RETENTION_DAYS", 0)
+    files = read_files(reader, data_dir, storage_url)
     settings = Settings(
         data_dir=data_dir,
         storage_url=storage_url,
@@ -121,8 +124,9 @@ def read(values: Mapping[str, str]) -> Settings:
         history_uri=history_uri(reader, storage_url),
         blueprints_dir=_folder(reader, "BLUEPRINTS_DIR"),
         schedules=read_schedules(reader),
-        policy=_policy(reader),
+        policy=_policy(reader, files.keep_of_jobs),
         dispatch=read_dispatch(reader),
+        files=files,
         longest_poll=reader.span("WORKER_POLL_TIMEOUT_SECONDS", 30),
         task_lease=reader.span("TASK_LEASE_SECONDS", 30, SHORTEST),
         run_lease=reader.span("RUN_LEASE_SECONDS", 30, SHORTEST),
@@ -198,7 +202,7 @@ def _folder(reader: Reader, name: str) -> Path | None:
     return Path(given)
 
 
-def _policy(reader: Reader) -> Policy:
+def _policy(reader: Reader, keep_files: Span | None) -> Policy:
     retries = reader.whole("JOB_MAX_RETRIES", 3)
     return Policy(
         handler_retries=retries,
@@ -208,4 +212,5 @@ def _policy(reader: Reader) -> Policy:
         execution_timeout=reader.span("WORKER_TIMEOUT_SECONDS", 300, SHORTEST),
         backoff_first=reader.span("RETRY_BACKOFF_SECONDS", 1),
         backoff_most=reader.span("RETRY_BACKOFF_MAX_SECONDS", 300),
+        keep_files=keep_files,
     )
