@@ -126,7 +126,7 @@ def test_the_profile_describes_the_worker() -> None:
     assert registration.resources.devices is not None
     assert registration.resources.devices[0].properties == {"memory_gb": 16.0}
     assert registration.capabilities is not None
-    assert registration.capabilities.extra == {"websockets": False, "zone": "eu"}
+    assert registration.capabilities.extra == {"websockets": True, "zone": "eu"}
     assert [artifact.name for artifact in registration.installed_artifacts or ()] == ["yolo"]
 
     cache.add("yolo")

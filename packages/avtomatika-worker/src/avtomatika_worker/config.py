@@ -33,6 +33,11 @@ def _python() -> dict[str, str]:
     return {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
 
 
+def _state_folder() -> str:
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(state, "avtomatika-worker")
+
+
 class WorkerConfig:
     """Settings: read from the environment when it is made, assignable until the worker starts.
 
@@ -48,6 +53,8 @@ class WorkerConfig:
     WORKER_PORT = whole(8083)
     WORKER_SKILLS_DIR = text("skills")
     WORKER_SHUTDOWN_TIMEOUT = number(30.0)
+    WORKER_SPOOL = flag(True)
+    WORKER_SPOOL_DIR = Variable(_state_folder, str)
     WORKER_ENABLE_WEBSOCKETS = flag(False)
     WORKER_TRANSPORT = choice("auto", ("auto", "stream", "poll"))
     WORKER_ENABLE_METRICS = flag(False)
@@ -123,6 +130,15 @@ class WorkerConfig:
         """
         variable: Variable[Any] = vars(WorkerConfig)[name]
         return variable.is_set(self)
+
+    @property
+    def may_use_websockets(self) -> bool:
+        """Whether streams may be opened: unless WORKER_TRANSPORT says otherwise, or it says nothing and
+        WORKER_ENABLE_WEBSOCKETS was given as false.
+        """
+        if self.is_set("WORKER_TRANSPORT") or not self.is_set("WORKER_ENABLE_WEBSOCKETS"):
+            return self.WORKER_TRANSPORT != "poll"
+        return self.WORKER_ENABLE_WEBSOCKETS
 
     @property
     def ORCHESTRATORS(self) -> list[dict[str, Any]]:  # noqa: N802 - the published name

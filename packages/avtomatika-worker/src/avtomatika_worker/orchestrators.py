@@ -66,7 +66,7 @@ def transport_to(
         raise ConfigError(f"WORKER_TRANSPORT must be auto, stream or poll, not {way!r}")
     keys = Keys(token, config.WORKER_TOKEN, exchange=config.TLS_CERT_PATH is not None)
     http = HttpTransport(orchestrator.url, config.WORKER_ID, keys, session, ssl=context)
-    if way == "poll":
+    if not config.may_use_websockets:
         return http
     opener = SocketOpener(orchestrator.url, config.WORKER_ID, token, ssl=context)
     return SwitchingTransport(http, opener, random.random, insist=way == "stream")

@@ -154,7 +154,7 @@ def _capabilities(config: WorkerConfig) -> WorkerCapabilities:
         hostname=platform.node() or "unknown",
         ip_address=_ip_address(),
         cost_per_skill=dict(config.COST_PER_SKILL) or None,
-        extra={"websockets": False, **config.EXTRA_CAPABILITIES},
+        extra={"websockets": config.may_use_websockets, **config.EXTRA_CAPABILITIES},
     )
 
 
