@@ -1,6 +1,13 @@
 """Settings shared by every suite."""
 
+import os
+import tempfile
+
 from hypothesis import HealthCheck, settings
+
+# What workers leave behind for their next start is nothing to find in the next run of the tests.
+_state = tempfile.TemporaryDirectory(prefix="avtomatika-state-")
+os.environ["XDG_STATE_HOME"] = _state.name
 
 # A slow machine is no finding; a failure that nobody can repeat is no finding either.
 settings.register_profile(

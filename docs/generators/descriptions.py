@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 OF_THE_ORCHESTRATOR: Mapping[str, str] = {
-    "API_HOST": "The address to listen on. Any but a loopback address needs `AVTOMATIKA_INSECURE_HTTP`.",
+    "API_HOST": "The address to listen on. Any but a loopback address needs TLS or `AVTOMATIKA_INSECURE_HTTP`.",
     "API_PORT": "The port to listen on; 0 for any free one.",
     "APPROVAL_SECRET": "The key that the secrets of approval links are made with.",
     "AVTOMATIKA_DATA_DIR": "The folder of the database and of `secrets.toml`.",
@@ -37,6 +37,8 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "WORKERS_CONFIG_PATH": "A file of tokens of single workers and of groups; "
     "see [worker tokens](../how-to/worker-tokens.md).",
     "WORKER_ACCESS_TOKEN_SECONDS": "For how long a token opens that a worker gets for its own; 900 to 3600.",
+    "WORKER_AUTH_MODE": "What workers show: `mixed` a certificate or a token, `mtls-only` a certificate, "
+    "`token-only` a token.",
     "WORKER_SIGNATURES": "`required` refuses messages of workers that are not signed; `optional` verifies "
     "those that are.",
     "OPERATOR_TOKEN": "The token of operators, who see and change the jobs of every client.",
@@ -60,6 +62,12 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "STORAGE_URL": "Where jobs are kept: `sqlite:///PATH` or `memory://`.",
     "TASK_FILES_DIR": "The folder of the copies of files that handlers work on.",
     "TASK_LEASE_SECONDS": "For how long a worker holds a task without a heartbeat.",
+    "TLS_CA_PATH": "The authority that signs the certificates of workers; see "
+    "[mutual TLS](../how-to/mutual-tls.md).",
+    "TLS_CERT_PATH": "The certificate of the node, in PEM, with those between it and its authority.",
+    "TLS_ENABLED": "Whether the node speaks TLS.",
+    "TLS_KEY_PATH": "The key of that certificate, in PEM without a password.",
+    "TLS_REQUIRE_CLIENT_CERT": "Whether everybody who connects, clients too, needs a certificate.",
     "TZ": "The time zone of schedules that name none.",
     "WEBHOOK_ALLOWED_HOSTS": "Host names and networks, with commas between, whose addresses may be private.",
     "WEBHOOK_ALLOW_HTTP": "Whether webhooks may go over unencrypted HTTP.",
@@ -92,7 +100,8 @@ OF_THE_WORKER: Mapping[str, str] = {
     "LOG_FORMAT": "`text` or `json`.",
     "LOG_LEVEL": "The level of the log.",
     "MAX_CONCURRENT_TASKS": "How many tasks run at once.",
-    "MULTI_ORCHESTRATOR_MODE": "Accepted; every orchestrator is polled, whatever it says.",
+    "MULTI_ORCHESTRATOR_MODE": "`FAILOVER`, `ROUND_ROBIN` or `WATERFALL`: "
+    "[whom to take work from](../how-to/several-orchestrators.md).",
     "ORCHESTRATORS_CONFIG": "JSON list for several: `url`, and optionally `priority`, `weight`, `token`.",
     "ORCHESTRATOR_URL": "The address of the orchestrator.",
     "POLL_BACKOFF_FACTOR": "By how much the pause grows with each poll that fails.",
@@ -127,6 +136,8 @@ OF_THE_WORKER: Mapping[str, str] = {
     "WORKER_PORT": "The port that `run_with_health_check` listens on.",
     "WORKER_SHUTDOWN_TIMEOUT": "How long running tasks may take to end when the worker stops.",
     "WORKER_SKILLS_DIR": "A folder whose modules are loaded for skills, if it is there.",
+    "WORKER_SPOOL": "Whether results are kept on disk until they are acknowledged, if `WORKER_ID` is set.",
+    "WORKER_SPOOL_DIR": "The folder for [results that survive a restart](../how-to/results-that-survive.md).",
     "WORKER_TOKEN": "The token of the workers. Earlier orchestrators: [migrating](../how-to/migrating.md).",
     "WORKER_TRANSPORT": "`auto`: a stream where there can be one, else polls; `stream`, `poll`: only that.",
     "WORKER_TYPE": "The type that is reported.",

@@ -17,6 +17,7 @@ DEFAULTS_IN_WORDS = {
     "PUBLIC_URL": "`http://`, the address and the port that the node listens on",
     "WEBHOOK_SECRET": "made by the first run",
     "WORKER_ID": "`worker-` and a random UUID",
+    "WORKER_SPOOL_DIR": "`avtomatika-worker` in `$XDG_STATE_HOME`, else in `~/.local/state`",
     "INSTALLED_SOFTWARE": "the version of Python",
 }
 

@@ -35,7 +35,7 @@ class Program:
             self.process = subprocess.Popen(
                 [sys.executable, "-u", str(self.file)],
                 cwd=self.folder,
-                env=kept | self.environment,
+                env={**kept, "XDG_STATE_HOME": str(self.folder / "state"), **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -97,6 +97,7 @@ def settings(url: str, folder: Path, **more: str) -> WorkerConfig:
         "WORKER_TOKEN": "token",
         "ORCHESTRATOR_URL": url,
         "TASK_FILES_DIR": str(folder / "payloads"),
+        "WORKER_SPOOL_DIR": str(folder / "spool"),
         "WORKER_SKILLS_DIR": str(folder / "skills"),
         "WORKER_SHUTDOWN_TIMEOUT": "5",
         "WORKER_PORT": "0",

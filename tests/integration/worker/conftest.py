@@ -78,6 +78,7 @@ def worker(server: Server, tmp_path: Path) -> Worker:
         "WORKER_TOKEN": "token",
         "ORCHESTRATOR_URL": server.url,
         "TASK_FILES_DIR": str(tmp_path / "payloads"),
+        "WORKER_SPOOL_DIR": str(tmp_path / "spool"),
         "WORKER_SKILLS_DIR": str(tmp_path / "skills"),
         "WORKER_SHUTDOWN_TIMEOUT": "5",
         "WORKER_PORT": "0",

@@ -26,6 +26,7 @@ async def test_one_worker_serves_an_earlier_orchestrator_and_one_of_today(
     earlier = O27(token="token")
     async with serving(earlier):
         worker = busy(tmp_path, earlier.url, server.url, WORKER_TOKEN="token")
+        worker.config.MULTI_ORCHESTRATOR_MODE = "ROUND_ROBIN"
         async with working(worker):
             task = await gateway.offer("work")
             job = await over(await earlier.dispatch("work"))

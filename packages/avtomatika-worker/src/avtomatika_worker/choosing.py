@@ -119,8 +119,7 @@ class Chooser:
     def registered(self, name: str, known: bool) -> bool:
         """Whether it knows the worker. Whether that is news."""
         seat = self._seats[name]
-        news = seat.registered != known or not seat.tried
-        seat.registered, seat.tried = known, True
+        news, seat.registered = seat.registered != known, known
         return news
 
     def lost(self, name: str) -> bool:

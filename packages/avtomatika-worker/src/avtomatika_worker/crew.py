@@ -3,23 +3,31 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from avtomatika_worker.capacity import Capacity
+from avtomatika_worker.choosing import Chooser, Mode, Rank
 from avtomatika_worker.commands import CommandDesk
 from avtomatika_worker.config import WorkerConfig
+from avtomatika_worker.errors import ConfigError
 from avtomatika_worker.event_queue import EventQueue
 from avtomatika_worker.health import Health
+from avtomatika_worker.held_tasks import HeldTasks
 from avtomatika_worker.hot_cache import HotCache
+from avtomatika_worker.keeper import Keeper, Kept
 from avtomatika_worker.loops import Connection
+from avtomatika_worker.orchestrators import configured_orchestrators
 from avtomatika_worker.profile import Profile
+from avtomatika_worker.room import Room
 from avtomatika_worker.runner import Runner
 from avtomatika_worker.session import Session
 from avtomatika_worker.skills import Catalog
+from avtomatika_worker.spooling import open_spool
 from avtomatika_worker.steps import Pace
 from avtomatika_worker.watch import TaskWatch
-from rxon.transport import WorkerTransport
+from rxon.transport import SparingTransport, WorkerTransport
 
 __all__ = ["Crew"]
 
@@ -46,17 +54,24 @@ class Crew:
         self._runner = Runner(catalog, capacity, hot_cache, files_root, self._group.create_task)
         self._runner.on_change = self._wake
         pace = _pace(config)
-        self._connections = [
-            Connection(
-                name,
-                transport,
-                Session(pace, random.random),
-                EventQueue(pace, random.random),
-                profile.for_connection(),
-                self._runner,
-            )
-            for name, transport in transports
-        ]
+        chooser = _chooser(config)
+        self._spool, restored = open_spool(config)
+        self._connections: list[Connection] = []
+        kept: list[Kept] = []
+        for name, transport in transports:
+            events = EventQueue(pace, random.random)
+            session = Session(pace, random.random)
+            tasks = HeldTasks(name, config.WORKER_ID, session, events, self._runner, self._spool)
+            tasks.restore(found for found in restored if found.to == name)
+            room = Room(name, chooser, self._runner.openings)
+            room.on_change = self._wake
+            connection = Connection(name, transport, tasks, events, profile.for_connection(), room)
+            self._connections.append(connection)
+            spare = transport.spare if isinstance(transport, SparingTransport) else lambda: None
+            kept.append(Kept(session, tasks, spare, connection.called_back))
+        self._keeper = Keeper(config.WORKER_ID, kept)
+        for connection in self._connections:
+            connection.doubtful = self._keeper.is_doubtful
         self._desk = CommandDesk(catalog.commands)
         for connection in self._connections:
             connection.on_command = self._desk.hear
@@ -79,11 +94,14 @@ class Crew:
         """
         try:
             async with self._group:
+                self._keeper.start()
                 for connection in self._connections:
                     connection.start(self._group.create_task)
                 await stop.wait()
                 await self._drain()
         finally:
+            self._keeper.stop()
+            self._spool.close()
             for connection in self._connections:
                 await connection.close()
 
@@ -111,6 +129,19 @@ class Crew:
     def _wake(self) -> None:
         for connection in self._connections:
             connection.wake()
+
+
+def _chooser(config: WorkerConfig) -> Chooser:
+    try:
+        mode = Mode(config.MULTI_ORCHESTRATOR_MODE)
+    except ValueError:
+        words = ", ".join(Mode)
+        raise ConfigError(
+            f"MULTI_ORCHESTRATOR_MODE must be one of {words}, not {config.MULTI_ORCHESTRATOR_MODE!r}"
+        ) from None
+    found = configured_orchestrators(config)
+    ranks = [Rank(one.url, one.priority, one.weight) for one in found]
+    return Chooser(mode, ranks, time.monotonic())
 
 
 def _pace(config: WorkerConfig) -> Pace:

@@ -14,7 +14,7 @@ from rxon.messages import (
     WorkerCommand,
     WorkerEvent,
 )
-from rxon.transport import PollRequest, PushTransport, WorkerTransport
+from rxon.transport import PollRequest, PushTransport, SparingTransport, WorkerTransport
 
 __all__ = ["Relay"]
 
@@ -33,6 +33,10 @@ class Relay:
     def streaming(self) -> bool:
         """Whether a stream is open."""
         return bool(getattr(self._way, "streaming", False))
+
+    def spare(self) -> WorkerTransport | None:
+        """Another way for another event loop, on which nothing happens."""
+        return self._way.spare() if isinstance(self._way, SparingTransport) else None
 
     async def register(self, registration: Registration) -> Registered:
         """The server knows the worker."""

@@ -65,6 +65,11 @@ class Session:
         """Ids of the tasks whose results are not settled."""
         return tuple(self._held)
 
+    @property
+    def poll_timeout(self) -> float:
+        """How many seconds a call for work may take."""
+        return self._pace.poll_timeout
+
     def holds(self, task_id: str) -> bool:
         """Whether the result of the task is not settled."""
         return task_id in self._held
@@ -85,6 +90,17 @@ class Session:
         that has done it does not do it again.
         """
         return self._outbox.earlier(offer)
+
+    def beat_overdue(self, now: float) -> float | None:
+        """The seconds between heartbeats, if the next one should have been sent half of them ago.
+
+        None while that is not so, or nothing is held. The only verb that any thread may call.
+        """
+        if not (self.registered and self._held):
+            return None
+        leases = [held.lease_seconds for held in tuple(self._held.values())]
+        delay = min(map(self._beat_delay, leases), default=0.0)
+        return delay if now > self.beat_at + delay / 2 else None
 
     # ------------------------------------------------------------ calls for work
 
@@ -133,6 +149,11 @@ class Session:
         """The poll is repeated later, after a registration if the worker is not known."""
         if not self._lost(error, now):
             self._polling.failed(error, now)
+
+    @property
+    def calls_from(self) -> float:
+        """The moment from which the next call for work may be made, if it failed before."""
+        return self._polling.next_at if self.registered else self._registration.next_at
 
     # ------------------------------------------------------------ heartbeats
 

@@ -5,8 +5,8 @@ from typing import Final
 
 __all__ = ["work_of"]
 
-# Our orchestrators call a task by its job, the step and place in it, the attempt and the delivery (docs/reference/
-# rxon.md). Earlier ones draw its name anew each time.
+# Our orchestrators call a task by its job, the step and place in it, the attempt and the delivery
+# (docs/reference/rxon.md). Earlier ones draw its name anew each time.
 _DELIVERY: Final = re.compile(r"-[0-9]+-[0-9]+-[0-9]+-[0-9]+").fullmatch
 
 

@@ -24,20 +24,30 @@ from rxon.messages import (
     WorkerEvent,
 )
 
-__all__ = ["Credentials", "PollRequest", "PushTransport", "WorkerDesk", "WorkerGateway", "WorkerTransport"]
+__all__ = [
+    "Credentials",
+    "PollRequest",
+    "PushTransport",
+    "SparingTransport",
+    "WorkerDesk",
+    "WorkerGateway",
+    "WorkerTransport",
+]
 
 
 class Credentials(msgspec.Struct, frozen=True):
     """Who says it is calling; nothing about it is verified yet.
 
     ``body`` is the one message that came with them, as it was sent: a signature in it covers these bytes.
-    ``generation`` is how the caller speaks.
+    ``generation`` is how the caller speaks. ``certified`` are the workers that the certificate of the connection
+    is for, which alone is verified; ``token`` may be empty beside it.
     """
 
     token: str
     worker_id: str | None
     body: bytes | None = None
     generation: Generation = Generation.OURS
+    certified: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Credentials(worker_id={self.worker_id!r})"
@@ -145,8 +155,13 @@ class WorkerDesk(Protocol):
         """A token that opens for a while, and one to renew it with."""
         ...
 
-    async def renew(self, worker_id: str | None, refresh_token: str) -> TokenAnswer:
-        """The same, for a token to renew, which is good for one time."""
+    async def renew(
+        self, worker_id: str | None, refresh_token: str, certified: Sequence[str] = ()
+    ) -> TokenAnswer:
+        """The same, for a token to renew, which is good for one time.
+
+        ``certified`` as in Credentials.
+        """
         ...
 
 
@@ -178,6 +193,15 @@ class WorkerTransport(Protocol):
 
     async def close(self) -> None:
         """Connections are closed; calling it again does nothing."""
+        ...
+
+
+@runtime_checkable
+class SparingTransport(WorkerTransport, Protocol):
+    """Client side of a transport that can be used in another event loop, while its own does not run."""
+
+    def spare(self) -> WorkerTransport | None:
+        """Another one with connections of its own, or None. May be called in any thread."""
         ...
 
 

@@ -1,5 +1,6 @@
 """Reaches an orchestrator over HTTP: ours, or an earlier one."""
 
+import copy
 from collections.abc import Sequence
 from ssl import SSLContext
 from typing import Final
@@ -57,12 +58,23 @@ class HttpTransport:
         timeout: float = 30.0,
         ssl: SSLContext | None = None,
     ) -> None:
+        self._timeout, self._ssl = timeout, ssl
         self._worker = f"/workers/{validate_identifier(worker_id, 'worker_id')}"
         self._channel = Channel(_http_url(base_url) + PATH_PREFIX, session, timeout, ssl)
         self._talk = Conversation(self._channel, worker_id, Keys(token) if isinstance(token, str) else token)
 
     def __repr__(self) -> str:
         return f"HttpTransport({self._channel.root + self._worker!r})"
+
+    def spare(self) -> "HttpTransport":
+        """Another one, for another event loop, with connections of its own; it speaks as this one has learned.
+
+        It may be made in another thread.
+        """
+        twin = copy.copy(self)
+        twin._channel = Channel(self._channel.root, None, self._timeout, self._ssl)
+        twin._talk = self._talk.twin(twin._channel)
+        return twin
 
     @property
     def speaks_batches(self) -> bool:

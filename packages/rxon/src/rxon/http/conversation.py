@@ -1,5 +1,6 @@
 """What a worker and a server know of each other, from one request to the next."""
 
+import copy
 import time
 from collections.abc import Callable
 from typing import Final
@@ -51,6 +52,20 @@ class Conversation:
         self.speech = self._choice[0]
         self._learned = 0  # counts what changes how requests are made
         self._introduce_at = 0.0
+
+    def twin(self, channel: Channel) -> "Conversation":
+        """Another conversation with the server, which begins with all that this one has learned.
+
+        It may be had in another thread.
+        """
+        twin = copy.copy(self)
+        twin.memory = Memory()
+        twin.memory.jobs.update(dict(self.memory.jobs))
+        twin._channel = channel
+        twin._access = copy.copy(self._access)
+        twin._choice = speeches(self._version, self._keys, self._pen, twin.memory)
+        twin.speech = keeping(self.speech.pen if isinstance(self.speech, Signed) else None, twin._choice)
+        return twin
 
     def learn(self, version: str | None) -> None:
         """The server has named this ``version``, if it is one."""

@@ -19,7 +19,7 @@ from rxon.messages import (
 )
 from rxon.stream.calling import CallingStream
 from rxon.stream.channel import STREAM, Channel, CloseCode
-from rxon.transport import PollRequest, PushTransport, WorkerTransport
+from rxon.transport import PollRequest, PushTransport, SparingTransport, WorkerTransport
 
 __all__ = ["Opener", "SwitchingTransport"]
 
@@ -88,6 +88,10 @@ class SwitchingTransport:
         self._on_cancelled, self._on_change, self._on_told = cancelled, changed, told
         if isinstance(self._http, PushTransport):
             self._http.listen(cancelled, lambda: None, told)
+
+    def spare(self) -> WorkerTransport | None:
+        """Another one for another event loop: over HTTP."""
+        return self._http.spare() if isinstance(self._http, SparingTransport) else None
 
     def ready(self, request: PollRequest) -> None:
         """The server hears what there is room for, if there is a stream."""

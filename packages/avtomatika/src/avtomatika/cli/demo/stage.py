@@ -79,6 +79,7 @@ class Stage:
             "WORKER_ID": name,
             "WORKER_TOKEN": self._worker_token,
             "TASK_FILES_DIR": str(self._folder / name),
+            "WORKER_SPOOL_DIR": str(self._folder / "spool"),
         }
         return self._start(name, [sys.executable, PIPELINE / "worker.py"], variables)
 
