@@ -120,6 +120,7 @@ class Chooser:
         """Whether it knows the worker. Whether that is news."""
         seat = self._seats[name]
         news, seat.registered = seat.registered != known, known
+        seat.tried = seat.tried or known
         return news
 
     def lost(self, name: str) -> bool:

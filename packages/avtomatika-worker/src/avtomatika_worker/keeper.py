@@ -35,8 +35,8 @@ class Tasks(Protocol):
 class Kept(msgspec.Struct):
     """A connection whose leases are kept.
 
-    ``spare`` makes a transport for the thread, or None when there can be none. ``called_back`` is called in the
-    event loop once that runs again.
+    ``spare`` makes a transport for the thread, or None when there can be none. ``called_back`` is
+    called in the event loop once that runs again.
     """
 
     session: Session
@@ -81,8 +81,8 @@ class Keeper:
         now = time.monotonic()
         if now - self._alive_at > STUCK:
             _log.warning(
-                "The event loop stood still for %.1f seconds: something in it blocks. Write such a handler with"
-                " `def` instead of `async def`, and it runs in a thread",
+                "The event loop stood still for %.1f seconds: something in it blocks. A handler that is"
+                " written with `def` instead of `async def` runs in a thread",
                 now - self._alive_at,
             )
             self._doubt_until = now + STUCK

@@ -26,9 +26,7 @@ def open_spool(config: WorkerConfig) -> tuple[Spool, Sequence[Spooled]]:
     try:
         journal = Journal(folder, time.time())
     except BlockingIOError:
-        _log.warning(
-            "Results are not kept: another process has the WORKER_ID %s, and %s", folder.name, folder
-        )
+        _log.warning("Results are not kept: another process with the WORKER_ID keeps its in %s", folder)
         return NoSpool(), ()
     except OSError as error:
         _log.warning("Results are not kept, as %s cannot be used: %s", folder, error)

@@ -67,7 +67,7 @@ class HttpTransport:
         return f"HttpTransport({self._channel.root + self._worker!r})"
 
     def spare(self) -> "HttpTransport":
-        """Another one, for another event loop, with connections of its own; it speaks as this one has learned.
+        """One for another event loop, with connections of its own, that speaks as this one has learned.
 
         It may be made in another thread.
         """
