@@ -73,6 +73,8 @@ class Servers:
                 "WORKER_TOKEN": worker_token,
                 "MAX_CONCURRENT_TASKS": str(slots),
                 "WORKER_TRANSPORT": transport,
+                "WORKER_ID": "bench",
+                "WORKER_SPOOL_DIR": str(folder / "spool"),
             },
         )
 
