@@ -108,6 +108,8 @@ class WorkerConfig:
     S3_SECRET_KEY = optional()
     S3_DEFAULT_BUCKET = text("avtomatika-payloads")
     S3_REGION = text("us-east-1")
+    WORKER_BLOB_CACHE_DIR = text("/tmp/avtomatika_cache")  # noqa: S108 - the published default
+    WORKER_BLOB_CACHE_MAX_GB = number(5.0)
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         environ = os.environ if environ is None else environ

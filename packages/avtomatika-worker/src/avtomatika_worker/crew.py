@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from avtomatika_worker.capacity import Capacity
 from avtomatika_worker.choosing import Chooser, Mode, Rank
@@ -28,6 +29,9 @@ from avtomatika_worker.spooling import open_spool
 from avtomatika_worker.steps import Pace
 from avtomatika_worker.watch import TaskWatch
 from rxon.transport import SparingTransport, WorkerTransport
+
+if TYPE_CHECKING:  # what it needs is imported only where there is a storage
+    from avtomatika_worker.files.depot import Depot
 
 __all__ = ["Crew"]
 
@@ -76,6 +80,10 @@ class Crew:
         for connection in self._connections:
             connection.on_command = self._desk.hear
         self._draining = False
+
+    def exchange_files(self, depot: "Depot") -> None:
+        """Addresses of files in parameters become files, and files in results become addresses."""
+        self._runner.depot = depot
 
     def watch(self, watches: Sequence[TaskWatch]) -> None:
         """Every handler that is begun from now on is watched by ``watches``."""

@@ -10,6 +10,7 @@
         ├── TransientError      TRANSIENT_ERROR
         ├── PermanentError      PERMANENT_ERROR
         ├── InvalidInputError   INVALID_INPUT_ERROR
+        ├── IntegrityMismatchError  INTEGRITY_MISMATCH_ERROR
         └── TimedOutError       TIMEOUT_ERROR
 """
 
@@ -20,6 +21,7 @@ from rxon.vocabulary import ErrorCode
 __all__ = [
     "ConfigError",
     "HandlerError",
+    "IntegrityMismatchError",
     "InvalidInputError",
     "PathError",
     "PermanentError",
@@ -80,6 +82,12 @@ class InvalidInputError(HandlerError):
     """The parameters of the task are wrong."""
 
     code = ErrorCode.INVALID_INPUT_ERROR.value
+
+
+class IntegrityMismatchError(HandlerError):
+    """A file of the task is not what it was said to be."""
+
+    code = ErrorCode.INTEGRITY_MISMATCH_ERROR.value
 
 
 class TimedOutError(HandlerError):

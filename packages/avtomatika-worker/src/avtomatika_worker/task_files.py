@@ -7,21 +7,32 @@ import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from avtomatika_worker.errors import PathError
+import msgspec
 
-__all__ = ["OpenFile", "TaskFiles", "task_folder"]
+from avtomatika_worker.errors import PathError, PermanentError
+from rxon.messages import FileMetadata
+
+if TYPE_CHECKING:  # it needs what only workers with a storage need
+    from avtomatika_worker.files.remote_folder import RemoteFolder
+
+__all__ = ["OpenFile", "TaskFiles", "plain_name", "task_folder"]
 
 R = TypeVar("R")
 
 
 def task_folder(root: Path, task_id: str) -> Path:
     """The folder of ``task_id`` directly under ``root``; different ids never share one."""
-    plain = re.sub(r"[^A-Za-z0-9_-]", "_", task_id)[:100]
-    if plain and plain == task_id:
-        return root / plain
-    return root / f"{plain}-{hashlib.sha256(task_id.encode()).hexdigest()[:16]}"
+    return root / plain_name(task_id)
+
+
+def plain_name(identifier: str) -> str:
+    """A name of letters, digits, ``_`` and ``-``; different identifiers never share one."""
+    plain = re.sub(r"[^A-Za-z0-9_-]", "_", identifier)[:100]
+    if plain and plain == identifier:
+        return plain
+    return f"{plain}-{hashlib.sha256(identifier.encode(errors='surrogatepass')).hexdigest()[:16]}"
 
 
 class OpenFile:
@@ -59,12 +70,26 @@ class TaskFiles:
     """Files of one task, under ``root``. The folder is made when it is first needed.
 
     Names may contain subfolders. Each method raises PathError for a name that leads out of the
-    folder, also through a symbolic link, and OSError as the file system does. No method blocks
-    the event loop.
+    folder, also through a symbolic link, and OSError as the file system does. No awaitable method
+    blocks the event loop. What moves files needs a storage, ``remote``; it raises PermanentError
+    without one, and otherwise the HandlerError that says whether another attempt makes sense.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, remote: "RemoteFolder | None" = None) -> None:
         self._root = root
+        self._remote = remote
+
+    @property
+    def root(self) -> Path:
+        """Path of the folder, which may not exist yet."""
+        return self._root
+
+    @property
+    def remote(self) -> "RemoteFolder":
+        """The place of the task in the storage. Raises PermanentError when there is no storage."""
+        if self._remote is None:
+            raise PermanentError("The worker has no storage: S3_ENDPOINT_URL is not set.")
+        return self._remote
 
     async def get_root(self) -> str:
         """Path of the folder, which exists now."""
@@ -73,6 +98,14 @@ class TaskFiles:
     async def path_to(self, name: str) -> str:
         """Absolute path for ``name``; the folder it lies in exists now."""
         return str(await asyncio.to_thread(self._path, name))
+
+    def get_root_sync(self) -> str:
+        """As ``get_root``, for handlers in threads."""
+        return str(self._made_root())
+
+    def path_to_sync(self, name: str) -> str:
+        """As ``path_to``, for handlers in threads."""
+        return str(self._path(name))
 
     async def read(self, name: str, mode: str = "r") -> Any:
         """The whole file: text, or bytes when ``mode`` has a ``b``."""
@@ -86,6 +119,32 @@ class TaskFiles:
         if isinstance(data, bytes) and "b" not in mode:
             mode += "b"
         await self._with_file(name, mode, lambda file: file.write(data))
+
+    async def read_json(self, name: str) -> Any:
+        """The value that the file holds as JSON."""
+        return msgspec.json.decode(await self.read(name, "rb"))
+
+    async def write_json(self, name: str, data: Any) -> FileMetadata | None:
+        """The file holds ``data`` as JSON, here and in the storage if there is one: its description."""
+        await self.write(name, msgspec.json.encode(data), "wb")
+        return None if self._remote is None else await self.upload_file(name)
+
+    async def upload_file(self, name: str) -> FileMetadata:
+        """The file is in the storage, with the other files of the task; its description has the address."""
+        path = await asyncio.to_thread(self._existing, name)
+        return await self.remote.store(path, path.relative_to(self._root.resolve()).as_posix())
+
+    async def upload_dir(self, dirname: str = "") -> FileMetadata:
+        """Every file in the folder ``dirname``, or else in the whole folder, is in the storage."""
+        path = await asyncio.to_thread(self._existing, dirname or ".")
+        name = path.relative_to(self._root.resolve()).as_posix()
+        return await self.remote.store(path, "" if name == "." else name)
+
+    async def download_file(self, uri: str, filename: str, verify_meta: FileMetadata | None = None) -> str:
+        """``filename`` is a copy of the file or folder at ``uri``, and as ``verify_meta`` says; its path."""
+        path = await self.path_to(filename)
+        await self.remote.fetch(uri, Path(path), verify_meta)
+        return path
 
     async def list(self) -> Sequence[str]:
         """Names of what lies in the folder, sorted; empty when there is no folder yet."""
@@ -129,6 +188,13 @@ class TaskFiles:
         self._made_root()
         path = self._contained(name)
         path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _existing(self, name: str) -> Path:
+        root = self._root.resolve()
+        path = root if name == "." else self._contained(name)
+        if not path.exists():
+            raise FileNotFoundError(f"{name!r} is not in the folder of the task")
         return path
 
     def _contained(self, name: str) -> Path:

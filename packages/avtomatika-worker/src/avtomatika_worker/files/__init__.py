@@ -1,0 +1,1 @@
+"""Files of tasks in an object storage: fetched before a handler runs, stored after it returned."""
