@@ -1,21 +1,32 @@
-"""What skills are declared to tell and to give: the schemas of their events and of their data."""
+"""What skills are declared to tell and to give: the schemas of their events and of their data.
 
-from collections.abc import Iterable, Mapping
+Declared is quickly: nothing is looked at before there is data. Nor can a worker take the time of others with
+what it declares: a schema that nobody can use is as if it were not there, and so is any for data that takes
+too long.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
 
 import msgspec
 from msgspec import Raw
 
 from avtomatika import observe
-from avtomatika.blueprints.schema import check_schema, violation
-from avtomatika.errors import InvalidInput
+from avtomatika.blueprints.schema import violation
 from avtomatika.kernel.model import NULL
+from rxon.errors import ProtocolError
 from rxon.messages import SkillInfo
+from rxon.schema.burden import burden, work
 
 DIALECT = "json-schema"
 """The only dialect that is understood. Skills that are declared in another one are believed."""
 
+MAX_WORK: Final = 100_000
+"""Evaluations that data is worth, each a tenth of a microsecond or so."""
 
-class Declared(msgspec.Struct, frozen=True, omit_defaults=True):
+
+class Declared(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The schemas of one skill, by type of event and for the data."""
 
     events: dict[str, Raw] = {}
@@ -23,29 +34,43 @@ class Declared(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def breach(self, event: str, payload: Raw) -> str | None:
         """What is wrong with the payload of such an event, or None."""
-        schema = self.events.get(event)
-        return None if schema is None else violation(bytes(schema), bytes(payload))
+        schema = _applied(self.events.get(event, NULL), payload)
+        return None if schema == NULL else violation(bytes(schema), bytes(payload))
+
+    def schema_of(self, data: Raw) -> Raw:
+        """The schema that the data of a result is held against; null for none."""
+        return _applied(self.data, data)
 
 
-def declared_by(worker_id: str, skills: Iterable[SkillInfo]) -> dict[str, Declared]:
-    """What the worker declares of its skills. A schema that nobody can use is as if it were not there."""
+def declared_by(skills: Iterable[SkillInfo]) -> dict[str, Declared]:
+    """What is declared of the skills."""
     found: dict[str, Declared] = {}
     for skill in skills:
         if skill.schema_dialect != DIALECT:
             continue
-        schemas = {name: _usable(worker_id, schema) for name, schema in (skill.events_schema or {}).items()}
-        events = {name: schema for name, schema in schemas.items() if schema != NULL}
-        data = NULL if skill.output_schema is None else _usable(worker_id, skill.output_schema)
+        events = {name: Raw(msgspec.json.encode(each)) for name, each in (skill.events_schema or {}).items()}
+        data = NULL if skill.output_schema is None else Raw(msgspec.json.encode(skill.output_schema))
         if events or data != NULL:
             found[skill.name] = Declared(events, data)
     return found
 
 
-def _usable(worker_id: str, schema: Mapping[str, object]) -> Raw:
-    raw = msgspec.json.encode(schema)
-    try:
-        check_schema(raw)
-    except InvalidInput as error:
-        observe.warning("worker.schema_unusable", worker=worker_id, why=error.message)
+def _applied(schema: Raw, data: Raw) -> Raw:
+    raw = bytes(schema)
+    if schema == NULL or not _is_usable(raw):
         return NULL
-    return Raw(raw)
+    if work(raw, bytes(data)) > MAX_WORK:
+        observe.measured("worker.unjudged", size=len(bytes(data)))
+        return NULL
+    return schema
+
+
+@lru_cache(maxsize=4_096)
+def _is_usable(schema: bytes) -> bool:
+    """False for a schema that is as if it were not there, of which the log has the reason once."""
+    try:
+        burden(schema)
+    except ProtocolError as error:
+        observe.warning("worker.schema_unusable", why=error.message)
+        return False
+    return True

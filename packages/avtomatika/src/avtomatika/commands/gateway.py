@@ -112,7 +112,7 @@ class Gateway:
         worker = await self._present(worker_id)
         unsynced = beat.supported_skills is None and beat.skills_hash not in (None, worker.skills_hash)
         if beat.supported_skills is not None:
-            declared = declared_by(worker_id, beat.supported_skills)
+            declared = declared_by(beat.supported_skills)
             worker = msgspec.structs.replace(worker, skills_hash=beat.skills_hash, declared=declared)
         skills = None if beat.supported_skills is None else skills_of(beat.supported_skills)
         await self._presence.heard(

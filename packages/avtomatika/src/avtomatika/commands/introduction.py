@@ -32,7 +32,7 @@ def introduction(said: Registration, generation: Generation = Generation.OURS) -
         skills_hash=said.skills_hash,
         hostname=capabilities.hostname,
         generation=generation,
-        declared=declared_by(said.worker_id, said.supported_skills or ()),
+        declared=declared_by(said.supported_skills or ()),
     )
 
 

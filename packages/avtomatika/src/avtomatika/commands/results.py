@@ -204,7 +204,8 @@ def _by_contract(report: Report, body: Body, declared: Mapping[str, Declared]) -
         return report
     order = body.task.order
     of_skill = declared.get(order.skill, Declared())
-    for schema, whose in ((order.output_schema, "output_schema"), (of_skill.data, "the schema of the skill")):
+    own = of_skill.schema_of(report.data)
+    for schema, whose in ((order.output_schema, "output_schema"), (own, "the schema of the skill")):
         wrong = None if schema == NULL else violation(bytes(schema), bytes(report.data))
         if wrong is not None:
             message = f"The data breaks {whose}: {wrong}"
