@@ -15,7 +15,7 @@ FIELD: Final = "filename"
 MOST_BYTES: Final = 800
 MOST_OF_STEP: Final = 200  # file systems take 255 bytes, and names of unfinished files are longer
 
-_UNSAFE: Final = re.compile(r"[\\\x00-\x1f\x7f-\x9f\u2028\u2029]|^[A-Za-z]:")
+_UNSAFE: Final = re.compile(r"[\\\x00-\x1f\x7f-\x9f\u2028\u2029]|(?:^|/)[A-Za-z]:")
 
 
 def checked(name: str) -> str:

@@ -33,10 +33,10 @@ class FileLinks:
         plain = expires.isascii() and expires.isdecimal() and len(expires) <= _DIGITS
         until = int(expires) if plain else 0
         known = self._signature(method, job, name, until)
-        right = compare_digest(known.encode(), signature.encode(errors="surrogateescape"))
+        right = compare_digest(known.encode(), signature.encode(errors="surrogatepass"))
         if not right or until * SECOND <= self._clock.now():
             raise Forbidden("The link does not hold, or not any more.")
 
     def _signature(self, method: str, job: str, name: str, expires: int) -> str:
-        signed = f"file:{method}:{job}:{expires}:{name}".encode(errors="surrogateescape")
+        signed = f"file:{method}:{job}:{expires}:{name}".encode(errors="surrogatepass")
         return hmac(self._key, signed, sha256).hexdigest()
