@@ -300,6 +300,18 @@ async def test_a_task_that_finds_the_connection_cut_is_available_again(gateway: 
     assert gateway._open == {}
 
 
+async def test_tasks_that_a_worker_does_not_read_are_available_again_when_its_connection_is_cut(
+    gateway: MemoryGateway,
+) -> None:
+    tasks = [await gateway.offer("work") for _ in range(5)]
+    async with served(gateway, max_frame=300, room=1) as peer:
+        await peer.say(Ready(credits=5))
+        await settled()
+        peer.channel.cut()
+    assert sorted(offer.task_id for offer in gateway._waiting) == sorted(tasks)
+    assert gateway._open == {}
+
+
 async def test_tasks_of_an_earlier_connection_are_called_back_too(gateway: MemoryGateway) -> None:
     task = await gateway.offer("work")
     async with served(gateway) as peer:

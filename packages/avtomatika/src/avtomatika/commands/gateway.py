@@ -236,8 +236,9 @@ class Gateway:
     async def give_back(self, credentials: Credentials, worker_id: str, offers: Sequence[TaskOffer]) -> None:
         """What did not reach the worker is available again, as if the worker had never had it."""
         await self.admission.admit(credentials, worker_id)
-        found = [await self._results.held(Handle.parse(o.task_id), worker_id, o.lease_token) for o in offers]
+        handles = [(Handle.parse(offer.task_id), offer.lease_token) for offer in offers]
         try:
+            found = [await self._results.held(handle, worker_id, token) for handle, token in handles]
             await self._offers.release(lease for lease in found if lease is not None)
         except Unavailable as error:
             raise UnavailableError(error.message) from error

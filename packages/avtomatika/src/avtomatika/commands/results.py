@@ -1,5 +1,6 @@
 """A worker reports. Whether it still holds the task is not asked: it is the lease that is acknowledged."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from hmac import compare_digest
@@ -13,13 +14,13 @@ from avtomatika.commands.declared import Declared
 from avtomatika.commands.fleet import owner_of, worker_of
 from avtomatika.commands.heard import Heard, Told
 from avtomatika.commands.outbox import task_message_id
-from avtomatika.errors import Conflict, InvalidInput, NotFound
+from avtomatika.errors import Conflict, InvalidInput, NotFound, Unavailable
 from avtomatika.kernel.decisions import Dispatch, FanOut
 from avtomatika.kernel.effects import OfferTask
 from avtomatika.kernel.events import Decided, TaskReported, TaskSignalled
 from avtomatika.kernel.ids import JobId, TaskId, opened_by
 from avtomatika.kernel.model import NULL, Failure, Gathering, Job, Report, Status, Waiting
-from avtomatika.kernel.progress import Ignored
+from avtomatika.kernel.progress import Ignored, Moved, Outcome
 from avtomatika.kernel.retry import CONTRACT, TIMEOUT
 from avtomatika.kernel.rules.signal import TOO_MANY
 from avtomatika.kernel.rules.task import CANCELLED, FAILURE, target_of
@@ -79,6 +80,7 @@ class Results:
     def __init__(self, node: NodeContext, writer: Writer, witness: Witness | None = None) -> None:
         """*witness* hears once of every report that was accepted, and of the message that it answers."""
         self._store, self._clock, self._writer = node.store, node.clock, writer
+        self._spawn = node.spawn
         self._heard = Heard(node.store)
         self._witness = witness
 
@@ -134,31 +136,41 @@ class Results:
             if told.id and told.id in await self._heard.ids(job, handle.task):
                 return
             raise LeaseLost("The task is not leased to this worker: the event is not applied.")
-        async with self._heard.turn(job, handle.task) as known:
-            if told.id not in known:
-                await self._signal(job, handle, worker_id, told)
-                if told.id:
-                    known.add(told.id)
-
-    async def _signal(self, job: JobId, handle: Handle, worker_id: str, told: Told) -> None:
-        event = TaskSignalled(
-            task=handle.task,
-            attempt=handle.attempt,
-            delivery=handle.delivery,
-            worker=worker_id,
-            name=told.name,
-            payload=told.payload,
-            event_id=told.id,
-            origin=told.origin,
-        )
-        try:
-            outcome = await self._writer.apply(job, event)
-        except NotFound as error:
-            raise LeaseLost("The job is no longer there: the event is not applied.") from error
+        # Not given up with the request: a repetition in its turn must find what came of it.
+        outcome = await asyncio.shield(self._spawn(self._hear(job, handle, worker_id, told), name="event"))
+        if isinstance(outcome, Unavailable):
+            raise outcome
+        if isinstance(outcome, NotFound):
+            raise LeaseLost("The job is no longer there: the event is not applied.") from outcome
         if outcome == TOO_MANY:
             raise Conflict("The task had as many events as it may have.")
         if isinstance(outcome, Ignored):
             raise LeaseLost("The task is over: the event is not applied.")
+
+    async def _hear(
+        self, job: JobId, handle: Handle, worker_id: str, told: Told
+    ) -> Outcome | NotFound | Unavailable | None:
+        """What came of the event; None when it was heard before."""
+        event = TaskSignalled(
+            handle.task,
+            handle.attempt,
+            handle.delivery,
+            worker_id,
+            told.name,
+            told.payload,
+            told.id,
+            told.origin,
+        )
+        try:
+            async with self._heard.turn(job, handle.task) as known:
+                if told.id in known:
+                    return None
+                outcome = await self._writer.apply(job, event)
+                if told.id and isinstance(outcome, Moved):
+                    known.add(told.id)
+                return outcome
+        except (NotFound, Unavailable) as error:
+            return error
 
     async def skill(self, handle: Handle, worker_id: str) -> str | None:
         """What the task asks for that the worker holds; None when it does not hold it."""

@@ -106,13 +106,16 @@ class Pusher:
                 await self._pause(PAUSE)  # a gateway that is being closed answers at once
 
     async def _hand_over(self, offers: Sequence[TaskOffer], max_frame: int) -> None:
-        """The offers are on their way, or available again if the connection is over. Raises ChannelClosed."""
+        """The offers are on their way, or available again if the connection is over, or this is cancelled.
+
+        Raises ChannelClosed.
+        """
         self._sent += len(offers)
         self.hold(offer.task_id for offer in offers)
         try:
             for frame in task_frames(offers, max_frame):
                 await self._send(frame)
-        except ChannelClosed:
+        except (ChannelClosed, asyncio.CancelledError):
             # Some may have arrived nevertheless: their results are refused, as after any lease that is over.
             await self._give_back(offers)
             raise
