@@ -389,7 +389,7 @@ def test(args: Sequence[str]) -> int:
 def sim(args: Sequence[str]) -> int:
     """Run the simulation: --seeds N, --seed S, --from S."""
     return call(
-        [PYTHON, "-m", "avtomatika.testing.simulate", *args],
+        [PYTHON, "-m", "tests.sim.simulate", *args],
         environment(PYTHONHASHSEED="0"),  # the order of sets is part of what a seed decides
     )
 

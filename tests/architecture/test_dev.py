@@ -74,4 +74,4 @@ def test_simulation_runs_with_a_fixed_hash_seed(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(dev, "call", call)
     assert dev.sim(["--seed=4"]) == 0
-    assert seen == ["avtomatika.testing.simulate", "0", "--seed=4"]
+    assert seen == ["tests.sim.simulate", "0", "--seed=4"]

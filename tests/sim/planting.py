@@ -12,6 +12,7 @@ import msgspec
 
 from avtomatika.testing.simulate import simulate_all
 from avtomatika.testing.world import Outcome
+from tests.sim.simulate import show
 
 without: Any = msgspec.structs.replace
 Plant = Callable[[], AbstractContextManager[Any]]
@@ -53,7 +54,7 @@ def both(*patches: AbstractContextManager[Any]) -> Iterator[None]:
 def first_finding(planted: Mutant, seeds: Sequence[int]) -> Outcome | None:
     """The first of the worlds, with the fault planted, in which something is found."""
     with planted.plant():
-        for outcome, _ in simulate_all(seeds, planted.store):
+        for outcome, _ in simulate_all(seeds, show(planted.store)):
             if outcome.violations:
                 return outcome
     return None

@@ -15,6 +15,8 @@ from avtomatika.testing.loop import Deadlock, SimLoop
 from avtomatika.testing.simulate import main, simulate, simulate_all, told
 from avtomatika.testing.world import Outcome
 from tests.sim.mutants import MUTANTS, Mutant, first_finding
+from tests.sim.sdk_worker import hire
+from tests.sim.simulate import PROGRAM, show
 
 SEEDS = 500
 SQLITE_SEEDS = 200
@@ -37,37 +39,38 @@ def regressions() -> Iterator[tuple[str, int]]:
 
 def check(outcome: Outcome) -> None:
     if outcome.violations:
-        pytest.fail(told(outcome), pytrace=False)
+        pytest.fail(told(outcome, PROGRAM), pytrace=False)
 
 
 @pytest.mark.parametrize("seeds", chunks(SEEDS), ids=lambda seeds: f"{seeds[0]}-{seeds[-1]}")
 def test_no_promise_is_broken_by_nodes_that_share_a_store(seeds: range) -> None:
-    for outcome, _ in simulate_all(seeds):
+    for outcome, _ in simulate_all(seeds, show()):
         check(outcome)
 
 
 @pytest.mark.parametrize("seeds", chunks(SQLITE_SEEDS), ids=lambda seeds: f"{seeds[0]}-{seeds[-1]}")
 def test_no_promise_is_broken_by_a_node_that_dies_over_its_file(seeds: range) -> None:
-    for outcome, _ in simulate_all(seeds, "sqlite"):
+    for outcome, _ in simulate_all(seeds, show("sqlite")):
         check(outcome)
 
 
 @pytest.mark.parametrize(("store", "seed"), list(regressions()))
 def test_what_was_found_once_stays_repaired(store: str, seed: int) -> None:
-    check(simulate(seed, store)[0])
+    check(simulate(seed, show(store))[0])
 
 
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
 def test_the_same_seed_gives_the_same_world(store: str) -> None:
-    unsteady = [o.options.seed for o, steady in simulate_all(TWICE, store, twice=True) if not steady]
+    unsteady = [o.options.seed for o, steady in simulate_all(TWICE, show(store, twice=True)) if not steady]
     assert unsteady == []
 
 
 def test_a_seed_gives_the_same_world_in_another_process() -> None:
-    digests = [outcome.digest for outcome, _ in simulate_all(range(3), traced=True)]
+    digests = [outcome.digest for outcome, _ in simulate_all(range(3), show(traced=True))]
     program = (
         "from avtomatika.testing.simulate import simulate_all\n"
-        "print(*(outcome.digest for outcome, _ in simulate_all(range(3))))"
+        "from tests.sim.simulate import show\n"
+        "print(*(outcome.digest for outcome, _ in simulate_all(range(3), show())))"
     )
     for hash_seed in ("0", "1"):  # not even the order of sets matters to the system
         env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -83,7 +86,7 @@ def test_the_worlds_are_eventful() -> None:
     faults: Counter[str] = Counter()
     verbs: Counter[str] = Counter()
     jobs = 0
-    for outcome, _ in simulate_all(QUIET, traced=True):
+    for outcome, _ in simulate_all(QUIET, show(traced=True)):
         jobs += outcome.jobs
         endings.update(outcome.endings)
         faults.update(outcome.counts)
@@ -100,6 +103,7 @@ def test_the_worlds_are_eventful() -> None:
         "RunAbandoned",
         "TaskAccepted",
         "TaskReported",
+        "TaskSignalled",
         "TaskAbandoned",
         "DeadlinePassed",
         "CancelRequested",
@@ -125,6 +129,12 @@ def test_the_worlds_are_eventful() -> None:
         "stall",
         "hook_fail",
         "hook_hang",
+        "told",
+        "cut",
+        "slow_reader",
+        "replaced",
+        "bye",
+        "called_back",
     ):
         assert faults[fault] > 10, fault
 
@@ -149,9 +159,9 @@ def test_waiting_costs_no_time_and_waiting_for_nothing_is_found() -> None:
 
 def test_a_finding_is_printed_with_the_command_that_repeats_it(capsys: pytest.CaptureFixture[str]) -> None:
     with MUTANTS["a_move_without_fact"].plant():
-        assert main(["--seeds", "3"]) == 1
+        assert main(["--seeds", "3"], hire=hire, program=PROGRAM) == 1
     printed = capsys.readouterr().out
     assert "VIOLATED facts have no gap" in printed
-    assert "PYTHONHASHSEED=0 python -m avtomatika.testing.simulate --store memory --seed " in printed
+    assert "again: python3 dev.py sim --store memory --seed " in printed
     assert main(["--seeds", "3"]) == 0
     assert "findings: 0" in capsys.readouterr().out

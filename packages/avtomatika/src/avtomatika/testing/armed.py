@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from avtomatika.commands.fleet import worker_of
 from avtomatika.commands.outbox import run_id, task_message_id
 from avtomatika.kernel.effects import (
     CancelChild,
@@ -99,7 +100,7 @@ def _check_task(task: Task, present: Present, violated: Violated) -> int:
     if waiting != (Deadline.DISPATCH in timers) or (task.result_due is None) == (Deadline.RESULT in timers):
         violated("a task has the timers of its limits", f"{task}: {list(timers)}")
     lease = None if held is None else held.lease
-    if lease is not None and lease.owner.startswith("worker:") and Deadline.EXECUTION not in timers:
+    if lease is not None and lease.token and worker_of(lease.owner) and Deadline.EXECUTION not in timers:
         violated("a task that a worker holds has a limit", f"{task.id} attempt {task.attempt}: {lease}")
     for timer in timers.values():
         if timer.attempt != task.attempt:

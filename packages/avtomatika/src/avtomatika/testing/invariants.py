@@ -11,6 +11,7 @@ from avtomatika.kernel.progress import Moved
 from avtomatika.ports.store import Claim, Commit, Fact
 from avtomatika.testing.armed import SAID, check_armed
 from avtomatika.testing.beats import Beats
+from avtomatika.testing.holding import Holding
 from avtomatika.testing.kinship import Kinship
 from avtomatika.testing.message_ledger import Held, MessageLedger
 from avtomatika.testing.options import Options
@@ -33,7 +34,8 @@ class Ledger:
         self.jobs: dict[JobId, Job] = {}
         self.open: dict[JobId, None] = {}
         self.facts: dict[JobId, list[Fact]] = {}
-        self.messages = MessageLedger(self.violated, log)
+        self.holding = Holding(self.violated, gentle=options.gentle)
+        self.messages = MessageLedger(self.violated, log, self.holding)
         self.promises = Promises(self.violated, self.messages)
         self.kin = Kinship(self.violated, self.messages, self.jobs)
         self.sink = Sink(self.violated)

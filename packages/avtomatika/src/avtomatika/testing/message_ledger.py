@@ -6,6 +6,7 @@ from avtomatika.kernel.effects import OfferTask
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.time import Instant
 from avtomatika.ports.store import Commit, Lease, Message, MessageId
+from avtomatika.testing.holding import Holding
 from avtomatika.testing.violations import Log, Violated
 
 
@@ -30,8 +31,8 @@ class MessageLedger:
     `unrest` counts what may keep a node from doing its work in time.
     """
 
-    def __init__(self, violated: Violated, log: Log) -> None:
-        self._violated, self._log = violated, log
+    def __init__(self, violated: Violated, log: Log, holding: Holding) -> None:
+        self._violated, self._log, self._holding = violated, log, holding
         self.exact = True
         self.unrest = 0
         self._latest = Instant(0)
@@ -54,6 +55,8 @@ class MessageLedger:
         for name in (*(lease.message.id for lease in commit.ack), *commit.drop):
             gone = self._messages.pop(name, None)
             if gone is not None:
+                if gone.lease is None:
+                    self._holding.waited(gone.message, gone.message.visible_at, commit.now)
                 touched[gone.message.job] = None
                 self._of_job[gone.message.job].pop(name, None)
         for message in commit.send:
@@ -102,10 +105,18 @@ class MessageLedger:
             if message.visible_at > latest:
                 self._violated("nothing comes before its time", f"{lease} at {now}")
             self._check_given_back(held)
+            self._check_waiting(held, now)
             if held.lease is not None:
                 held.before[held.lease.token] = held.lease
             held.lease, held.delivery = lease, lease.delivery
             held.unrest = self.unrest
+
+    def _check_waiting(self, held: Held, now: Instant) -> None:
+        last, since = held.lease, held.message.visible_at
+        if last is not None:
+            self._holding.lapsed(last)
+            since = max(since, last.until)
+        self._holding.waited(held.message, since, now)
 
     def _check_given_back(self, held: Held) -> None:
         """A node that leases a task for a worker hands it over or gives it back, if nothing disturbs it."""

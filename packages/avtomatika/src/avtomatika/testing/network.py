@@ -19,6 +19,18 @@ class ConnectionLost(Exception):
     """No answer came. Nothing is known about what the node did."""
 
 
+class Way:
+    """The node that a caller is led to. It leads to another one when that cannot be reached."""
+
+    def __init__(self, network: "Network") -> None:
+        self._network = network
+        self.node = network.choose()
+
+    def failed(self) -> None:
+        """The node could not be reached."""
+        self.node = self._network.choose()
+
+
 class Network:
     """The way from workers and clients to the nodes."""
 

@@ -13,7 +13,6 @@ from avtomatika.commands.approvals import Approvals
 from avtomatika.commands.control import Control
 from avtomatika.commands.decide import Decider
 from avtomatika.commands.fleet import Fleet
-from avtomatika.commands.gateway import Gateway
 from avtomatika.commands.offers import Offers
 from avtomatika.commands.operator import Operator
 from avtomatika.commands.passes import Passes
@@ -39,7 +38,9 @@ from avtomatika.testing.faults import NodeStore, Process
 from avtomatika.testing.loop import OWNER
 from avtomatika.testing.sink import TRIES
 from avtomatika.testing.stage import Stage
+from avtomatika.testing.streams import StreamDoor
 from avtomatika.testing.watched import Home
+from avtomatika.testing.watched_gateway import WatchedGateway
 
 T = TypeVar("T")
 
@@ -97,7 +98,8 @@ class SimNode:
         self.submit = Submit(node, writer, self._policy)
         self.offers = Offers(node, writer, Span(options.task_lease), fleet)
         roll = Roll(WORKER_TOKEN)
-        self.gateway = Gateway(
+        self.gateway = WatchedGateway(
+            self.stage,
             node,
             admission=Admission(roll, Passes(node, registry, roll), self.clock),
             presence=presence,
@@ -105,6 +107,7 @@ class SimNode:
             results=Results(node, writer),
             terms=Terms(Span(options.longest_poll)),
         )
+        self.door = StreamDoor(process, self.gateway, self.serve)
         for consumer in consumers(node, writer, decider.editions, run_lease=lease, width=WIDTH):
             supervisor.start_duty(consumer.name, consumer.run)
         self.webhooks = Webhooks(node, SimDelivery(self.stage), lambda _: (b"0123456789abcdef" * 2,), HOOKS)
@@ -122,9 +125,11 @@ class SimNode:
             supervisor.start_duty("schedules", Armer(node, ticks).run)
             supervisor.start_duty("ticks", tick_consumer(node, ticks, width=WIDTH).run)
 
-    def serve(self, request: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def serve(
+        self, request: Coroutine[Any, Any, T], context: contextvars.Context | None = None
+    ) -> asyncio.Task[T]:
         """The request is being served by the present process."""
-        task = self.stage.loop.create_task(request, context=self._context)
+        task = self.stage.loop.create_task(request, context=context or self._context)
         self._requests[task] = None
         task.add_done_callback(self._served)
         return task
@@ -144,6 +149,7 @@ class SimNode:
         self.up = False
         self.offers.close()
         await supervisor.stop_duties()
+        await self.door.leave()
         if self._requests:
             await asyncio.wait(self._requests, timeout=GRACE_MS / 1_000)
         for request in list(self._requests):
@@ -161,6 +167,7 @@ class SimNode:
 
     def _died(self) -> None:
         self.up = False
+        self.door.cut()
         self._home.abandon()
         self.stage.soon(self.stage.rng.randint(200, 4_000), self.start)
 

@@ -28,7 +28,11 @@ BLUEPRINTS: Final[tuple[str, ...]] = (
 
 
 class Options(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one world is like. Rates are chances per call, message or task; spans are milliseconds."""
+    """What one world is like. Rates are chances per call, message or task; spans are milliseconds.
+
+    `sdk` is the share of workers that are driven by the SDK, and `streams` of those the share that stream. A
+    world is `gentle` when nothing goes wrong but tasks and connections.
+    """
 
     seed: int
     store: str = "memory"
@@ -82,6 +86,13 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
     operations: int = 0
     beat: int = 0
     catch_up: str = "one"
+    sdk: float = 0.0
+    streams: float = 0.0
+    tell: float = 0.0
+    stubborn: float = 0.0
+    cut: float = 0.0
+    slow_reader: float = 0.0
+    gentle: bool = False
 
     def told(self) -> str:
         """The options that differ from a quiet world, in one line."""
@@ -121,6 +132,10 @@ _RATES: Final[Mapping[str, Sequence[float]]] = {
     "hook_hang": (0.1, 0.3),
     "hook_refuse": (0.1, 0.3),
     "odd_answers": (0.2, 0.5),
+    "tell": (0.3, 1.0),
+    "stubborn": (0.2, 0.5),
+    "cut": (0.01, 0.05),
+    "slow_reader": (0.02, 0.1),
 }
 _COUNTS: Final[Mapping[str, Sequence[int]]] = {
     "crashes": (1, 2, 4),
@@ -129,6 +144,11 @@ _COUNTS: Final[Mapping[str, Sequence[int]]] = {
     "jumps": (1, 2),
     "operations": (3, 6),
 }
+
+
+_GENTLE: Final = frozenset(
+    {"cancel", "custom", "cut", "fail", "hook_fail", "raising", "signal", "stubborn", "tell"}
+)
 
 
 def draw(seed: int, store: str = "memory") -> Options:
@@ -144,7 +164,7 @@ def draw(seed: int, store: str = "memory") -> Options:
         chosen |= {"beat": rng.choice((3, 5, 8)), "catch_up": rng.choice(("all", "all", "one", "skip"))}
     if rng.random() < 0.4:
         chosen["skew"] = rng.choice((50, 2_000, 2_000, 60_000))
-    return Options(
+    options = Options(
         seed=seed,
         store=store,
         workers=rng.randint(1, 5) if rng.random() < 0.8 else 8,
@@ -160,8 +180,23 @@ def draw(seed: int, store: str = "memory") -> Options:
         slow_delay=rng.random() < 0.3,
         keys=rng.choice((0.0, 0.5, 1.0)),
         hooks=rng.choice((0.0, 0.3, 1.0)),
+        sdk=rng.choice((0.0, 0.5, 1.0, 1.0)),
+        streams=rng.choice((0.0, 0.5, 1.0)),
         **chosen,
     )
+    return _gentle(options, chosen) if rng.random() < 0.15 else options
+
+
+def _gentle(options: Options, chosen: Mapping[str, Any]) -> Options:
+    """The same world without what is wrong with nodes, the store, and workers."""
+    calm = {name: getattr(_CALM, name) for name in chosen if name not in _GENTLE and name != "nodes"}
+    blueprints = tuple(name for name in options.blueprints if name not in ("poison", "slow"))
+    return msgspec.structs.replace(
+        options, **calm, blueprints=blueprints, sdk=1.0, slow_delay=False, gentle=True
+    )
+
+
+_CALM: Final = Options(seed=0)
 
 
 def _blueprints(rng: random.Random) -> tuple[str, ...]:

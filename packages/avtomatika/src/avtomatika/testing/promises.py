@@ -1,5 +1,6 @@
 """What was promised to clients and workers, and which effects may happen once only."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 from avtomatika.commands.offers import owner_of
@@ -14,6 +15,7 @@ from avtomatika.kernel.events import (
     RunAbandoned,
     SignalReceived,
     TaskReported,
+    TaskSignalled,
 )
 from avtomatika.kernel.ids import JobId, TaskId
 from avtomatika.kernel.model import Done, Job, Ready, Verdict
@@ -27,7 +29,7 @@ Handle = tuple[TaskId, int, int]
 
 
 class Promises:
-    """Judges facts and answers."""
+    """Judges facts and answers. `copies` counts the requests that carry a result at this moment."""
 
     def __init__(self, violated: Violated, messages: MessageLedger) -> None:
         self._violated, self._messages = violated, messages
@@ -36,7 +38,10 @@ class Promises:
         self._aggregated: set[tuple[JobId, int]] = set()
         self._refused: set[tuple[Handle, bytes]] = set()
         self._tokens: dict[Handle, str] = {}
+        self._returned: set[Handle] = set()
+        self.copies: Counter[tuple[Handle, bytes]] = Counter()
         self._signals: set[tuple[JobId, bytes]] = set()
+        self._told: set[tuple[TaskId, str]] = set()
         self._keys: dict[str, JobId] = {}
 
     # ------------------------------------------------------------ facts
@@ -59,10 +64,18 @@ class Promises:
                 self._was_due(fact, acks.get(MessageId(f"timer:{event.task}:{event.deadline}")), commit.now)
             case AlarmRang() if commit is not None:
                 self._was_due(fact, acks.get(MessageId(f"alarm:{fact.job}:{event.since}")), commit.now)
-            case SignalReceived():
-                self._signals.add((fact.job, bytes(event.payload)))
+            case TaskSignalled() | SignalReceived():
+                self._heard(fact.job, event)
             case _:
                 pass
+
+    def _heard(self, job: JobId, event: TaskSignalled | SignalReceived) -> None:
+        if isinstance(event, SignalReceived):
+            self._signals.add((job, bytes(event.payload)))
+        elif event.event_id:
+            if (event.task, event.event_id) in self._told:
+                self._violated("an event is part of a job once", event)
+            self._told.add((event.task, event.event_id))
 
     def _was_due(self, fact: Fact, timer: Lease | None, now: Instant) -> None:
         if timer is None or timer.message.visible_at > now:
@@ -73,7 +86,8 @@ class Promises:
             self._violated("a result is applied at most once", event)
         self._reported.add((event.task, event.attempt))
         handle = (event.task, event.attempt, event.delivery)
-        data = bytes(event.report.data)
+        failure = event.report.failure
+        data = bytes(event.report.data) + (b"" if failure is None else failure.message.encode())
         self._applied[handle] = data
         if (handle, data) in self._refused:
             self._violated("a refused result is never applied", event)
@@ -100,6 +114,9 @@ class Promises:
 
     def offered(self, handle: Handle, token: str, since: Instant) -> None:
         """A worker that asked at *since* is given this delivery: nobody had it, and it has its whole time."""
+        if handle in self._returned:
+            self._returned.discard(handle)
+            self._refused = {(of, data) for of, data in self._refused if of != handle}
         if self._tokens.setdefault(handle, token) != token:
             self._violated("a delivery is given once", f"{handle} as {self._tokens[handle]} and {token}")
         held = self._messages.get(task_message_id(handle[0]))
@@ -112,6 +129,16 @@ class Promises:
         if running is None or running.message.visible_at < due:
             found = None if running is None else running.message
             self._violated("who works on a task has the whole time", f"{held.lease} since {since}: {found}")
+
+    def given_back(self, handle: Handle) -> None:
+        """The delivery did not reach the worker, and may be given to another as if for the first time."""
+        self._tokens.pop(handle, None)
+        self._returned.add(handle)
+
+    def told(self, task: TaskId, event: str) -> None:
+        """A worker was told that its event is part of the job."""
+        if event and (task, event) not in self._told:
+            self._violated("an accepted event is in the facts", f"{task} {event}")
 
     def reopened(self) -> None:
         """Another process found the file of one that ended.

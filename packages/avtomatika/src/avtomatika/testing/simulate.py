@@ -19,9 +19,11 @@ from typing import Final
 
 import msgspec
 
+from avtomatika.testing.crew import Hire, anybody
 from avtomatika.testing.options import draw
 from avtomatika.testing.world import Outcome, run_world
 
+PROGRAM: Final = "PYTHONHASHSEED=0 python -m avtomatika.testing.simulate"
 CHUNK: Final = 10
 COLLECT_EVERY: Final = 20
 SHOWN: Final = 40
@@ -57,28 +59,38 @@ class Tally:
         return not self.findings and not self.unsteady
 
 
-def simulate(
-    seed: int, store: str = "memory", *, twice: bool = False, traced: bool = False
-) -> tuple[Outcome, bool]:
+class Show(msgspec.Struct, frozen=True):
+    """How worlds are run: over which store, with whom, each once or `twice`, keeping every trace or not.
+
+    `program` is what repeats a world.
+    """
+
+    store: str = "memory"
+    hire: Hire = anybody
+    program: str = PROGRAM
+    twice: bool = False
+    traced: bool = False
+
+
+def simulate(seed: int, show: Show) -> tuple[Outcome, bool]:
     """What becomes of the seed's world, and whether a second run was the same."""
+    options = draw(seed, show.store)
     with _folder() as folder:
-        first = run_world(draw(seed, store), folder, traced=traced)
-    if not twice:
+        first = run_world(options, folder, show.hire, traced=show.traced)
+    if not show.twice:
         return first, True
     with _folder() as folder:
-        second = run_world(draw(seed, store), folder)
+        second = run_world(options, folder, show.hire)
     return first, first.digest == second.digest
 
 
-def simulate_all(
-    seeds: Iterable[int], store: str = "memory", *, twice: bool = False, traced: bool = False
-) -> Iterator[tuple[Outcome, bool]]:
+def simulate_all(seeds: Iterable[int], show: Show) -> Iterator[tuple[Outcome, bool]]:
     """What becomes of the worlds, one after the other. Garbage is collected between them, not within."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         for number, seed in enumerate(seeds, 1):
-            yield simulate(seed, store, twice=twice, traced=traced)
+            yield simulate(seed, show)
             if number % COLLECT_EVERY == 0:
                 gc.collect()
     finally:
@@ -86,14 +98,14 @@ def simulate_all(
             gc.enable()
 
 
-def told(outcome: Outcome) -> str:
+def told(outcome: Outcome, program: str = PROGRAM) -> str:
     """A finding in words: the options, the rule, the last lines of the trace, and how to see it again."""
     options = outcome.options
-    command = f"python -m avtomatika.testing.simulate --store {options.store} --seed {options.seed} --trace"
+    command = f"{program} --store {options.store} --seed {options.seed} --trace"
     lines = [f"seed {options.seed} ({options.told()})", "trace:"]
     lines += [f"  {line[:WIDTH]}" for line in outcome.trace[-SHOWN:]]
     lines += [f"VIOLATED {violation}"[: 4 * WIDTH] for violation in outcome.violations]
-    return "\n".join([*lines, f"again: PYTHONHASHSEED=0 {command}"])
+    return "\n".join([*lines, f"again: {command}"])
 
 
 @contextmanager
@@ -103,24 +115,16 @@ def _folder() -> Generator[Path]:
         yield Path(name)
 
 
-class _Work(msgspec.Struct, frozen=True):
-    seeds: Sequence[int]
-    store: str
-    twice: bool
-    traced: bool
+def _chunk(work: tuple[range, Show]) -> list[tuple[Outcome, bool]]:
+    return list(simulate_all(*work))
 
 
-def _chunk(work: _Work) -> list[tuple[Outcome, bool]]:
-    return list(simulate_all(work.seeds, work.store, twice=work.twice, traced=work.traced))
-
-
-def _outcomes(seeds: range, args: argparse.Namespace) -> Iterator[tuple[Outcome, bool]]:
-    if args.jobs == 1:
-        yield from simulate_all(seeds, args.store, twice=args.twice, traced=args.trace)
+def _outcomes(seeds: range, show: Show, jobs: int) -> Iterator[tuple[Outcome, bool]]:
+    if jobs == 1:
+        yield from simulate_all(seeds, show)
         return
-    parts = (seeds[at : at + CHUNK] for at in range(0, len(seeds), CHUNK))
-    chunks = [_Work(part, args.store, args.twice, args.trace) for part in parts]
-    with multiprocessing.get_context("spawn").Pool(args.jobs) as pool:
+    chunks = [(seeds[at : at + CHUNK], show) for at in range(0, len(seeds), CHUNK)]
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
         for outcomes in pool.imap(_chunk, chunks):
             yield from outcomes
 
@@ -150,25 +154,34 @@ def _print_summary(tally: Tally, seconds: float, store: str) -> None:
     print(f"findings: {len(tally.findings)}", *(finding.options.seed for finding in tally.findings))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The worlds have run and the summary is printed; 1 when something was found, else 0."""
+def main(argv: Sequence[str] | None = None, *, hire: Hire = anybody, program: str = PROGRAM) -> int:
+    """The worlds have run and the summary is printed; 1 when something was found, else 0.
+
+    *hire* makes the workers, and *program* is the command that does the same again.
+    """
     args = _parse(argv)
     seeds = range(args.first, args.first + args.seeds)
     if args.seed is not None:
         seeds = range(args.seed, args.seed + 1)
+    show = Show(store=args.store, hire=hire, program=program, twice=args.twice, traced=args.trace)
     tally, began = Tally(), time.perf_counter()
-    for outcome, steady in _outcomes(seeds, args):
+    for outcome, steady in _outcomes(seeds, show, args.jobs):
         tally.add(outcome, steady=steady)
         if args.trace:
             print("\n".join(outcome.trace))
         if outcome.violations:
-            print(told(outcome), flush=True)
+            print(told(outcome, program), flush=True)
     _print_summary(tally, time.perf_counter() - began, args.store)
     return 0 if tally.sound else 1
 
 
-if __name__ == "__main__":
-    if sys.flags.hash_randomization:  # the order of sets is part of what a seed decides
+def fix_order_of_sets(module: str) -> None:
+    """The order of sets is part of what a seed decides: *module* is run again if it is not fixed."""
+    if sys.flags.hash_randomization:
         os.environ["PYTHONHASHSEED"] = "0"
-        os.execv(sys.executable, [sys.executable, "-m", "avtomatika.testing.simulate", *sys.argv[1:]])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]])  # noqa: S606
+
+
+if __name__ == "__main__":
+    fix_order_of_sets("avtomatika.testing.simulate")
     sys.exit(main())

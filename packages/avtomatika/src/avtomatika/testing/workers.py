@@ -13,20 +13,18 @@ from avtomatika.testing.loop import OWNER
 from avtomatika.testing.network import ConnectionLost, Network
 from avtomatika.testing.nodes import WORKER_TOKEN, SimNode
 from avtomatika.testing.stage import Stage
-from avtomatika.testing.workload import SKILLS, STATUSES
+from avtomatika.testing.workload import STATUSES
 from rxon.errors import UnavailableError, WorkerUnknownError
 from rxon.messages import (
     Heartbeat,
     HeartbeatAnswer,
     Registration,
-    ResultAnswer,
     SkillInfo,
     TaskOffer,
     TaskResult,
 )
 from rxon.messages.wire import TaskError
 from rxon.transport import Credentials, PollRequest
-from rxon.vocabulary import AnswerStatus
 
 CODES: Final = (
     "TRANSIENT_ERROR",
@@ -39,18 +37,6 @@ REPORT_TRIES: Final = 12
 HUNG_S: Final = 10_000.0
 
 Lost = (ConnectionLost, UnavailableError)
-
-
-class Result:
-    """A result on its way. `copies` counts the requests that carry it at this moment."""
-
-    __slots__ = ("copies", "handle", "message")
-
-    def __init__(self, message: TaskResult) -> None:
-        handle = Handle.parse(message.task_id)
-        self.handle = (handle.task, handle.attempt, handle.delivery)
-        self.message = message
-        self.copies = 0
 
 
 class SimWorker:
@@ -83,6 +69,10 @@ class SimWorker:
         self._stage.loop.kill(f"{self.name}.{self._life}")
         self._stage.soon(self._stage.rng.randint(500, 5_000), self.start)
 
+    def unsettled(self) -> Sequence[str]:
+        """Nothing: it does not insist."""
+        return ()
+
     async def _poll_for_ever(self) -> None:
         poll = PollRequest(timeout=self._stage.options.longest_poll / 1_000, limit=1)
         while True:
@@ -112,16 +102,7 @@ class SimWorker:
             await self._stage.pass_time(20, 500)
 
     async def _poll_at(self, node: SimNode, asked: PollRequest) -> Sequence[TaskOffer]:
-        begun = node.clock.now()
-        offers = await node.gateway.poll(self._credentials, self.name, asked)
-        for offer in offers:
-            handle = Handle.parse(offer.task_id)
-            self._stage.ledger.promises.offered(
-                (handle.task, handle.attempt, handle.delivery),
-                offer.lease_token or "",
-                begun,
-            )
-        return offers
+        return await node.gateway.poll(self._credentials, self.name, asked)
 
     def _take(self, offer: TaskOffer) -> None:
         self._stage.log("work", self.name, offer.task_id)
@@ -156,13 +137,13 @@ class SimWorker:
         result = self._result(offer)
         if stage.chance(options.old) and self._past:
             await self._report_old()
-        await self._report(Result(result))
+        await self._report(result)
         self._past.append(result)
         if stage.chance(options.twice):
             await stage.pass_time(0, 2_000)
             stage.counts["report_twice"] += 1
             same = stage.rng.random() < 0.5
-            await self._report(Result(result if same else self._result(offer)))
+            await self._report(result if same else self._result(offer))
 
     async def _report_old(self) -> None:
         """A result of another time again, as it was or under the delivery before or after."""
@@ -174,7 +155,7 @@ class SimWorker:
             other = Handle(handle.task, handle.attempt, max(1, handle.delivery + stage.rng.choice((-1, 1))))
             token = old.lease_token if stage.rng.random() < 0.5 else None
             old = msgspec.structs.replace(old, task_id=str(other), lease_token=token, data=self._data())
-        await self._report(Result(old))
+        await self._report(old)
 
     def _result(self, offer: TaskOffer) -> TaskResult:
         stage, options = self._stage, self._stage.options
@@ -199,31 +180,16 @@ class SimWorker:
         self._results += 1
         return msgspec.Raw(b'{"result":"%s-%d"}' % (self.name.encode(), self._results))
 
-    async def _report(self, result: Result) -> None:
+    async def _report(self, result: TaskResult) -> None:
         for _ in range(REPORT_TRIES):
             try:
-                await self._network.request("report", lambda node: self._report_at(node, result))
+                await self._network.request("report", partial(self._report_at, result=result))
                 return
             except Lost:
                 await self._stage.pass_time(20, 900)
 
-    async def _report_at(self, node: SimNode, result: Result) -> None:
-        result.copies += 1
-        try:
-            answers = await node.gateway.report(self._credentials, (result.message,))
-        finally:
-            result.copies -= 1
-        self._judge(result, answers[0])
-
-    def _judge(self, result: Result, answer: ResultAnswer) -> None:
-        promises, data = self._stage.ledger.promises, bytes(result.message.data or b"")
-        self._stage.log("answer", result.message.task_id, data, answer.status, answer.duplicate)
-        if answer.status is AnswerStatus.ACCEPTED:
-            promises.accepted_result(result.handle, data)
-        else:
-            # Deliveries are counted anew after a crash over a file: only a token tells one from another.
-            told = result.message.lease_token is not None or self._stage.options.store == "memory"
-            promises.refused_result(result.handle, data, last=told and result.copies == 0)
+    async def _report_at(self, node: SimNode, result: TaskResult) -> None:
+        await node.gateway.report(self._credentials, (result,))
 
     async def _beat_at(self, node: SimNode, beat: Heartbeat) -> HeartbeatAnswer:
         return await node.gateway.heartbeat(self._credentials, self.name, beat)
@@ -253,8 +219,3 @@ class SimWorker:
                 for task in answer.cancel_task_ids or ():
                     if task in self._works:
                         self._works[task].cancel()
-
-
-def skills_of(stage: Stage, number: int) -> Sequence[str]:
-    """The first worker has every skill; each other some."""
-    return SKILLS if number == 0 else stage.rng.sample(SKILLS, stage.rng.randint(1, 3))

@@ -19,6 +19,7 @@ from avtomatika.ports.store import Store
 from avtomatika.stores.sql import group_commit
 from avtomatika.testing.beats import BLUEPRINT, QUEUE
 from avtomatika.testing.clients import clients
+from avtomatika.testing.crew import Hire, anybody, skills_of
 from avtomatika.testing.loop import Deadlock, Livelock, SimLoop
 from avtomatika.testing.network import Network
 from avtomatika.testing.nodes import SimNode
@@ -28,13 +29,12 @@ from avtomatika.testing.people import SimPeople
 from avtomatika.testing.stage import Stage
 from avtomatika.testing.violations import Violation
 from avtomatika.testing.watched import Home, OneFile, SharedMemory
-from avtomatika.testing.workers import SimWorker, skills_of
 from avtomatika.testing.workload import POLICY, blueprints
 
 LONGEST_TIMEOUT_MS: Final = 30_000
 """The longest span in the policy of the jobs, their tasks, and the leases of timers."""
 
-PATIENCE_MS: Final = 10 * LONGEST_TIMEOUT_MS
+PATIENCE_MS: Final = 20 * LONGEST_TIMEOUT_MS
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -56,16 +56,15 @@ class Outcome(msgspec.Struct, frozen=True):
 class World:
     """Nodes, workers and clients over one store."""
 
-    def __init__(self, stage: Stage, home: Home) -> None:
+    def __init__(self, stage: Stage, home: Home, hire: Hire) -> None:
         self._stage = stage
         options = stage.options
         self._blueprints = blueprints(stage, self._kill)
         self._nodes = [SimNode(stage, f"n{n}", home, self._blueprints, POLICY) for n in range(options.nodes)]
         self._network = Network(stage, self._nodes)
         self._workers = [
-            SimWorker(stage, self._network, f"w{n}", skills_of(stage, n)) for n in range(options.workers)
+            hire(stage, self._network, f"w{n}", skills_of(stage, n)) for n in range(options.workers)
         ]
-        self._ended = False
 
     async def live(self) -> None:
         """The life of the world; what was wrong with it is in the ledger."""
@@ -93,7 +92,6 @@ class World:
                 stage.ledger.violated("a client gets answers that are specified", repr(error))
         if not stage.ledger.violations:
             await self._take_stock()
-        self._ended = True
 
     def _everybody(self) -> "list[asyncio.Task[None]]":
         """Clients and operators at work, who come to an end, and people, who do not."""
@@ -112,7 +110,9 @@ class World:
     def _is_quiet(self) -> bool:
         """True when every job is over and nobody has anything to say to anybody."""
         ledger = self._stage.ledger
-        return not self._unfinished() and not ledger.messages.waiting_in(KIN, WEBHOOKS)
+        if self._unfinished() or ledger.messages.waiting_in(KIN, WEBHOOKS):
+            return False
+        return not any(worker.unsettled() for worker in self._workers)
 
     def _stir(self, client: "asyncio.Task[None]") -> None:
         self._stage.stirred.set()
@@ -168,6 +168,8 @@ class World:
         ledger.beats.check(len(ledger.messages.in_queue(QUEUE)))
         for name in ledger.sink.missing(ledger.messages.in_queue(DEAD)):
             ledger.violated("every announced event is told, or lies among the dead", name)
+        for task in [task for worker in self._workers for task in worker.unsettled()]:
+            ledger.violated("every result is settled, and every lost task let go", task)
         for request in self._network.forgotten():
             ledger.violated("every request is answered", request)
         store = next((node.store for node in self._nodes if node.up), None)
@@ -212,8 +214,8 @@ class _Errors(logging.Handler):
             self._stage.ledger.violated("no error is unforeseen", f"{record.getMessage()}: {error!r}")
 
 
-def run_world(options: Options, folder: Path, *, traced: bool = False) -> Outcome:
-    """What becomes of the world that the options describe. *folder* is for its files.
+def run_world(options: Options, folder: Path, hire: Hire = anybody, *, traced: bool = False) -> Outcome:
+    """What becomes of the world that the options describe. *folder* is for its files; *hire* makes workers.
 
     The trace is kept when something was found, or when it is wanted.
     """
@@ -223,7 +225,7 @@ def run_world(options: Options, folder: Path, *, traced: bool = False) -> Outcom
     with _listening(stage), _disk(stage):
         try:
             home = _home(stage, folder)
-            loop.run_until_complete(World(stage, home).live())
+            loop.run_until_complete(World(stage, home, hire).live())
         except (Deadlock, Livelock) as stuck:
             stage.ledger.violated("the world goes on", type(stuck).__name__)
         finally:
