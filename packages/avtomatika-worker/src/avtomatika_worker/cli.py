@@ -1,59 +1,96 @@
-"""The command line: ``avtomatika-worker run module:attribute``."""
+"""The command line: ``avtomatika-worker run module:attribute`` and ``check module:attribute``."""
 
 import argparse
-import importlib
-import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Final
 
 from avtomatika_worker.errors import WorkerError
-from avtomatika_worker.worker import Worker
+from avtomatika_worker.loading import UsageError, load_worker
 
 __all__ = ["main"]
 
-
-class _UsageError(Exception):
-    pass
+GOOD: Final = 0
+FAILED: Final = 1
+"""``run``: the worker cannot start. ``check``: something is wrong with it."""
+REFUSED: Final = 2
+"""``check``: there is no such worker. The command was not written as it should be."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the named worker; the exit code, 1 with a line on standard error when it cannot start."""
+    """Does what the arguments say; the exit code, with a line on standard error where something is wrong."""
     options = _parser().parse_args(arguments)
     try:
-        worker = _load(options.app)
-        if options.health_check:
-            worker.run_with_health_check()
-        else:
-            worker.run()
-    except (_UsageError, WorkerError) as error:
+        return int(options.command(options))
+    except WorkerError as error:
         print(f"avtomatika-worker: {error}", file=sys.stderr)
-        return 1
-    return 0
+        return REFUSED if options.command is _check else FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="avtomatika-worker", description="Runs Avtomatika workers.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run a worker until it is told to stop")
-    run.add_argument("app", metavar="MODULE:ATTRIBUTE", help="where the Worker is, such as app:worker")
+    run.set_defaults(command=_run)
+    _add_app(run)
     run.add_argument("--health-check", action="store_true", help="answer /health and /ready on WORKER_PORT")
+    run.add_argument(
+        "--reload",
+        action="store_true",
+        help="start again when a .py file below this folder changes (extra `dev`)",
+    )
+    check = commands.add_parser(
+        "check",
+        help="look a worker over without running it",
+        description="Exits with 0 if all is well, 1 if something is wrong, 2 if there is no such worker.",
+    )
+    check.set_defaults(command=_check)
+    _add_app(check)
+    check.add_argument("--connect", action="store_true", help="ask the orchestrators whether they let it in")
     return parser
 
 
-def _load(app: str) -> Worker:
-    module_name, colon, attribute = app.partition(":")
-    if not (module_name and colon and attribute):
-        raise _UsageError(f"{app!r} is not of the form module:attribute")
-    sys.path.insert(0, os.getcwd())
+def _add_app(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("app", metavar="MODULE:ATTRIBUTE", help="where the Worker is, such as app:worker")
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.reload:
+        return _reload(options)
+    worker = load_worker(options.app)
+    if options.health_check:
+        worker.run_with_health_check()
+    else:
+        worker.run()
+    return GOOD
+
+
+def _reload(options: argparse.Namespace) -> int:
     try:
-        found: Any = importlib.import_module(module_name)
-    except Exception as error:
-        raise _UsageError(f"cannot import {module_name!r}: {type(error).__name__}: {error}") from error
-    for name in attribute.split("."):
-        if not hasattr(found, name):
-            raise _UsageError(f"{module_name!r} has no attribute {attribute!r}")
-        found = getattr(found, name)
-    if not isinstance(found, Worker):
-        raise _UsageError(f"{app!r} is a {type(found).__name__}, not a Worker")
-    return found
+        from avtomatika_worker.reloading import Reloader
+    except ImportError:
+        raise UsageError("--reload needs the extra: pip install 'avtomatika-worker[dev]'") from None
+    command = [sys.executable, "-m", "avtomatika_worker", "run", options.app]
+    if options.health_check:
+        command.append("--health-check")
+    return Reloader(command, Path.cwd(), _say).run()
+
+
+def _check(options: argparse.Namespace) -> int:
+    from avtomatika_worker.checking import examine
+
+    findings = examine(options.app, options.connect)
+    for line in findings.lines:
+        print(line)
+    if not findings.problems:
+        print("\nNothing is wrong.")
+        return GOOD
+    print("\nProblems")
+    for problem in findings.problems:
+        print(f"  {problem}")
+    return FAILED
+
+
+def _say(line: str) -> None:
+    print(f"avtomatika-worker: {line}", file=sys.stderr, flush=True)
