@@ -134,8 +134,8 @@ _RATES: Final[Mapping[str, Sequence[float]]] = {
     "odd_answers": (0.2, 0.5),
     "tell": (0.3, 1.0),
     "stubborn": (0.2, 0.5),
-    "cut": (0.01, 0.05),
-    "slow_reader": (0.02, 0.1),
+    "cut": (0.02, 0.1),
+    "slow_reader": (0.05, 0.2),
 }
 _COUNTS: Final[Mapping[str, Sequence[int]]] = {
     "crashes": (1, 2, 4),

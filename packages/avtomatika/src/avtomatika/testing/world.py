@@ -62,9 +62,8 @@ class World:
         self._blueprints = blueprints(stage, self._kill)
         self._nodes = [SimNode(stage, f"n{n}", home, self._blueprints, POLICY) for n in range(options.nodes)]
         self._network = Network(stage, self._nodes)
-        self._workers = [
-            hire(stage, self._network, f"w{n}", skills_of(stage, n)) for n in range(options.workers)
-        ]
+        names = [f"w{n}" for n in range(options.workers)]
+        self._workers = [hire(stage, self._network, name, skills_of(stage, name)) for name in names]
 
     async def live(self) -> None:
         """The life of the world; what was wrong with it is in the ledger."""
