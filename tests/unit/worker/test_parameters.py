@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from avtomatika_worker import SkillBlueprint, TaskFiles
 from avtomatika_worker.errors import SkillError
-from tests.unit.worker.calling import call, offer
+from tests.unit.worker.calling import Bench, call, offer
 
 
 @dataclass
@@ -276,9 +276,9 @@ async def test_null_parameters_are_an_empty_dict() -> None:
     skills = SkillBlueprint()
     skills.skill("work")(handler)
     task = msgspec.structs.replace(offer(), params=msgspec.Raw(b"null"))
-    (skill,) = skills
-    context: Any = type("Context", (), {"offer": task})
-    assert skill.invocation.arguments(context) == {"params": {}}
+    (outcome,) = await Bench(skills).run(task)
+    assert outcome is not None
+    assert outcome.data == msgspec.Raw(b'{"seen":{}}')
 
 
 def test_a_handler_that_tasks_cannot_call_is_refused_at_once() -> None:

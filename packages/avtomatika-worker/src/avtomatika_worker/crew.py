@@ -109,6 +109,7 @@ class Crew:
                 await self._drain()
         finally:
             self._keeper.stop()
+            self._runner.close()
             self._spool.close()
             for connection in self._connections:
                 await connection.close()

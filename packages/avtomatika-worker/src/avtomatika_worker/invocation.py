@@ -2,7 +2,7 @@
 
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, NamedTuple, Union, get_args, get_origin
 
 import msgspec
@@ -61,9 +61,13 @@ class Invocation:
     the folder of the task, names such as ``task_id`` what they say, and any other parameter the
     member of that name in the parameters of the task. ``**kwargs`` gets everything that is
     injected by name. Raises SkillError for a function that cannot be called like this.
+    ``wants`` are the annotations of the arguments that parameters of a task fill.
     """
 
     def __init__(self, handler: Callable[..., Any]) -> None:
+        self._takes_all = False
+        self._names: set[str] = set()
+        self.wants: dict[str, Any] = {}
         call = handler if inspect.isroutine(handler) else getattr(handler, "__call__", handler)  # noqa: B004
         self.handler = handler
         self.is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
@@ -74,19 +78,26 @@ class Invocation:
         for parameter in inspect.signature(handler).parameters.values():
             self._plan(parameter, _annotation(handler, parameter))
 
-    def arguments(self, context: CallContext) -> dict[str, Any]:
-        """Keyword arguments for a call. Raises InvalidInputError when the parameters are wrong."""
+    def given(self, context: CallContext) -> dict[str, Any]:
+        """What the handler is called with besides the parameters of the task."""
         found: dict[str, Any] = {name: get(context) for name, get in self._injected}
         for name in self._files:
             found[name] = context.files()
-        if self._params is None and not self._members:
-            return found
-        params = decode_json(context.offer.params)
-        if self._params is not None:
+        return found
+
+    def arguments(self, params: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Keyword arguments for a call: those of ``given`` that it takes, and ``params``.
+
+        Raises InvalidInputError when the parameters are wrong.
+        """
+        found = {name: value for name, value in given.items() if self._takes_all or name in self._names}
+        if self._params is not None and self._params.name not in found:
             convert = self._params.convert
             found[self._params.name] = params if convert is None else convert(params)
         members = params if is_object(params) else {}
         for member in self._members:
+            if member.name in found:
+                continue
             value = members.get(member.name, member.default)
             if value is _MISSING:
                 raise InvalidInputError(f"Missing required parameter: {member.name}")
@@ -95,20 +106,24 @@ class Invocation:
 
     def _plan(self, parameter: inspect.Parameter, annotation: Any) -> None:
         name = parameter.name
+        self._names.add(name)
         if parameter.kind in _UNSUPPORTED:
             raise SkillError(f"{self.handler!r} has positional-only parameters: tasks are called by name")
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            self._takes_all = True
             taken = {injected for injected, _ in self._injected}
             self._injected += [(key, get) for key, get in _INJECTED.items() if key not in taken]
         elif _is_task_files(annotation):
             self._files.append(name)
         elif name == "params":
             self._params = _Argument(name, converter_for(annotation), _MISSING)
+            self.wants[name] = annotation
         elif name in _INJECTED:
             self._injected.append((name, _INJECTED[name]))
         else:
             default = _MISSING if parameter.default is inspect.Parameter.empty else parameter.default
             self._members.append(_Argument(name, converter_for(annotation), default))
+            self.wants[name] = annotation
 
 
 def _annotation(handler: Callable[..., Any], parameter: inspect.Parameter) -> Any:

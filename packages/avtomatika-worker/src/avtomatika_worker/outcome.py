@@ -11,14 +11,22 @@ import msgspec
 
 from avtomatika_worker.errors import HandlerError
 from avtomatika_worker.json_shape import is_mapping, is_object
-from rxon.messages import TaskError, TaskOffer, TaskResult
+from rxon.messages import FileMetadata, TaskError, TaskOffer, TaskResult
 from rxon.vocabulary import ErrorCode, TaskStatus
 
-__all__ = ["Outcome", "encode_json", "outcome_of_error", "outcome_of_value", "result_of"]
+__all__ = [
+    "ENCODING_ERRORS",
+    "Outcome",
+    "encode_json",
+    "json_object",
+    "outcome_of_error",
+    "outcome_of_value",
+    "result_of",
+]
 
 ENVELOPE: Final = frozenset({"status", "data", "error", "metadata", "costs"})
 EMPTY: Final = msgspec.Raw(b"{}")
-_ENCODING_ERRORS: Final = (TypeError, ValueError, OverflowError, RecursionError)  # not only msgspec's
+ENCODING_ERRORS: Final = (TypeError, ValueError, OverflowError, RecursionError)  # not only msgspec's
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +39,7 @@ class Outcome(msgspec.Struct, frozen=True):
     error: TaskError | None = None
     metadata: msgspec.Raw | None = None
     costs: dict[str, Any] | None = None
+    data_metadata: dict[str, FileMetadata] | None = None
 
 
 def outcome_of_value(value: Any, skill: str) -> Outcome:
@@ -46,7 +55,7 @@ def outcome_of_value(value: Any, skill: str) -> Outcome:
         if is_object(value) and not ENVELOPE.isdisjoint(value):
             return _from_envelope(value, skill)
         return Outcome(data=_object(value))
-    except _ENCODING_ERRORS as error:
+    except ENCODING_ERRORS as error:
         message = f"The result of skill {skill!r} cannot be written as JSON: {error}"
         return _failure(TaskError(ErrorCode.PERMANENT_ERROR.value, message))
 
@@ -67,6 +76,7 @@ def result_of(outcome: Outcome, offer: TaskOffer, worker_id: str) -> TaskResult:
         status=outcome.status,
         data=outcome.data,
         error=outcome.error,
+        data_metadata=outcome.data_metadata,
         metadata=outcome.metadata,
         costs=outcome.costs,
         timestamp=int(time.time()),
@@ -104,21 +114,22 @@ def _failure(error: TaskError) -> Outcome:
 def _task_error(error: Any) -> TaskError:
     if isinstance(error, HandlerError):
         details = error.details
-        return TaskError(str(error.code), str(error) or type(error).__name__, _json_object(details))
+        return TaskError(str(error.code), str(error) or type(error).__name__, json_object(details))
     if isinstance(error, BaseException):
         return TaskError(ErrorCode.TRANSIENT_ERROR.value, str(error) or type(error).__name__)
     if is_mapping(error):
         code = str(error.get("code") or ErrorCode.TRANSIENT_ERROR)
-        return TaskError(code, str(error.get("message") or code), _json_object(error.get("details")))
+        return TaskError(code, str(error.get("message") or code), json_object(error.get("details")))
     return TaskError(ErrorCode.TRANSIENT_ERROR.value, str(error))
 
 
-def _json_object(details: Any) -> dict[str, Any] | None:
+def json_object(details: Any) -> dict[str, Any] | None:
+    """Details of an error as JSON can hold them; their text where it cannot."""
     if details is None:
         return None
     try:
         return msgspec.json.decode(_object(details), type=dict[str, Any])
-    except _ENCODING_ERRORS:
+    except ENCODING_ERRORS:
         return {"text": repr(details)}
 
 

@@ -2,28 +2,29 @@
 
 import asyncio
 import functools
-import inspect
 import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from avtomatika_worker.calls import Calls
 from avtomatika_worker.capacity import Capacity, Openings
 from avtomatika_worker.errors import HandlerError, TimedOutError
+from avtomatika_worker.execution import Deliver, Execution
 from avtomatika_worker.hot_cache import HotCache
-from avtomatika_worker.invocation import CallContext
 from avtomatika_worker.outcome import Outcome, outcome_of_error, outcome_of_value
-from avtomatika_worker.skills import Catalog, Skill
-from avtomatika_worker.task_files import TaskFiles, task_folder
-from avtomatika_worker.teller import Tell, Teller, Told
-from avtomatika_worker.threads import HandlerThreads
+from avtomatika_worker.skills import Catalog
+from avtomatika_worker.teller import Tell
 from avtomatika_worker.watch import TaskWatch
 from rxon.messages import TaskError, TaskOffer
 from rxon.vocabulary import ErrorCode, TaskStatus
+
+if TYPE_CHECKING:  # what it needs is imported only where there is a storage
+    from avtomatika_worker.files.depot import Depot
 
 __all__ = ["Deliver", "Execution", "Runner", "Spawn", "unsupported"]
 
@@ -36,51 +37,6 @@ class Spawn(Protocol):
     def __call__(self, coroutine: Coroutine[Any, Any, None], /) -> "asyncio.Task[None]":
         """The running task."""
         ...
-
-
-Deliver = Callable[["Execution", Outcome | None], None]
-
-
-class Execution:
-    """One task in the worker. ``cancelled`` tells its handler to stop."""
-
-    __slots__ = (
-        "began",
-        "cancelled",
-        "deliver",
-        "files",
-        "offer",
-        "over",
-        "skill",
-        "task",
-        "tell",
-        "thread",
-        "unwanted",
-    )
-
-    def __init__(self, offer: TaskOffer, skill: Skill, deliver: Deliver, tell: Tell) -> None:
-        self.offer = offer
-        self.skill = skill
-        self.deliver = deliver
-        self.tell = tell
-        self.over = False
-        self.began = False
-        self.cancelled = False
-        self.unwanted = False
-        self.files: TaskFiles | None = None
-        self.task: asyncio.Task[None] | None = None
-        self.thread: asyncio.Future[Any] | None = None
-
-    def is_cancelled(self) -> bool:
-        """Whether the handler should stop, as nobody waits for its result."""
-        return self.cancelled
-
-    async def remove_files(self) -> None:
-        """The folder of the task is gone; a thread that still runs is waited for."""
-        if self.thread is not None:
-            await asyncio.wait([self.thread])
-        if self.files is not None:
-            await self.files.remove()
 
 
 class Runner:
@@ -97,12 +53,19 @@ class Runner:
         self.watches: Sequence[TaskWatch] = ()
         self._catalog = catalog
         self._capacity = capacity
-        self._hot_cache = hot_cache
-        self._files_root = files_root
         self._spawn = spawn
-        self._threads = HandlerThreads(capacity.limit)
+        self._calls = Calls(catalog.middleware, hot_cache, files_root, capacity.limit)
         self._waiting: deque[Execution] = deque()
         self._running: set[Execution] = set()
+
+    @property
+    def depot(self) -> "Depot | None":
+        """Where inputs come from and outputs go to; None to leave both as they are."""
+        return self._calls.depot
+
+    @depot.setter
+    def depot(self, depot: "Depot | None") -> None:
+        self._calls.depot = depot
 
     @property
     def running(self) -> int:
@@ -157,6 +120,10 @@ class Runner:
         for execution in tuple(self._running):
             self.stop(execution)
 
+    def close(self) -> None:
+        """No process of a handler is left."""
+        self._calls.close()
+
     def _start(self, execution: Execution) -> None:
         self._capacity.start(execution.skill.type)
         self._running.add(execution)
@@ -185,46 +152,26 @@ class Runner:
 
     async def _outcome(self, execution: Execution) -> Outcome:
         try:
-            value = await self._call(execution)
+            params = await self._calls.inputs(execution)
+            value = await self._call(execution, params)
+            return await self._calls.outputs(execution, outcome_of_value(value, execution.skill.name))
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - user code
             return self._outcome_of_error(execution, error)
-        return outcome_of_value(value, execution.skill.name)
 
-    async def _call(self, execution: Execution) -> Any:
+    async def _call(self, execution: Execution, params: Any) -> Any:
         limit = execution.skill.timeout
         if limit is None:
-            return await self._invoke(execution)
+            return await self._calls.call(execution, params)
         timer = asyncio.timeout(limit)
         try:
             async with timer:
-                return await self._invoke(execution)
+                return await self._calls.call(execution, params)
         except TimeoutError:
             if not timer.expired():
                 raise
             execution.cancelled = True
             message = f"Skill {execution.skill.name!r} took longer than {limit:g} seconds"
             raise TimedOutError(message) from None
-
-    async def _invoke(self, execution: Execution) -> Any:
-        invocation = execution.skill.invocation
-        context = CallContext(
-            execution.offer,
-            self._hot_cache,
-            execution.is_cancelled,
-            functools.partial(self._task_files, execution),
-            Teller(execution.offer.task_id, functools.partial(_tell, execution)),
-        )
-        arguments = invocation.arguments(context)
-        if invocation.is_async:
-            return await invocation.handler(**arguments)
-        execution.thread = self._threads.submit(functools.partial(invocation.handler, **arguments))
-        value = await asyncio.shield(execution.thread)
-        return await value if inspect.isawaitable(value) else value
-
-    def _task_files(self, execution: Execution) -> TaskFiles:
-        if execution.files is None:
-            execution.files = TaskFiles(task_folder(self._files_root, execution.offer.task_id))
-        return execution.files
 
     def _outcome_of_error(self, execution: Execution, error: BaseException) -> Outcome:
         if isinstance(error, asyncio.CancelledError):
@@ -254,11 +201,6 @@ def unsupported(skill: str) -> Outcome:
     """The outcome of a task for which there is no handler."""
     error = TaskError(ErrorCode.PERMANENT_ERROR.value, f"Unsupported skill: {skill}")
     return Outcome(TaskStatus.FAILURE.value, error=error)
-
-
-def _tell(execution: Execution, told: Told) -> None:
-    if not execution.over and not execution.unwanted:
-        execution.tell(told)
 
 
 def _with_duration(outcome: Outcome, seconds: float) -> Outcome:

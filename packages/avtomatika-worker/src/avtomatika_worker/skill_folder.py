@@ -6,8 +6,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
-__all__ = ["skill_modules"]
+__all__ = ["SKILL_PACKAGE", "skill_module", "skill_modules"]
+
+SKILL_PACKAGE: Final = "avtomatika_skills."
 
 _log = logging.getLogger(__name__)
 
@@ -23,13 +26,15 @@ def skill_modules(folder: Path) -> Iterator[ModuleType]:
         if path.name.startswith("_"):
             continue
         try:
-            yield _imported(path)
+            yield skill_module(path)
         except Exception:  # noqa: BLE001 - user code
             _log.exception("The skills in %s cannot be loaded", path)
 
 
-def _imported(path: Path) -> ModuleType:
-    name = f"avtomatika_skills.{path.stem}"
+def skill_module(file: str | Path) -> ModuleType:
+    """The module in ``file``, imported. Raises whatever it raises."""
+    path = Path(file)
+    name = SKILL_PACKAGE + path.stem
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no Python file")

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, TypeGuard, TypeVar, overload
 
 import msgspec
 
@@ -10,6 +10,7 @@ from avtomatika_worker.commands import CommandHandler
 from avtomatika_worker.errors import SkillError
 from avtomatika_worker.invocation import Invocation
 from avtomatika_worker.middleware import Middleware
+from avtomatika_worker.process_messages import HandlerPlace, place_of
 from rxon.messages import SkillInfo
 
 __all__ = ["Catalog", "Skill", "SkillBlueprint"]
@@ -18,23 +19,30 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
 class Skill:
-    """A handler with the name and the type that limits apply to."""
+    """A handler with the name and the type that limits apply to. One with a ``place`` runs in a process."""
 
-    __slots__ = ("info", "invocation", "name", "timeout", "type")
+    __slots__ = ("info", "invocation", "name", "place", "timeout", "type")
 
-    def __init__(self, info: SkillInfo, handler: Callable[..., Any], timeout: float | None) -> None:
+    def __init__(
+        self, info: SkillInfo, handler: Callable[..., Any], timeout: float | None, process: bool = False
+    ) -> None:
         self.info = info
         self.name = info.name
         self.type = info.type or info.name
         self.timeout = timeout
+        self.place: HandlerPlace | None = place_of(handler) if process else None
         self.invocation = Invocation(handler)
 
 
 class SkillBlueprint:
-    """A collection of skills that a worker includes; it knows no worker."""
+    """A collection of skills that a worker includes; it knows no worker.
 
-    def __init__(self) -> None:
+    ``skill_info_class`` describes those of which only the name is given.
+    """
+
+    def __init__(self, skill_info_class: type[SkillInfo] = SkillInfo) -> None:
         self._skills: dict[str, Skill] = {}
+        self._info_class = skill_info_class
 
     def __iter__(self) -> Iterator[Skill]:
         return iter(self._skills.values())
@@ -44,40 +52,59 @@ class SkillBlueprint:
 
     @overload
     def skill(
-        self, info: str | SkillInfo | None = None, *, timeout: float | None = None, **fields: Any
+        self,
+        info: str | SkillInfo | type[SkillInfo] | None = None,
+        *,
+        timeout: float | None = None,
+        process: bool = False,
+        **fields: Any,
     ) -> Callable[[Handler], Handler]: ...
 
-    def skill(self, info: Any = None, *, timeout: float | None = None, **fields: Any) -> Any:
+    def skill(
+        self, info: Any = None, *, timeout: float | None = None, process: bool = False, **fields: Any
+    ) -> Any:
         """Registers the decorated function; without a name, under its own.
 
-        ``timeout`` is how many seconds a call may take before it fails with TIMEOUT_ERROR.
-        ``fields`` are those of SkillInfo; others go into its ``properties``. Raises SkillError
-        when the name is taken or the function needs something that tasks do not provide.
+        ``timeout`` is how many seconds a call may take before it fails with TIMEOUT_ERROR. With
+        ``process``, the function is called in a process of its own, which ends with the task when
+        that is cancelled or takes too long; it must be at the top of a module. ``fields`` are those
+        of SkillInfo; others go into its ``properties``. Raises SkillError when the name is taken or
+        the function needs something that tasks do not provide.
         """
-        if callable(info):
-            return self._register(info, None, timeout, fields)
+        bare = callable(info) and not _is_info_class(info)
 
         def register(handler: Handler) -> Handler:
-            return self._register(handler, info, timeout, fields)
+            described = self._describe(handler, None if bare else info)
+            self._add(Skill(_with_fields(described, fields), handler, timeout, process))
+            return handler
 
-        return register
+        return register(info) if bare else register
 
-    def task(self, name: str, task_type: str | None = None) -> Callable[[Handler], Handler]:
+    def task(
+        self,
+        name: str,
+        task_type: str | None = None,
+        *,
+        timeout: float | None = None,
+        process: bool = False,
+    ) -> Callable[[Handler], Handler]:
         """Registers the decorated function as the skill ``name``; as ``skill`` does."""
-        return self.skill(name, type=task_type)
+        return self.skill(name, type=task_type, timeout=timeout, process=process)
 
     def include_blueprint(self, blueprint: "SkillBlueprint") -> None:
         """The skills of ``blueprint`` are here too. Raises SkillError when a name is taken."""
         for skill in blueprint:
             self._add(skill)
 
-    def _register(
-        self, handler: Handler, info: str | SkillInfo | None, timeout: float | None, fields: dict[str, Any]
-    ) -> Handler:
+    def _describe(self, handler: Callable[..., Any], info: Any) -> SkillInfo:
+        if isinstance(info, SkillInfo):
+            return info
+        kind = info if _is_info_class(info) else self._info_class
+        own = next(field for field in msgspec.structs.fields(kind) if field.name == "name")
+        if own.default is not msgspec.NODEFAULT and not isinstance(info, str):
+            return msgspec.convert({}, kind)
         name = info if isinstance(info, str) else getattr(handler, "__name__", "")
-        given = info if isinstance(info, SkillInfo) else SkillInfo(name, description=inspect.getdoc(handler))
-        self._add(Skill(_with_fields(given, fields), handler, timeout))
-        return handler
+        return kind(name, description=inspect.getdoc(handler))
 
     def _add(self, skill: Skill) -> None:
         if not skill.name:
@@ -112,7 +139,18 @@ class Catalog:
         return iter(self._skills.values())
 
 
+def _is_info_class(info: Any) -> TypeGuard[type[SkillInfo]]:
+    return isinstance(info, type) and issubclass(info, SkillInfo)
+
+
 def _with_fields(info: SkillInfo, fields: dict[str, Any]) -> SkillInfo:
+    """``info`` with ``fields``; what no SkillInfo has is among its properties."""
+    if type(info) is not SkillInfo:
+        own = {name: getattr(info, name) for name in info.__struct_fields__}
+        fields = {
+            name: value for name, value in own.items() if name not in SkillInfo.__struct_fields__
+        } | fields
+        info = SkillInfo(**{name: own[name] for name in SkillInfo.__struct_fields__})
     known = {name: value for name, value in fields.items() if name in SkillInfo.__struct_fields__}
     extra = {name: value for name, value in fields.items() if name not in known}
     if "output_statuses" in known and known["output_statuses"] is not None:

@@ -14,7 +14,7 @@ import msgspec
 from avtomatika_worker.outcome import encode_json
 from rxon.messages import SecurityContext, TaskOffer, WorkerEvent
 
-__all__ = ["PROGRESS", "Tell", "Teller", "Told", "event_of"]
+__all__ = ["PROGRESS", "Tell", "Teller", "Told", "event_of", "in_loop"]
 
 PROGRESS: Final = "progress"
 
@@ -33,6 +33,19 @@ class Told(msgspec.Struct, frozen=True):
 
 
 Tell = Callable[[Told], None]
+
+
+def in_loop(tell: Tell) -> Tell:
+    """The same, called in the running event loop whatever thread it is asked from."""
+    loop, thread = asyncio.get_running_loop(), threading.get_ident()
+
+    def post(told: Told) -> None:
+        if threading.get_ident() == thread:
+            tell(told)
+        else:
+            loop.call_soon_threadsafe(tell, told)
+
+    return post
 
 
 def event_of(told: Told, offer: TaskOffer, worker_id: str) -> WorkerEvent:
@@ -74,7 +87,7 @@ class Sent(Coroutine[Any, Any, None]):
 
 
 class Teller:
-    """Belongs to one task, and is made in the event loop. Its functions may be called in any thread.
+    """Belongs to one task. Its functions may be called in any thread, if ``tell`` may.
 
     They return at once and raise nothing; what cannot be told is logged.
     """
@@ -82,8 +95,6 @@ class Teller:
     def __init__(self, task_id: str, tell: Tell) -> None:
         self._task_id = task_id
         self._tell = tell
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
 
     def send_progress(self, *args: Any, **named: Any) -> Sent:
         """The progress is on its way, unless newer progress overtakes it.
@@ -106,11 +117,7 @@ class Teller:
 
     def _send(self, make: Callable[[], Told]) -> Sent:
         try:
-            told = make()
-            if threading.get_ident() == self._thread:
-                self._tell(told)
-            else:
-                self._loop.call_soon_threadsafe(self._tell, told)
+            self._tell(make())
         except Exception as error:  # noqa: BLE001 - telling never fails the work
             _log.warning("What task %s told cannot be sent: %s", self._task_id, error)
         return Sent()

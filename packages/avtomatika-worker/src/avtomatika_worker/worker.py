@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -19,6 +20,7 @@ from avtomatika_worker.logs import setup_logging
 from avtomatika_worker.middleware import Middleware, check_middleware
 from avtomatika_worker.skill_folder import skill_modules
 from avtomatika_worker.skills import Catalog, SkillBlueprint
+from rxon.messages import SkillInfo
 
 if TYPE_CHECKING:  # aiohttp is imported when a worker starts: programs that only know of one are spared it
     import aiohttp
@@ -27,6 +29,7 @@ if TYPE_CHECKING:  # aiohttp is imported when a worker starts: programs that onl
     from avtomatika_worker.orchestrators import Orchestrator
     from avtomatika_worker.surroundings import Surroundings
     from avtomatika_worker.usage import UsageChecker
+    from rxon.storage import ObjectStorage
     from rxon.transport import WorkerTransport
 
 __all__ = ["Worker"]
@@ -45,7 +48,8 @@ class Worker(SkillBlueprint):
     ``capacity_checker`` is asked, per skill, whether a task may come; it must not block. Skills
     are also loaded from ``skills_dir``, or else WORKER_SKILLS_DIR, if there is such a folder.
     ``connect`` makes the transport to an orchestrator; without it, WORKER_TRANSPORT decides, and HTTP
-    goes through ``http_session`` if that is given. Every orchestrator is asked for tasks, whatever
+    goes through ``http_session`` if that is given. Files of tasks are exchanged with ``storage``, or else
+    with the S3 at S3_ENDPOINT_URL. Every orchestrator is asked for tasks, whatever
     MULTI_ORCHESTRATOR_MODE says.
     """
 
@@ -61,9 +65,11 @@ class Worker(SkillBlueprint):
         skill_type_limits: Mapping[str, int] | None = None,
         capacity_checker: Callable[[str], bool] | None = None,
         skills_dir: str | Path | None = None,
+        skill_info_class: type[SkillInfo] = SkillInfo,
         connect: "Callable[[Orchestrator], WorkerTransport] | None" = None,
+        storage: "ObjectStorage | None" = None,
     ) -> None:
-        super().__init__()
+        super().__init__(skill_info_class)
         self.config = WorkerConfig() if config is None else config
         if max_concurrent_tasks is not None:
             self.config.MAX_CONCURRENT_TASKS = max_concurrent_tasks
@@ -77,6 +83,7 @@ class Worker(SkillBlueprint):
         self._capacity_checker = capacity_checker
         self._skills_dir = skills_dir
         self._connect = connect
+        self._storage = storage
         self._usage_checker: UsageChecker | None = None
         self._stop: asyncio.Event | None = None
         self._with_health = False
@@ -126,6 +133,11 @@ class Worker(SkillBlueprint):
     remove_from_hot_skills = remove_from_hot_cache
     get_hot_skills_state = get_hot_cache
 
+    @property
+    def type_limits(self) -> Mapping[str, int]:
+        """How many tasks of a type run at once, for the types that have a limit of their own."""
+        return self._type_limits
+
     def set_usage_checker(self, checker: "UsageChecker") -> None:
         """``checker`` says how loaded the machine is, in place of what is found out without it.
 
@@ -158,6 +170,7 @@ class Worker(SkillBlueprint):
         Running tasks have WORKER_SHUTDOWN_TIMEOUT seconds; a second signal ends the process at
         once. Raises ConfigError when the worker cannot start as it is configured.
         """
+        _check_guard()
         setup_logging(self.config.LOG_LEVEL, self.config.LOG_FORMAT)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(self._main_with_signals())
@@ -230,7 +243,18 @@ class Worker(SkillBlueprint):
         profile = Profile(self.config, kind, catalog, self._hot_cache, around.hardware, around.meter)
         crew = Crew(self.config, profile, catalog, capacity, self._hot_cache, ways)
         crew.watch(around.watches)
+        if self._storage is not None or self.config.S3_ENDPOINT_URL:
+            from avtomatika_worker.files.opening import configured_depot
+
+            crew.exchange_files(configured_depot(self.config, self._storage))
         return crew
+
+
+def _check_guard() -> None:
+    """Not a worker in each process of a handler: those import the program. Raises ConfigError."""
+    module = sys.modules.get("multiprocessing.process")
+    if module is not None and getattr(module.current_process(), "_inheriting", False):
+        raise ConfigError('Run the worker under `if __name__ == "__main__":`, as handlers run in processes')
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
