@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from avtomatika import observe
-from avtomatika.blueprints.file_names import key_of, prefix_of
+from avtomatika.blueprints.file_names import checked, prefix_of
 from avtomatika.blueprints.local_copies import LocalCopies
 from avtomatika.blueprints.task_files import FilePlace, TaskFiles
 from avtomatika.commands.file_links import FileLinks
@@ -62,7 +62,7 @@ class JobFiles:
 
     async def url(self, method: str, job: JobId, name: str, seconds: int) -> str:
         """A URL with which anybody may use the method on the file for so long. Raises InvalidInput."""
-        key = key_of(job, name)
+        key = _key(job, name)
         signed = await self._blobs.signed_url(method, key, seconds)
         return self._links.url(method, job, name, seconds) if signed is None else signed
 
@@ -74,7 +74,7 @@ class JobFiles:
 
     async def put(self, job: Job, name: str, chunks: AsyncIterable[bytes], size: int | None) -> str:
         """The URI of the file, which holds the chunks. Raises InvalidInput, TooLarge: nothing is stored."""
-        key = key_of(job.id, name)
+        key = _key(job.id, name)
         self._admit(size or 0)
         await self._expected(job)
         await self._blobs.upload_stream(self._admitted(chunks), key, size)
@@ -82,14 +82,14 @@ class JobFiles:
 
     async def found(self, job: str, name: str) -> FileMetadata:
         """What is known of the file. Raises NotFound, InvalidInput."""
-        found = await self._blobs.metadata(key_of(job, name))
+        found = await self._blobs.metadata(_key(job, name))
         if found is None:
             raise NotFound("File not found")
         return found
 
     def content(self, job: str, name: str) -> AsyncIterator[bytes]:
         """The content of the file. Raises NotFound, InvalidInput."""
-        return self._blobs.stream(key_of(job, name))
+        return self._blobs.stream(_key(job, name))
 
     async def purge(self, lease: Lease) -> None:
         """The files of the job are gone, or will be when it is time. Raises LeaseLost, Unavailable."""
@@ -168,3 +168,7 @@ class JobFiles:
             size += len(chunk)
             self._admit(size)
             yield chunk
+
+
+def _key(job: str, name: str) -> str:
+    return prefix_of(job) + checked(name)

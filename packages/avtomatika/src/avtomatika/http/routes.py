@@ -131,7 +131,7 @@ def _base(prefix: str, version: str | None) -> str:
 
 
 def _add(router: web.UrlDispatcher, route: Route) -> None:
-    path = route.path.replace("{filename}", "{filename:.+}")  # names of files have slashes in them
+    path = route.path.replace("{filename}", r"{filename:[\s\S]+}")  # there are slashes in names of files
     if route.operation.method == "GET":
         router.add_get(path, route.handler)  # and HEAD, as HTTP has it
     else:
