@@ -78,12 +78,15 @@ class Desk:
             raise ProtocolError("Missing worker_id identification", details={"field": "X-Worker-ID"})
         if admitted.issued is not None:
             return await self._passes.again(admitted.issued, admitted.keys[0])
-        return await self._passes.issue(admitted.worker_id, credentials.token)
+        secret = admitted.keys[0] if admitted.keys else ""
+        return await self._passes.issue(admitted.worker_id, secret)
 
-    async def renew(self, worker_id: str | None, refresh_token: str) -> TokenAnswer:
+    async def renew(
+        self, worker_id: str | None, refresh_token: str, certified: Sequence[str] = ()
+    ) -> TokenAnswer:
         """New tokens for one that is good for one time. Raises AuthError, ForbiddenError."""
         try:
-            return await self._passes.renew(worker_id, refresh_token)
+            return await self._passes.renew(worker_id, refresh_token, certified)
         except Unauthorized as error:
             now = self._clock.now() // 1_000
             raise AuthError(f"Unauthorized: {error.message}", details={"server_time": now}) from error

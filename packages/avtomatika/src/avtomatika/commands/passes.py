@@ -1,15 +1,20 @@
 """Tokens that open for a while: given out for a token of the roll, and renewed by one that is good once.
 
-Only digests are kept. The secret that a worker signs with is kept under the token itself, so that whoever
-reads the registry has neither. A token that is used to renew a second time was stolen, or the answer was
-lost: shortly after the first time the latter is believed, later the whole family is worth nothing any more.
+Only digests are kept. The secret that a worker signs with is encrypted with a key that follows from the token
+itself, so that whoever reads the registry has neither. A token that is used to renew a second time was stolen,
+or the answer was lost: shortly after the first time the latter is believed, later the whole family is worth
+nothing any more.
 """
 
 from base64 import b64decode, b64encode
-from hashlib import shake_256
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from avtomatika import observe
 from avtomatika.commands.roll import Roll, digest
@@ -29,11 +34,16 @@ RENEWAL_LIFE: Final = Span(86_400 * SECOND)
 GRACE: Final = Span(10 * SECOND)
 """How long after its first use a token that renews may be used again: the answer may have been lost."""
 
-_SEAL: Final = b"avtomatika: the secret behind a pass\x00"
+_PURPOSE: Final = b"avtomatika: the secret behind a pass"
+_ONCE: Final = bytes(12)
+"""The nonce. A key follows from one token and encrypts one secret, so that no other is needed."""
 
 
 class Pass(msgspec.Struct, frozen=True):
-    """What is known of a token. `source` is the digest of the token that it stands for."""
+    """What is known of a token. `source` is the digest of the token that it stands for.
+
+    One that stands for a certificate has none, and is only good together with it.
+    """
 
     worker: str
     family: str
@@ -55,23 +65,33 @@ class Passes:
     async def of(self, token: str) -> tuple[Pass, str] | None:
         """The pass that the token is, and the secret behind it. None when it is none, or not any more."""
         found = await self._find(ACCESS, token)
-        return None if found is None or not await self._is_good(found) else (found, _unsealed(found, token))
+        if found is None or not await self._is_good(found):
+            return None
+        try:
+            return found, _unsealed(found, token)
+        except Unauthorized:
+            return None
 
-    async def issue(self, worker_id: str, secret: str) -> TokenAnswer:
-        """The first tokens of a family, which stand for *secret*, a token of the roll."""
+    async def issue(self, worker_id: str, secret: str = "") -> TokenAnswer:
+        """The first tokens of a family, which stand for *secret*, a token of the roll, else a certificate."""
         return await self._mint(worker_id, self._names.token(), secret)
 
     async def again(self, found: Pass, secret: str) -> TokenAnswer:
         """More tokens of the same family."""
-        return await self._mint(found.worker, found.family, secret)
+        return await self._mint(found.worker, found.family, secret if found.source else "")
 
-    async def renew(self, worker_id: str | None, token: str) -> TokenAnswer:
-        """New tokens for one that renews. Raises Unauthorized, Forbidden when it is another worker's."""
+    async def renew(self, worker_id: str | None, token: str, certified: Collection[str] = ()) -> TokenAnswer:
+        """New tokens for one that renews. Raises Unauthorized, Forbidden when it is another worker's.
+
+        *certified* are the workers that the certificate of the connection is for.
+        """
         found = await self._find(RENEWAL, token)
         if found is None or not await self._is_good(found):
             raise Unauthorized("Invalid refresh token (not found)")
         if worker_id not in (None, found.worker):
             raise Forbidden("Unauthorized: Invalid refresh token (owner mismatch)")
+        if not found.source and found.worker not in certified:
+            raise Unauthorized("Invalid refresh token (it is only good with its certificate)")
         now = self._clock.now()
         if found.used_at is None:
             used = msgspec.structs.replace(found, used_at=now)
@@ -88,15 +108,15 @@ class Passes:
         await self._registry.put(Doc(REVOKED, found.family, b"{}", expires))
 
     async def _is_good(self, found: Pass) -> bool:
-        if not self._roll.stands(bytes.fromhex(found.source), found.worker):
+        if found.source and not self._roll.stands(bytes.fromhex(found.source), found.worker):
             return False
         return await self._registry.get(REVOKED, found.family, now=self._clock.now()) is None
 
     async def _mint(self, worker_id: str, family: str, secret: str) -> TokenAnswer:
         access, renewal = _fresh(self._names), _fresh(self._names)
-        source = digest(secret).hex()
+        known = Pass(worker_id, family, digest(secret).hex() if secret else "", "")
         for kind, token, life in ((ACCESS, access, self._access_life), (RENEWAL, renewal, RENEWAL_LIFE)):
-            await self._put(kind, token, Pass(worker_id, family, source, _sealed(secret, token)), life)
+            await self._put(kind, token, _sealed(known, secret, token), life)
         return TokenAnswer(access, self._access_life // 1_000, worker_id, renewal)
 
     async def _find(self, kind: str, token: str) -> Pass | None:
@@ -112,18 +132,25 @@ def _fresh(names: Names) -> str:
     return names.token() + names.token()
 
 
-def _sealed(secret: str, token: str) -> str:
-    return b64encode(_masked(secret.encode(errors="surrogateescape"), token)).decode()
+def _sealed(known: Pass, secret: str, token: str) -> Pass:
+    """The pass with the secret in it, for the eyes of whoever has the token."""
+    plain = secret.encode(errors="surrogateescape")
+    hidden = AESGCM(_key(token)).encrypt(_ONCE, plain, _about(known))
+    return msgspec.structs.replace(known, sealed=b64encode(hidden).decode())
 
 
 def _unsealed(found: Pass, token: str) -> str:
-    return _masked(b64decode(found.sealed), token).decode(errors="surrogateescape")
+    """The secret. Raises Unauthorized when the pass was tampered with."""
+    try:
+        plain = AESGCM(_key(token)).decrypt(_ONCE, b64decode(found.sealed), _about(found))
+    except InvalidTag:
+        raise Unauthorized("No valid token found") from None
+    return plain.decode(errors="surrogateescape")
 
 
-def _masked(secret: bytes, token: str) -> bytes:
-    """The secret under a pad that only the token yields; done twice, the secret again.
+def _key(token: str) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=_PURPOSE).derive(token.encode(errors="surrogateescape"))
 
-    The token is used for nothing else and seals one secret only, which is what makes this sound.
-    """
-    pad = shake_256(_SEAL + token.encode(errors="surrogateescape")).digest(len(secret))
-    return bytes(a ^ b for a, b in zip(secret, pad, strict=True))
+
+def _about(known: Pass) -> bytes:
+    return f"{known.worker}\n{known.family}\n{known.source}".encode()
