@@ -41,6 +41,7 @@ READ: dict[str, tuple[str, Any, Any]] = {
     "ORCHESTRATOR_SECRET_KEY": (TOKEN, lambda s: s.workers.task_key, TOKEN),
     "WORKERS_CONFIG_PATH": (__file__, lambda s: s.workers.tokens, Path(__file__)),
     "WORKER_ACCESS_TOKEN_SECONDS": ("900", lambda s: s.workers.access_life, 900_000),
+    "WORKER_AUTH_MODE": ("token-only", lambda s: s.http.tls.proof, "TOKEN-ONLY"),
     "WORKER_SIGNATURES": ("required", lambda s: s.workers.signed, True),
     "MAX_DELIVERIES": ("8", lambda s: s.policy.max_deliveries, 8),
     "MAX_TRANSITIONS_PER_JOB": ("11", lambda s: s.policy.max_steps, 11),
@@ -67,6 +68,11 @@ READ: dict[str, tuple[str, Any, Any]] = {
     "STORAGE_URL": ("memory://", lambda s: s.storage_url, "memory://"),
     "TASK_FILES_DIR": ("/copies", lambda s: s.files.local, Path("/copies")),
     "TASK_LEASE_SECONDS": ("13", lambda s: s.task_lease, 13_000),
+    "TLS_CA_PATH": (__file__, lambda s: s.http.tls.certificates.authority, Path(__file__)),
+    "TLS_CERT_PATH": (__file__, lambda s: s.http.tls.certificates.certificate, Path(__file__)),
+    "TLS_ENABLED": ("true", lambda s: s.http.tls.certificates is not None, True),
+    "TLS_KEY_PATH": (__file__, lambda s: s.http.tls.certificates.key, Path(__file__)),
+    "TLS_REQUIRE_CLIENT_CERT": ("true", lambda s: s.http.tls.certificates.demands, True),
     "TZ": (":Europe/Berlin", lambda s: s.schedules.zone, "Europe/Berlin"),
     "WEBHOOK_ALLOWED_HOSTS": (
         "db.Example, 10.1.0.0/16",
@@ -92,6 +98,10 @@ READ: dict[str, tuple[str, Any, Any]] = {
 # Without one of them there is no S3.
 S3 = {"S3_ENDPOINT_URL": "http://127.0.0.1:9000", "S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "s"}
 
+# Without these there is no TLS.
+TLS = {"TLS_ENABLED": "true", "TLS_CERT_PATH": str(Path(__file__).parent / "test_credentials.py")}
+TLS |= {"TLS_KEY_PATH": TLS["TLS_CERT_PATH"], "TLS_CA_PATH": TLS["TLS_CERT_PATH"]}
+
 
 def settings(**variables: str) -> Settings:
     return Config(variables).settings()
@@ -107,8 +117,10 @@ def refused(**variables: str) -> str:
 def test_the_variable_is_read(name: str) -> None:
     text, where, value = READ[name]
     others = S3 if name in S3 or name == "S3_REGION" else {}
+    others |= TLS if name.startswith("TLS_") else {}
     assert where(settings(**others | {name: text})) == value
-    assert where(settings()) != value
+    before = settings(**TLS) if name.startswith("TLS_") and name != "TLS_ENABLED" else settings()
+    assert where(before) != value
 
 
 def test_no_variable_is_forgotten_here() -> None:
@@ -342,3 +354,21 @@ def test_only_where_workers_may_leave_files_every_end_of_a_job_asks_for_their_re
     assert settings().policy.keep_files is None
     assert settings(**S3).policy.keep_files == settings(**S3).files.keep == 86_400_000
     assert settings(**S3, S3_AUTO_CLEANUP="false").policy.keep_files is None
+
+
+@pytest.mark.parametrize("missing", ["TLS_CERT_PATH", "TLS_KEY_PATH"])
+def test_tls_has_a_certificate_and_a_key(missing: str) -> None:
+    assert missing in refused(**TLS | {missing: ""})
+    assert "there is no file /nowhere" in refused(**TLS | {missing: "/nowhere"})
+
+
+def test_who_asks_for_certificates_says_whose() -> None:
+    for demand in ({"WORKER_AUTH_MODE": "mtls-only"}, {"TLS_REQUIRE_CLIENT_CERT": "true"}):
+        assert "TLS_CA_PATH" in refused(**TLS | {"TLS_CA_PATH": ""} | demand)
+        assert settings(**TLS | demand).http.tls.certificates is not None
+    assert "needs TLS_ENABLED" in refused(WORKER_AUTH_MODE="mtls-only")
+
+
+def test_with_tls_any_address_may_be_listened_on() -> None:
+    assert settings(**TLS, API_HOST="0.0.0.0").http.host == "0.0.0.0"
+    assert "TLS_ENABLED" in refused(API_HOST="0.0.0.0")

@@ -96,8 +96,8 @@ class Orchestrator:
 
     @property
     def url(self) -> str:
-        assert self.engine.address is not None
-        return f"http://127.0.0.1:{self.engine.address[1]}"
+        assert self.engine.url is not None
+        return self.engine.url
 
     async def call(self, method: str, path: str, body: Any = None, **options: Any) -> tuple[int, Any]:
         """Status and decoded body. A *body* that is bytes goes out as it is, all else as JSON."""

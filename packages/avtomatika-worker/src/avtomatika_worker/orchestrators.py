@@ -34,9 +34,9 @@ class Orchestrator(msgspec.Struct, frozen=True):
 
 
 def configured_orchestrators(config: WorkerConfig) -> tuple[Orchestrator, ...]:
-    """Every orchestrator of ``config`` with a token, by priority and address.
+    """Every orchestrator of ``config`` with its token, by priority and address.
 
-    Raises ConfigError when one cannot be used, has no token, or is there twice.
+    Raises ConfigError when one cannot be used, is there twice, or gets neither a token nor a certificate.
     """
     try:
         validate_identifier(config.WORKER_ID, "WORKER_ID")
@@ -82,10 +82,10 @@ def _orchestrator(entry: dict[str, Any], config: WorkerConfig) -> Orchestrator:
     if parts.scheme not in ("http", "https", "ws", "wss") or not parts.hostname:
         raise ConfigError(f"{url!r} is no address of an orchestrator, such as http://localhost:8080")
     token = orchestrator.token or config.WORKER_INDIVIDUAL_TOKEN or config.WORKER_TOKEN
-    if not token:
+    if not token and not config.TLS_CERT_PATH:
         raise ConfigError(
-            f"There is no token for {url}: set WORKER_TOKEN or WORKER_INDIVIDUAL_TOKEN, or give the"
-            " orchestrator a token in ORCHESTRATORS_CONFIG"
+            f"There is no token for {url}: set WORKER_TOKEN or WORKER_INDIVIDUAL_TOKEN, give the"
+            " orchestrator a token in ORCHESTRATORS_CONFIG, or show a certificate with TLS_CERT_PATH"
         )
     return msgspec.structs.replace(orchestrator, url=url, token=token)
 

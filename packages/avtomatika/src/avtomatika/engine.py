@@ -22,6 +22,7 @@ from avtomatika.commands.submit import Request
 from avtomatika.config import Config
 from avtomatika.credentials import FILE, load_or_make, new_secret
 from avtomatika.errors import AlreadyOver, BlueprintError, NotFound, StorageBroken
+from avtomatika.http.connections import url_of
 from avtomatika.kernel.time import seconds
 from avtomatika.settings import Settings
 from avtomatika.storage import StorageBackend
@@ -60,6 +61,11 @@ class OrchestratorEngine:
     def address(self) -> tuple[str, int] | None:
         """The host and port that the API listens on while the engine runs."""
         return None if self._node is None else self._node.address
+
+    @property
+    def url(self) -> str | None:
+        """The URL of that address."""
+        return None if self._node is None else self._node.url
 
     @property
     def editions(self) -> Sequence[Blueprint]:
@@ -230,7 +236,7 @@ def _with_secrets(settings: Settings) -> Settings:
 
 def _show_once(settings: Settings) -> None:
     place = settings.data_dir / FILE
-    url = f"http://{settings.http.host}:{settings.http.port}"
+    url = url_of(settings.http.host, settings.http.port, tls=settings.http.tls.certificates is not None)
     print(  # noqa: T201 - shown to the person at the terminal, never to the log
         f"First run: these tokens were made and are kept in {place}.\n"
         f"  client: {settings.client_token}\n"

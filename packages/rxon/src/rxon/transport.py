@@ -39,8 +39,8 @@ class Credentials(msgspec.Struct, frozen=True):
     """Who says it is calling; nothing about it is verified yet.
 
     ``body`` is the one message that came with them, as it was sent: a signature in it covers these bytes.
-    ``generation`` is how the caller speaks. ``certified`` are the workers that the certificate of the connection
-    is for, which alone is verified; ``token`` may be empty beside it.
+    ``generation`` is how the caller speaks. ``certified`` are the workers that the certificate of the
+    connection is for, which alone is verified; ``token`` may be empty beside it.
     """
 
     token: str

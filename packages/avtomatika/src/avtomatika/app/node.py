@@ -102,13 +102,21 @@ class Node:
 
     def _reached_at(self) -> str:
         http = self.settings.http
-        return http.public_url or url_of(*(self.address or (http.host, http.port)))
+        return http.public_url or self.url
+
+    @property
+    def url(self) -> str:
+        """Where the API listens, as seen from its machine."""
+        http = self.settings.http
+        host, port = self.address or (http.host, http.port)
+        return url_of(host, port, tls=http.tls.certificates is not None)
 
     async def _listen(self) -> None:
         self._runner = web.AppRunner(self.app, access_log=None, handler_cancellation=True, shutdown_timeout=5)
         await self._runner.setup()
         http = self.settings.http
-        await Site(self._runner, http.host, http.port, self._names.token).start()
+        tls = None if http.tls.certificates is None else http.tls.certificates.context()
+        await Site(self._runner, http.host, http.port, self._names.token, tls).start()
         host, port, *_ = self._runner.addresses[0]
         self.address = (host, port)
 

@@ -51,7 +51,7 @@ def worker_side(node: NodeContext, settings: Settings, behind: Behind) -> Worker
     passes = Passes(node, behind.registry, roll, wanted.access_life)
     gateway = Gateway(
         node,
-        admission=Admission(roll, passes, node.clock, signed=wanted.signed),
+        admission=Admission(roll, passes, node.clock, signed=wanted.signed, proof=settings.http.tls.proof),
         presence=behind.presence,
         offers=behind.offers,
         results=behind.results,

@@ -167,8 +167,7 @@ def advise(engine: "OrchestratorEngine", settings: "Settings", has_worker: bool)
 
 def url_of(engine: "OrchestratorEngine") -> str:
     """Where the engine listens."""
-    host, port = engine.address or ("", 0)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return engine.url or ""
 
 
 def tokens_place(settings: "Settings") -> str:

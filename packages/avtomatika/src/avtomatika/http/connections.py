@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from ssl import SSLContext
 from typing import Any, Final
 
 from aiohttp import web
@@ -11,25 +12,36 @@ from avtomatika import observe
 from avtomatika.http import problems
 
 BACKLOG: Final = 1_024
+HANDSHAKE: Final = 10.0
+"""How many seconds a client has to agree on TLS."""
+
 _CLIENTS_FAULT: Final = (web.RequestPayloadError, web.PayloadAccessError)
 
 
-def url_of(host: str, port: int) -> str:
+def url_of(host: str, port: int, *, tls: bool = False) -> str:
     """The URL of what listens there."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"{'https' if tls else 'http'}://{place}"
 
 
 class Site(web.BaseSite):
     """The place where a runner's application listens."""
 
-    def __init__(self, runner: web.AppRunner, host: str, port: int, new_id: Callable[[], str]) -> None:
-        super().__init__(runner, backlog=BACKLOG)
-        self._host, self._port, self._new_id = host, port, new_id
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        host: str,
+        port: int,
+        new_id: Callable[[], str],
+        tls: SSLContext | None = None,
+    ) -> None:
+        super().__init__(runner, backlog=BACKLOG, ssl_context=tls)
+        self._host, self._port, self._new_id, self._tls = host, port, new_id, tls
 
     @property
     def name(self) -> str:
         """The address, for people."""
-        return url_of(self._host, self._port)
+        return url_of(self._host, self._port, tls=self._tls is not None)
 
     async def start(self) -> None:
         """The site listens. Raises OSError when the port is taken."""
@@ -39,7 +51,14 @@ class Site(web.BaseSite):
         if not isinstance(server, web.Server):
             raise TypeError("the runner is set up before its sites start")
         connection = partial(Connection, server, self._new_id, loop=loop, access_log=None)
-        self._server = await loop.create_server(connection, self._host, self._port, backlog=self._backlog)
+        self._server = await loop.create_server(
+            connection,
+            self._host,
+            self._port,
+            backlog=self._backlog,
+            ssl=self._tls,
+            ssl_handshake_timeout=None if self._tls is None else HANDSHAKE,
+        )
 
 
 class Connection(web.RequestHandler):

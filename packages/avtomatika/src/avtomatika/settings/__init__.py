@@ -16,6 +16,7 @@ from avtomatika.settings.files import FileSettings, read_files
 from avtomatika.settings.history import history_uri
 from avtomatika.settings.reader import SHORTEST, Reader
 from avtomatika.settings.schedules import ScheduleSettings, read_schedules
+from avtomatika.settings.tls import TlsSettings, read_tls
 from avtomatika.settings.webhooks import WebhookSettings, read_webhooks, webhook_secret
 from avtomatika.settings.workers import WorkerSettings, read_workers
 
@@ -42,6 +43,7 @@ class HttpSettings(msgspec.Struct, frozen=True):
     detailed: bool = False
     max_body: int = 1_048_576
     insecure: bool = False
+    tls: TlsSettings = TlsSettings()
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -162,14 +164,15 @@ def _http(reader: Reader) -> HttpSettings:
         detailed=reader.flag("DETAILED_API_RESPONSES", False),
         max_body=reader.whole("MAX_BODY_BYTES", 1_048_576, 1_024),
         insecure=reader.flag("AVTOMATIKA_INSECURE_HTTP", False),
+        tls=read_tls(reader),
     )
     if http.port > 65_535:
         reader.problem("API_PORT", f"is no port: {http.port}")
-    if not is_loopback(http.host) and not http.insecure:
+    if not (is_loopback(http.host) or http.insecure or http.tls.certificates):
         reader.problem(
             "API_HOST",
-            f"{http.host} can be reached from outside and there is no TLS here yet; "
-            "set AVTOMATIKA_INSECURE_HTTP=true when a proxy in front of it speaks TLS",
+            f"{http.host} can be reached from outside without TLS; set TLS_ENABLED=true with TLS_CERT_PATH "
+            "and TLS_KEY_PATH, or AVTOMATIKA_INSECURE_HTTP=true when a proxy in front of it speaks TLS",
         )
     return http
 

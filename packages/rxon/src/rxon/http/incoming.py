@@ -7,6 +7,7 @@ from aiohttp import web
 
 from rxon.errors import AuthError, ProtocolError, TooLargeError
 from rxon.generations import Generation, of_version
+from rxon.http.certificate import certified_names
 from rxon.identifiers import validate_identifier
 from rxon.messages import MAX_BATCH
 from rxon.transport import Credentials, PollRequest
@@ -43,17 +44,18 @@ def credentials_of(
     body: bytes | None = None,
     generation: Generation | None = None,
 ) -> Credentials:
-    """The token, and the worker that the header names, else ``worker_id``.
+    """The token, the worker that the header names, else ``worker_id``, and those of the certificate.
 
-    Raises AuthError, ProtocolError.
+    Raises AuthError without token and certificate, ProtocolError.
     """
-    token = request.headers.get(WORKER_TOKEN_HEADER)
-    if not token:
+    token = request.headers.get(WORKER_TOKEN_HEADER, "")
+    certified = certified_names(request)
+    if not token and not certified:
         raise AuthError(f"Missing {WORKER_TOKEN_HEADER} header")
     named = request.headers.get(WORKER_ID_HEADER)
     spoken = generation or of_version(version_of(request)) or Generation.OURS
     caller = validate_identifier(named, WORKER_ID_HEADER) if named else worker_id
-    return Credentials(token, caller, body, spoken)
+    return Credentials(token, caller, body, spoken, certified)
 
 
 def poll_request_of(request: web.Request) -> tuple[PollRequest, bool]:

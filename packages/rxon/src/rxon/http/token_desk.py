@@ -4,6 +4,7 @@ from aiohttp import web
 
 from rxon.codec import decode
 from rxon.errors import ProtocolError
+from rxon.http.certificate import certified_names
 from rxon.http.incoming import body_of, credentials_of
 from rxon.http.outgoing import json_response
 from rxon.identifiers import validate_identifier
@@ -32,4 +33,4 @@ class TokenRoutes:
             raise ProtocolError("Missing refresh_token in payload", details={"field": "refresh_token"})
         named = request.headers.get(WORKER_ID_HEADER)
         worker_id = validate_identifier(named, WORKER_ID_HEADER) if named else None
-        return json_response(await self._desk.renew(worker_id, token))
+        return json_response(await self._desk.renew(worker_id, token, certified_names(request)))

@@ -27,19 +27,22 @@ def speeches(version: str | None, keys: Keys, pen: Pen, memory: Memory) -> list[
     if version is None:
         return [Unknown(), *_signing(FifthGeneration, keys, pen, memory), *_third(keys, pen, memory)]
     beta = _BETA.match(version)
-    if beta is None:
-        early = version.startswith("1.")
-        return _signing(FifthGeneration, keys, pen, memory) if early else [Today()]
-    number = int(beta["number"])
-    if number <= 7:
-        return _third(keys, pen, memory)
-    return _signing(_later(number), keys, pen, memory)
+    if beta is None and not version.startswith("1."):
+        return [Today()]
+    # Without a key nothing can be signed, and the server says so.
+    return _earlier(15 if beta is None else int(beta["number"]), keys, pen, memory) or [Unknown()]
 
 
 def keeping(pen: Pen | None, among: Sequence[Speech]) -> Speech:
     """The one of ``among`` that signs as before, or the first."""
     same = (one for one in among if isinstance(one, Signed) and one.pen == pen)
     return next(same, among[0])
+
+
+def _earlier(number: int, keys: Keys, pen: Pen, memory: Memory) -> list[Speech]:
+    if number <= 7:
+        return _third(keys, pen, memory)
+    return _signing(_later(number), keys, pen, memory)
 
 
 def _later(number: int) -> type[Signed]:
@@ -53,6 +56,7 @@ def _signing(kind: type[Signed], keys: Keys, pen: Pen, memory: Memory) -> list[S
     return [
         kind(msgspec.structs.replace(pen, registration_key=token, key=token), memory)
         for token in dict.fromkeys(tokens)
+        if token
     ]
 
 
