@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from rxon.errors import RxonError, TransportError
+from rxon.errors import RateLimitError, RxonError, TransportError
 
 __all__ = ["Backoff", "Lane"]
 
@@ -37,10 +37,14 @@ class Backoff:
 
 
 class Lane:
-    """One kind of call and the moment from which it may be made. Times are monotonic seconds."""
+    """One kind of call and the moment from which it may be made. Times are monotonic seconds.
 
-    def __init__(self, slow: Backoff, chance: Callable[[], float]) -> None:
+    ``floor`` is the shortest wait after too many calls, where the server did not say how long.
+    """
+
+    def __init__(self, slow: Backoff, chance: Callable[[], float], floor: float = 0.0) -> None:
         self.next_at = 0.0
+        self._floor = floor
         self._slow = slow
         self._quick = Backoff(QUICK_INITIAL, QUICK_MAXIMUM, 2.0, chance)
         self._unreachable = False
@@ -54,10 +58,7 @@ class Lane:
     def failed(self, error: RxonError, now: float) -> None:
         """The call may be made after a delay that ``error`` and the failures before it decide."""
         self._unreachable = isinstance(error, TransportError)
-        if self._unreachable:
-            delay = self._quick.delay()
-        else:
-            delay = self._slow.delay(at_least=float(getattr(error, "retry_after", 0.0)))
+        delay = self._quick.delay() if self._unreachable else self._slow.delay(self._at_least(error))
         self.next_at = now + delay
 
     def reached(self) -> None:
@@ -66,3 +67,8 @@ class Lane:
             self._unreachable = False
             self.next_at = 0.0
         self._quick.reset()
+
+    def _at_least(self, error: RxonError) -> float:
+        wait = float(getattr(error, "retry_after", 0.0))
+        unsaid = (error.details or {}).get("retry_after", wait) is None
+        return max(wait, self._floor) if unsaid and isinstance(error, RateLimitError) else wait

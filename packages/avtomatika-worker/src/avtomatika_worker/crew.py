@@ -1,6 +1,8 @@
 """A worker at work: its handlers and its connections, from start to drain."""
 
 import asyncio
+import contextlib
+import functools
 import logging
 import random
 import time
@@ -57,6 +59,7 @@ class Crew:
         files_root = Path(config.TASK_FILES_DIR)
         self._runner = Runner(catalog, capacity, hot_cache, files_root, self._group.create_task)
         self._runner.on_change = self._wake
+        self._hot_cache = hot_cache
         pace = _pace(config)
         chooser = _chooser(config)
         self._spool, restored = open_spool(config)
@@ -103,6 +106,7 @@ class Crew:
         try:
             async with self._group:
                 self._keeper.start()
+                self._hot_cache.on_change = functools.partial(self._hot_changed, asyncio.get_running_loop())
                 for connection in self._connections:
                     connection.start(self._group.create_task)
                 await stop.wait()
@@ -135,6 +139,14 @@ class Crew:
             _log.warning("Not every orchestrator could be told that the worker is going")
         _log.info("Stopped")
 
+    def _hot_changed(self, loop: asyncio.AbstractEventLoop) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: there is nobody left to tell
+            loop.call_soon_threadsafe(self._changed)
+
+    def _changed(self) -> None:
+        for connection in self._connections:
+            connection.changed()
+
     def _wake(self) -> None:
         for connection in self._connections:
             connection.wake()
@@ -154,15 +166,23 @@ def _chooser(config: WorkerConfig) -> Chooser:
 
 
 def _pace(config: WorkerConfig) -> Pace:
+    poll_initial, poll_factor = config.POLL_BACKOFF_INITIAL, config.POLL_BACKOFF_FACTOR
+    if config.is_set("TASK_POLL_ERROR_DELAY") and not config.is_set("POLL_BACKOFF_INITIAL"):
+        # The name of the first release, for a pause that does not grow.
+        poll_initial = config.TASK_POLL_ERROR_DELAY
+        poll_factor = poll_factor if config.is_set("POLL_BACKOFF_FACTOR") else 1.0
     return Pace(
         heartbeat_interval=config.HEARTBEAT_INTERVAL,
         poll_timeout=config.TASK_POLL_TIMEOUT,
         idle_poll_delay=config.IDLE_POLL_DELAY,
         registration_initial=config.REGISTRATION_RETRY_INITIAL_DELAY,
         registration_maximum=config.REGISTRATION_RETRY_MAX_DELAY,
-        poll_initial=config.POLL_BACKOFF_INITIAL,
+        poll_initial=poll_initial,
         poll_maximum=config.POLL_BACKOFF_MAX,
-        poll_factor=config.POLL_BACKOFF_FACTOR,
+        poll_factor=poll_factor,
         result_initial=config.RESULT_RETRY_INITIAL_DELAY,
         result_retries=config.RESULT_MAX_RETRIES,
+        beat_debounce=config.WORKER_HEARTBEAT_DEBOUNCE_DELAY,
+        beat_cooldown=config.WORKER_HEARTBEAT_COOLDOWN,
+        rate_limit_floor=config.RATE_LIMIT_BACKOFF_FLOOR,
     )

@@ -1,24 +1,30 @@
 """Models in memory, and the skills that are therefore ready at once."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 __all__ = ["HotCache"]
 
 
 class HotCache:
-    """The set of loaded models. Safe to change from any thread."""
+    """The set of loaded models. Safe to change from any thread.
+
+    ``on_change`` is called, in that thread, when the set has become another one.
+    """
 
     def __init__(self, dependencies: Mapping[str, Sequence[str]] | None = None) -> None:
         self.dependencies = {skill: tuple(models) for skill, models in (dependencies or {}).items()}
+        self.on_change: Callable[[], None] = lambda: None
         self._models: frozenset[str] = frozenset()
+        self._changing = threading.Lock()
 
     def add(self, model: str) -> None:
         """``model`` is loaded."""
-        self._models |= {model}
+        self._change(lambda models: models | {model})
 
     def remove(self, model: str) -> None:
         """``model`` is not loaded; it need not have been."""
-        self._models -= {model}
+        self._change(lambda models: models - {model})
 
     @property
     def models(self) -> frozenset[str]:
@@ -32,6 +38,12 @@ class HotCache:
         """
         models = self._models
         return tuple(sorted(skill for skill in skills if models and models.issuperset(self._needed(skill))))
+
+    def _change(self, change: Callable[[frozenset[str]], frozenset[str]]) -> None:
+        with self._changing:
+            before, self._models = self._models, change(self._models)
+        if self._models != before:
+            self.on_change()
 
     def _needed(self, skill: str) -> tuple[str, ...]:
         return self.dependencies.get(skill) or (skill,)

@@ -86,6 +86,12 @@ class Connection:
             openings, _ = self._room.part(self.session.poll_timeout)
             self._pushing.ready(self.session.room(openings, self._profile.hot_skills()))
 
+    def changed(self) -> None:
+        """Other models are loaded: the orchestrator hears of it soon."""
+        self.session.changed(time.monotonic())
+        self._beat_due.set()
+        self.wake()
+
     def drain(self) -> None:
         """No more tasks are asked for; a poll under way is given up."""
         self.session.drain()

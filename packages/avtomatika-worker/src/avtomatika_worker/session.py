@@ -5,6 +5,7 @@ reports. For each, a loop asks the session what is due, does it, and tells the s
 went. ``now`` is in monotonic seconds throughout.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -43,16 +44,17 @@ class Session:
         self._held: dict[str, _Held] = {}
         self._outbox = Outbox()
         self.beat_at = 0.0
+        self._beaten_at = -math.inf
         self._full_sync = False
         self._relapsed = False
         registration = Backoff(pace.registration_initial, pace.registration_maximum, 2.0, chance)
         polling = Backoff(pace.poll_initial, pace.poll_maximum, pace.poll_factor, chance)
         beating = Backoff(1.0, pace.heartbeat_interval, 2.0, chance)
         reporting = Backoff(pace.result_initial, pace.poll_maximum, 2.0, chance)
-        self._registration = Lane(registration, chance)
-        self._polling = Lane(polling, chance)
-        self._beating = Lane(beating, chance)
-        self._reporting = Lane(reporting, chance)
+        self._registration = Lane(registration, chance, pace.rate_limit_floor)
+        self._polling = Lane(polling, chance, pace.rate_limit_floor)
+        self._beating = Lane(beating, chance, pace.rate_limit_floor)
+        self._reporting = Lane(reporting, chance, pace.rate_limit_floor)
 
     def drain(self) -> None:
         """No more calls for work are due; a heartbeat that says so is."""
@@ -164,8 +166,16 @@ class Session:
         due = max(self.beat_at, self._beating.next_at)
         return Wait(due) if now < due else Beat(self.held, self._full_sync)
 
+    def changed(self, now: float) -> None:
+        """What the worker tells in heartbeats has changed: the next one comes soon, but not too soon
+        after what may change next, nor after the last one.
+        """
+        soon = max(now + self._pace.beat_debounce, self._beaten_at + self._pace.beat_cooldown)
+        self.beat_at = min(self.beat_at, soon)
+
     def beat_answered(self, beat: Beat, answer: HeartbeatAnswer, now: float) -> list[str]:
         """Ids of running tasks to stop; their results will not be sent."""
+        self._beaten_at = now
         self._settle_in()
         self._beating.succeeded()
         self._full_sync = answer.require_full_sync and not beat.full

@@ -21,6 +21,9 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     poll_factor: float = 2.0
     result_initial: float = 1.0
     result_retries: int = 5
+    beat_debounce: float = 0.1
+    beat_cooldown: float = 2.0
+    rate_limit_floor: float = 30.0
 
 
 class Wait(msgspec.Struct, frozen=True):

@@ -121,7 +121,8 @@ def raise_error(answer: Answer) -> NoReturn:
         details["field"] = body.field
     if answer.status == 429 or answer.status >= 500:
         kind = RateLimitError if answer.status == 429 else UnavailableError
-        wait = seconds_to_wait(answer.headers.get("Retry-After"), datetime.now(UTC))
+        said = details["retry_after"] = answer.headers.get("Retry-After")
+        wait = seconds_to_wait(said, datetime.now(UTC))
         raise kind(message, retry_after=wait, details=details)
     if answer.status == 403 and body.code is None and message.lower().startswith(_UNAUTHORIZED):
         raise AuthError(message, details=details)
