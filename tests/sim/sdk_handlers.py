@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final
 
 from avtomatika.testing.stage import Stage
 from avtomatika.testing.workload import STATUSES
@@ -14,9 +14,9 @@ from avtomatika_worker.errors import (
     TransientError,
 )
 from avtomatika_worker.outcome import Outcome, outcome_of_error, outcome_of_value
+from tests.sim.sdk_turns import SimProcess
 
 HUNG_S: Final = 10_000.0
-EVENTS: Final = ("progress", "progress", "note")
 
 
 class OddError(HandlerError):
@@ -36,41 +36,24 @@ ERRORS: Final[tuple[type[Exception], ...]] = (
 )
 
 
-class Bench(Protocol):
-    """What a handler has of the process that runs it."""
-
-    def die(self) -> None:
-        """The process is gone."""
-        ...
-
-    def stall(self, span: int) -> None:
-        """The process stands still for *span* milliseconds."""
-        ...
-
-    @property
-    def alive(self) -> bool:
-        """False when the process is gone."""
-        ...
-
-
-async def handle(stage: Stage, bench: Bench, name: str, tell: Callable[[str], None]) -> Outcome:
+async def handle(stage: Stage, process: SimProcess, name: str, tell: Callable[[], None]) -> Outcome:
     """What comes of a task, whose data is *name*. Raises CancelledError when the handler gives in to it."""
     options = stage.options
-    await _stubbornly(stage, bench, stage.pass_time(1, 900))
+    await _stubbornly(stage, process, stage.pass_time(1, 900))
     if stage.chance(options.tell):
         for _ in range(stage.rng.randint(1, 4)):
             stage.counts["told"] += 1
-            tell(stage.rng.choice(EVENTS))
+            tell()
             await stage.pass_time(0, 300)
     if stage.chance(options.die):
-        bench.die()
+        process.die()
         await asyncio.sleep(0)
     if stage.chance(options.hang):
         stage.fault("hang", name)
         await asyncio.sleep(HUNG_S)
     if stage.chance(options.stall):
         stage.fault("stall", name)
-        bench.stall(stage.rng.randint(options.task_lease // 2, options.task_lease * 3))
+        process.stall(stage.rng.randint(options.task_lease // 2, options.task_lease * 3))
         await asyncio.sleep(0)
     if stage.chance(options.fail):
         return outcome_of_error(stage.rng.choice(ERRORS)(f"{name} did not work"))
@@ -79,12 +62,12 @@ async def handle(stage: Stage, bench: Bench, name: str, tell: Callable[[str], No
     return outcome_of_value(name, "any")
 
 
-async def _stubbornly(stage: Stage, bench: Bench, work: Awaitable[None]) -> None:
+async def _stubbornly(stage: Stage, process: SimProcess, work: Awaitable[None]) -> None:
     """Some work goes on for a while when it is cancelled, as that of a thread does."""
     try:
         await work
     except asyncio.CancelledError:
-        if not bench.alive or not stage.chance(stage.options.stubborn):
+        if not process.alive or not stage.chance(stage.options.stubborn):
             raise
         stage.counts["stubborn"] += 1
         await stage.pass_time(100, 3_000)

@@ -1,9 +1,11 @@
 """What a worker of the SDK owes to its orchestrator and its handlers, held against what its session says."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from avtomatika.testing.stage import Stage
 from avtomatika.testing.watched_gateway import key_of, words_of
+from avtomatika_worker.session import Session
+from avtomatika_worker.steps import Pace
 from rxon.messages import ResultAnswer, TaskOffer, TaskResult
 from rxon.vocabulary import AnswerStatus
 
@@ -30,10 +32,11 @@ class SdkRules:
             self._mine[offer.task_id] = None
             self._stage.ledger.holding.took(self._name, offer.task_id)
 
-    def begins(self, task_id: str, running: Iterable[str]) -> None:
-        """A handler is to run."""
-        if task_id in running:
-            self._violated("a task that is held is not run again", task_id)
+    def restored(self, result: TaskResult) -> None:
+        """A process before this one has left the result."""
+        self._stage.counts["restored"] += 1
+        self._tokens[result.task_id] = result.lease_token
+        self._mine[result.task_id] = None
 
     def called_back(self, tasks: Iterable[str], stopped: Iterable[str]) -> None:
         """The server has taken tasks away, and the session has said which of them to stop."""
@@ -79,7 +82,7 @@ class SdkRules:
                 promises.refused_result(key_of(task), data, last=False)
             self._settled(task)
 
-    def forgotten(self, task: str) -> None:
+    def dropped(self, task: str) -> None:
         """The handler was stopped, and has no result."""
         self._settled(task)
 
@@ -91,3 +94,27 @@ class SdkRules:
 
     def _violated(self, rule: str, detail: object) -> None:
         self._stage.ledger.violated(rule, f"{self._name}: {detail}")
+
+
+class WatchedSession(Session):
+    """The session, and what handlers hear from it."""
+
+    def __init__(self, pace: Pace, chance: Callable[[], float], rules: SdkRules) -> None:
+        super().__init__(pace, chance)
+        self._rules = rules
+
+    def restore(self, result: TaskResult, lease_seconds: float | None = None) -> None:
+        """The result waits to be sent."""
+        self._rules.restored(result)
+        super().restore(result, lease_seconds)
+
+    def finished(self, result: TaskResult) -> bool:
+        """The result waits to be sent; False when nobody waits for it any more."""
+        taken = super().finished(result)
+        self._rules.handed_in(result.task_id, taken=taken)
+        return taken
+
+    def dropped(self, task_id: str) -> None:
+        """The task is over and has no result."""
+        super().dropped(task_id)
+        self._rules.dropped(task_id)

@@ -14,10 +14,12 @@ STUCK_TURNS: Final = 10_000
 
 
 class SimProcess:
-    """A process that runs, or stands still for a while."""
+    """A process that runs, or stands still for a while. A handler may call *die*."""
 
-    def __init__(self, stage: Stage, name: str) -> None:
-        self._stage, self._name = stage, name
+    def __init__(self, stage: Stage, name: str, die: Callable[[], None]) -> None:
+        self.name, self.die = name, die
+        self.alive = True
+        self._stage = stage
         self._standing: asyncio.Event | None = None
 
     async def awake(self) -> None:
@@ -36,24 +38,26 @@ class SimProcess:
             self._standing.set()
             self._standing = None
 
-    def _now(self) -> float:
+    def now(self) -> float:
+        """Seconds of virtual time."""
         return self._stage.loop.time()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """The work is under way, as long as the process lives."""
         task = self._stage.loop.create_task(work)
         task.add_done_callback(self._ended)
         return task
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._stage.ledger.violated("a worker foresees every answer", f"{self._name}: {error!r}")
+            self._stage.ledger.violated("a worker foresees every answer", f"{self.name}: {error!r}")
 
     async def _turns(self, turn: Turn, due: asyncio.Event) -> None:
         """Turn after turn: at once, or when a Wait is over or *due* is set."""
         idle, last = 0, -1.0
         while True:
             await self.awake()
-            now = self._now()
+            now = self.now()
             idle, last = (idle + 1 if now == last else 0), now
             if idle > STUCK_TURNS:
                 raise RuntimeError(f"{turn} is always due")

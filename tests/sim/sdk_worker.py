@@ -8,6 +8,7 @@ from avtomatika.testing.loop import OWNER
 from avtomatika.testing.network import Network
 from avtomatika.testing.stage import Stage
 from tests.sim.sdk_process import SdkProcess
+from tests.sim.sdk_runner import SimSpool
 
 
 class SdkWorker:
@@ -17,6 +18,7 @@ class SdkWorker:
         self._stage, self._network, self._name, self._skills = stage, network, name, skills
         self._capacity = stage.rng.randint(1, 3)
         self._streams = stage.rng.random() < stage.options.streams
+        self._spool = SimSpool() if stage.rng.random() < 0.5 else None
         self._life = 0
         self._process: SdkProcess | None = None
 
@@ -25,9 +27,9 @@ class SdkWorker:
         self._life += 1
         context = contextvars.copy_context()
         context.run(OWNER.set, self._owner)
-        process = SdkProcess(self._stage, self._network, self._name, self._life, self._capacity)
+        process = SdkProcess(self._stage, self._network, self._skills, self._name, self._die)
         self._process = process
-        context.run(process.run, self._skills, self._die, streams=self._streams)
+        context.run(process.run, self._life, self._capacity, self._spool, streams=self._streams)
 
     def unsettled(self) -> Sequence[str]:
         """Tasks that the process has something to say or to hear of."""

@@ -191,9 +191,8 @@ def _gentle(options: Options, chosen: Mapping[str, Any]) -> Options:
     """The same world without what is wrong with nodes, the store, and workers."""
     calm = {name: getattr(_CALM, name) for name in chosen if name not in _GENTLE and name != "nodes"}
     blueprints = tuple(name for name in options.blueprints if name not in ("poison", "slow"))
-    return msgspec.structs.replace(
-        options, **calm, blueprints=blueprints, sdk=1.0, slow_delay=False, gentle=True
-    )
+    calm |= {"sdk": 1.0, "slow_delay": False, "idle_stretch": 1, "gentle": True}
+    return msgspec.structs.replace(options, blueprints=blueprints, **calm)
 
 
 _CALM: Final = Options(seed=0)

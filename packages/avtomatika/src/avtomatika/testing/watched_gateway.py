@@ -89,9 +89,9 @@ class WatchedGateway(Gateway):
         try:
             answer = await super().emit(credentials, event)
         except RxonError as error:
-            self._stage.log("event", event.event_id, error.code)
+            self._stage.log("event", event.task_id, error.code)
             raise
-        self._stage.log("event", event.event_id, answer.status)
+        self._stage.log("event", event.task_id, answer.status)
         if answer.status is EventStatus.ACCEPTED and event.task_id is not None:
             self._stage.ledger.promises.told(Handle.parse(event.task_id).task, event.event_id)
         return answer
