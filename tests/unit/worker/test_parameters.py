@@ -177,6 +177,82 @@ async def test_wrong_parameters_are_invalid_input_with_the_reason(
     assert message in called.error.message
 
 
+class Line(BaseModel):
+    price: float = Field(gt=0)
+
+
+class Order(BaseModel):
+    lines: list[Line]
+
+
+class Page(TypedDict):
+    number: int
+
+
+@dataclass
+class Pages:
+    pages: list[Resize]
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "field"),
+    [
+        (Resize, {"width": "wide"}, "width"),
+        (Resize, {}, "width"),
+        (Pages, {"pages": [{"width": 1}, {"width": "wide"}]}, "pages[1].width"),
+        (Pages, {"pages": [{}]}, "pages[0].width"),
+        (Initialised, {}, "width"),
+        (Struct, {"width": None}, "width"),
+        (Page, {"number": "one"}, "number"),
+        (Page, {}, "number"),
+        (Order, {"lines": [{"price": 1}, {"price": -1}]}, "lines[1].price"),
+        (Order, {}, "lines"),
+    ],
+)
+async def test_wrong_parameters_are_reported_with_their_field(kind: Any, params: Any, field: str) -> None:
+    async def handler(params: Any) -> None:
+        raise AssertionError("must not be called")
+
+    handler.__annotations__["params"] = kind
+    error = (await call(handler, params)).error
+    assert error is not None
+    assert (error.code, error.details) == ("INVALID_INPUT_ERROR", {"field": field})
+
+
+async def test_the_field_of_a_parameter_of_its_own_begins_with_its_name() -> None:
+    async def handler(order: Order, pages: list[int], count: int) -> None:
+        raise AssertionError("must not be called")
+
+    right = {"order": {"lines": []}, "pages": [1], "count": 1}
+    for name, value, place in [
+        ("order", {"lines": [{"price": 0}]}, "order.lines[0].price"),
+        ("pages", [1, "x"], "pages[1]"),
+        ("count", "x", "count"),
+    ]:
+        error = (await call(handler, right | {name: value})).error
+        assert error is not None
+        assert (error.code, error.details) == ("INVALID_INPUT_ERROR", {"field": place})
+
+
+async def test_what_a_class_itself_objects_to_is_reported_in_its_words() -> None:
+    @dataclass
+    class ResizeParams:
+        width: int
+        height: int
+
+        def __post_init__(self) -> None:
+            if self.width <= 0 or self.height <= 0:
+                raise ValueError("Width and height must be positive.")
+
+    async def handler(params: ResizeParams, **kwargs: Any) -> Any:
+        return {"area": params.width * params.height}
+
+    assert (await call(handler, {"width": 2, "height": 3})).data == {"area": 6}
+    error = (await call(handler, {"width": 0, "height": 3})).error
+    assert error is not None
+    assert (error.code, error.message) == ("INVALID_INPUT_ERROR", "Width and height must be positive.")
+
+
 async def test_annotations_may_be_text() -> None:
     async def handler(params: "Resize", files: "TaskFiles") -> Any:
         return {"types": [type(params).__name__, type(files).__name__]}
@@ -249,6 +325,7 @@ async def test_kwargs_get_everything_that_is_injected() -> None:
             "priority",
             "remove_from_hot_cache",
             "remove_from_hot_skills",
+            "security",
             "send_event",
             "send_progress",
             "task_id",

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from avtomatika_worker import SkillBlueprint, SkillInfo, Worker, WorkerConfig
@@ -147,3 +148,59 @@ def test_a_worker_that_never_had_anything_hot_does_not_speak_of_it() -> None:
     profile = Profile(WorkerConfig({"WORKER_ID": "w"}), "cpu", Catalog(SkillBlueprint()), HotCache())
     beat = profile.heartbeat(Openings(1), ())
     assert (beat.hot_skills, beat.hot_cache) == (None, None)
+
+
+def test_a_skill_is_reported_as_hot_after_the_last_of_its_models_only() -> None:
+    needs = {"image_generation": ["stable_diffusion_v1.5", "vae-ft-mse"], "upscale": ["realesrgan_x4"]}
+    skills = SkillBlueprint()
+    for name in needs:
+        skills.skill(name)(lambda: None)
+    cache = HotCache(needs)
+    profile = Profile(WorkerConfig({"WORKER_ID": "w"}), "ai-processor", Catalog(skills), cache)
+
+    def sent() -> dict[str, Any]:
+        said: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(profile.heartbeat(Openings(1), ())))
+        return said
+
+    assert (sent()["skill_dependencies"], "hot_skills" in sent()) == (needs, False)
+    cache.add("stable_diffusion_v1.5")
+    assert "hot_skills" not in sent()
+    cache.add("vae-ft-mse")
+    assert sent()["hot_skills"] == ["image_generation"]
+
+
+class Camera(SkillInfo, frozen=True):
+    """A description with fields of the user's own."""
+
+    name: str = "camera"
+    lens: str = "wide"
+
+
+def test_descriptions_may_be_classes() -> None:
+    skills = SkillBlueprint()
+    skills.skill(Camera)(lambda: None)
+    skills.skill(Camera("tele", lens="long"))(lambda: None)
+    skills.skill(type("Plain", (SkillInfo,), {}, frozen=True), version="2")(describe_me)
+    given = SkillBlueprint(Camera)
+    given.skill("by name")(lambda: None)
+    found = {info.name: info for info in (*Catalog(skills).infos, *Catalog(given).infos)}
+    assert {name: info.properties for name, info in found.items()} == {
+        "camera": {"lens": "wide"},
+        "tele": {"lens": "long"},
+        "describe_me": None,
+        "by name": {"lens": "wide"},
+    }
+    assert (found["describe_me"].version, found["describe_me"].description) == ("2", "Its description.")
+    assert all(type(info) is SkillInfo for info in found.values())
+
+
+def describe_me() -> None:
+    """Its description."""
+
+
+def test_both_spellings_of_the_hot_cache_are_one() -> None:
+    worker = Worker(config=WorkerConfig({}))
+    worker.add_to_hot_skills("yolo")
+    worker.add_to_hot_cache("sam")
+    worker.remove_from_hot_skills("sam")
+    assert worker.get_hot_cache() == worker.get_hot_skills_state() == {"yolo"}

@@ -95,6 +95,7 @@ class Calls:
         self, execution: Execution, params: Any, given: Mapping[str, Any], added: Mapping[str, Any]
     ) -> Any:
         skill = execution.skill
+        execution.declared.check_input(params)
         if skill.place is not None:
             folder = task_folder(self._files_root, execution.offer.task_id)
             call = ProcessCall(skill.place, execution.offer, params, folder, added)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from avtomatika_worker.declared import Declared
 from avtomatika_worker.outcome import Outcome
 from avtomatika_worker.skills import Skill
 from avtomatika_worker.task_files import TaskFiles
@@ -21,6 +22,7 @@ class Execution:
     __slots__ = (
         "began",
         "cancelled",
+        "declared",
         "deliver",
         "files",
         "offer",
@@ -32,9 +34,12 @@ class Execution:
         "unwanted",
     )
 
-    def __init__(self, offer: TaskOffer, skill: Skill, deliver: Deliver, tell: Tell) -> None:
+    def __init__(
+        self, offer: TaskOffer, skill: Skill, declared: Declared, deliver: Deliver, tell: Tell
+    ) -> None:
         self.offer = offer
         self.skill = skill
+        self.declared = declared
         self.deliver = deliver
         self.tell = tell
         self.over = False
@@ -50,8 +55,8 @@ class Execution:
         return self.cancelled
 
     def hear(self, told: Told) -> None:
-        """What the handler told is passed on, while somebody listens."""
-        if not self.over and not self.unwanted:
+        """What the handler told is passed on, while somebody listens, if the skill may tell it."""
+        if not self.over and not self.unwanted and self.declared.allows(told):
             self.tell(told)
 
     async def remove_files(self) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from avtomatika_worker.errors import InvalidInputError, SkillError
 from avtomatika_worker.hot_cache import HotCache
 from avtomatika_worker.json_shape import is_object
-from avtomatika_worker.parameters import Converter, converter_for, decode_json
+from avtomatika_worker.parameters import Converter, converter_for, decode_json, missing, within
 from avtomatika_worker.task_files import TaskFiles
 from avtomatika_worker.teller import Teller
 from rxon.messages import TaskOffer
@@ -38,6 +38,7 @@ _INJECTED: Final[dict[str, Callable[[CallContext], Any]]] = {
     "deadline": lambda context: context.offer.deadline,
     "tracing_context": lambda context: context.offer.tracing_context or {},
     "metadata": lambda context: _object(context.offer.metadata),
+    "security": lambda context: context.offer.security,
     "add_to_hot_cache": lambda context: context.hot_cache.add,
     "remove_from_hot_cache": lambda context: context.hot_cache.remove,
     "add_to_hot_skills": lambda context: context.hot_cache.add,
@@ -100,8 +101,8 @@ class Invocation:
                 continue
             value = members.get(member.name, member.default)
             if value is _MISSING:
-                raise InvalidInputError(f"Missing required parameter: {member.name}")
-            found[member.name] = value if member.convert is None else member.convert(value)
+                raise missing(member.name)
+            found[member.name] = _converted(member, value)
         return found
 
     def _plan(self, parameter: inspect.Parameter, annotation: Any) -> None:
@@ -124,6 +125,13 @@ class Invocation:
             default = _MISSING if parameter.default is inspect.Parameter.empty else parameter.default
             self._members.append(_Argument(name, converter_for(annotation), default))
             self.wants[name] = annotation
+
+
+def _converted(member: _Argument, value: Any) -> Any:
+    try:
+        return value if member.convert is None else member.convert(value)
+    except InvalidInputError as error:
+        raise within(member.name, error) from error
 
 
 def _annotation(handler: Callable[..., Any], parameter: inspect.Parameter) -> Any:

@@ -13,7 +13,7 @@ import msgspec
 from avtomatika_worker.errors import InvalidInputError
 from avtomatika_worker.json_shape import is_array, is_object
 
-__all__ = ["Converter", "converter_for", "decode_json", "is_pydantic_model"]
+__all__ = ["Converter", "converter_for", "decode_json", "is_pydantic_model", "missing", "within"]
 
 Converter = Callable[[Any], Any]
 
@@ -36,7 +36,7 @@ def converter_for(annotation: Any) -> Converter | None:
     """Turns decoded JSON into what ``annotation`` names; None when JSON itself is wanted.
 
     Keys that a class does not know are dropped. The converter raises InvalidInputError with the
-    message of the failed check.
+    message of the failed check, and as ``field`` of its details the place, if that is known.
     """
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
@@ -56,6 +56,22 @@ def is_pydantic_model(kind: Any) -> bool:
     """Whether ``kind`` is a pydantic model; pydantic is not imported to find out."""
     pydantic = sys.modules.get("pydantic")
     return pydantic is not None and isinstance(kind, type) and issubclass(kind, pydantic.BaseModel)
+
+
+def missing(name: str) -> InvalidInputError:
+    """The error that says so."""
+    return _invalid(f"Missing required parameter: {name}", name)
+
+
+def within(name: str, error: InvalidInputError) -> InvalidInputError:
+    """The error about a part of the parameter ``name``."""
+    inner: str = (error.details or {}).get("field", "")
+    dot = "." if inner and not inner.startswith("[") else ""
+    return InvalidInputError(str(error), details={**(error.details or {}), "field": name + dot + inner})
+
+
+def _invalid(message: str, field: str = "") -> InvalidInputError:
+    return InvalidInputError(message, details={"field": field} if field else None)
 
 
 def _as_it_is(value: Any) -> Any:
@@ -84,8 +100,10 @@ def _reporting(make: Converter) -> Converter:
     def convert(value: Any) -> Any:
         try:
             return make(value)
+        except InvalidInputError:
+            raise
         except (TypeError, ValueError) as error:
-            raise InvalidInputError(str(error)) from error
+            raise _invalid(str(error), _field_of(error)) from error
 
     return convert
 
@@ -99,7 +117,7 @@ def _by_construction(kind: type[Any]) -> Converter:
             raise TypeError("Expected `object`")
         for name in required:
             if name not in value:
-                raise TypeError(f"Missing required parameter: {name}")
+                raise missing(name)
         return kind(**{name: item for name, item in value.items() if name in parameters})
 
     return _reporting(make)
@@ -122,7 +140,7 @@ def _by_msgspec(kind: Any, otherwise: Converter) -> Converter:
             try:
                 return msgspec.convert(_whole_numbers(value), kind, dec_hook=_foreign)
             except (msgspec.ValidationError, NotImplementedError):
-                raise InvalidInputError(_message(first)) from first
+                raise _by_its_text(str(first)) from first
 
     return convert
 
@@ -135,13 +153,26 @@ def _foreign(kind: Any, value: Any) -> Any:
     raise NotImplementedError
 
 
-def _message(error: msgspec.ValidationError) -> str:
-    text = str(error)
-    missing = "Object missing required field `"
-    if text.startswith(missing):
-        name, _, where = text.removeprefix(missing).partition("`")
-        return f"Missing required parameter: {name}{where}"
-    return text
+def _field_of(error: Exception) -> str:
+    """The place that an error of pydantic is about first."""
+    errors: Any = getattr(error, "errors", None)
+    if not callable(errors):
+        return ""
+    found: Any = errors()
+    steps: tuple[int | str, ...] = found[0].get("loc", ()) if found else ()
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).removeprefix(".")
+
+
+def _by_its_text(text: str) -> InvalidInputError:
+    """What msgspec says, in our words; the place is at the end of its text."""
+    message, _, path = text.partition(" - at `$")
+    place = path.removesuffix("`").removeprefix(".")
+    absent = "Object missing required field `"
+    if not message.startswith(absent):
+        return _invalid(text, place)
+    name = message.removeprefix(absent).removesuffix("`")
+    where = f" - at `${path}" if path else ""
+    return _invalid(f"Missing required parameter: {name}{where}", f"{place}.{name}" if place else name)
 
 
 def _whole_numbers(value: Any) -> Any:

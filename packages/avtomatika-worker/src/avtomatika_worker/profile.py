@@ -46,6 +46,7 @@ class Profile:
         self._type = worker_type
         self._catalog = catalog
         self._hot_cache = hot_cache
+        self._was_loaded = False
         self._was_hot = False
         self._limit = config.MAX_CONCURRENT_TASKS
         self._resources = _resources(config, hardware or Hardware())
@@ -66,7 +67,9 @@ class Profile:
 
     def hot_skills(self) -> tuple[str, ...]:
         """Skills that are ready at once."""
-        return self._hot_cache.hot_skills(self._catalog.names)
+        hot = self._hot_cache.hot_skills(self._catalog.names)
+        self._was_hot = self._was_hot or bool(hot)
+        return hot
 
     def registration(self, openings: Openings) -> Registration:
         """Everything there is to say, at this moment."""
@@ -100,7 +103,7 @@ class Profile:
         available = self._available(openings)
         room = WorkerStatus.IDLE if available else WorkerStatus.BUSY
         cache, hot = self._hot_cache, self.hot_skills()
-        self._was_hot = self._was_hot or bool(cache.models)
+        self._was_loaded = self._was_loaded or bool(cache.models)
         return Heartbeat(
             worker_id=self.worker_id,
             status=(status or room).value,
@@ -109,7 +112,7 @@ class Profile:
             supported_skills=self._catalog.infos if full else None,
             available_skills=available,
             hot_skills=hot if self._was_hot else None,  # empty when the last one has cooled down
-            hot_cache=tuple(sorted(cache.models)) if self._was_hot else None,
+            hot_cache=tuple(sorted(cache.models)) if self._was_loaded else None,
             skill_dependencies=cache.dependencies or None,
             skills_hash=self._skills_hash,
             timestamp=int(time.time()),

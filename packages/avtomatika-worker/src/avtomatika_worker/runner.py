@@ -87,7 +87,7 @@ class Runner:
         skill = self._catalog.get(offer.type)
         if skill is None:
             return None
-        execution = Execution(offer, skill, deliver, tell)
+        execution = Execution(offer, skill, self._catalog.declared(skill), deliver, tell)
         self._capacity.take(skill.type)
         if self._capacity.may_start(skill.type):
             self._start(execution)

@@ -7,6 +7,7 @@ from typing import Any, TypeGuard, TypeVar, overload
 import msgspec
 
 from avtomatika_worker.commands import CommandHandler
+from avtomatika_worker.declared import Declared
 from avtomatika_worker.errors import SkillError
 from avtomatika_worker.invocation import Invocation
 from avtomatika_worker.middleware import Middleware
@@ -124,16 +125,23 @@ class Catalog:
         skills: SkillBlueprint,
         commands: Mapping[str, CommandHandler] | None = None,
         middleware: Sequence[Middleware] = (),
+        *,
+        strict_events: bool = True,
     ) -> None:
         self.commands = dict(commands or {})
         self.middleware = tuple(middleware)
         self._skills = {skill.name: skill for skill in skills}
         self.names = tuple(self._skills)
         self.infos = tuple(skill.info for skill in skills)
+        self._declared = {skill.name: Declared(skill.info, strict_events) for skill in skills}
 
     def get(self, name: str) -> Skill | None:
         """The skill, or None when there is none of that name."""
         return self._skills.get(name)
+
+    def declared(self, skill: Skill) -> Declared:
+        """What the schemas of the skill allow."""
+        return self._declared[skill.name]
 
     def __iter__(self) -> Iterator[Skill]:
         return iter(self._skills.values())

@@ -232,7 +232,9 @@ class Worker(SkillBlueprint):
 
         if self.config.MAX_CONCURRENT_TASKS < 1:
             raise ConfigError("MAX_CONCURRENT_TASKS must be at least 1")
-        catalog = Catalog(self, self.commands, self.middleware)
+        catalog = Catalog(
+            self, self.commands, self.middleware, strict_events=self.config.STRICT_EVENT_VALIDATION
+        )
         if not catalog.names:
             _log.warning("The worker has no skills: it will not get any task")
         unknown = set(self._type_limits).difference(skill.type for skill in catalog)
