@@ -129,7 +129,7 @@ class Session:
             time.sleep(0.02)
 
     def _start(self, name: str, text: str) -> None:
-        self.launch(name, text.strip().removeprefix("$ "))
+        self.launch(name, self._filled(text.strip().removeprefix("$ ")))
         if name == "orchestrator":
             self._wait_until_it_listens(self._processes[name])
 
