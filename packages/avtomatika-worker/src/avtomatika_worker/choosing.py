@@ -148,6 +148,8 @@ class Chooser:
         if room <= 0 or self._waits_for_first(now):
             return {}
         well = [seat for seat in self._seats.values() if seat.well(now)]
+        if not well:
+            return {}
         if self._mode == Mode.FAILOVER:
             return {seat.rank.name: room for seat in well[:1]}
         busy = [seat for seat in well if not seat.idle] or well
