@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import cache
 from itertools import count
 from typing import Any, Final
 
@@ -45,19 +47,19 @@ class Hostile:
         return {"worker_id": self.id, "worker_type": "hostile", "supported_skills": list(skills), **more}
 
     async def skills(self) -> tuple[int, Any]:
-        """A hundred thousand skills."""
-        n = next(self._count) % 10
-        return await self.call("POST", REGISTER, self.said() | {"supported_skills": many_names(100_000, n)})
+        """A hundred thousand skills, and as many as there is room for."""
+        return await self.call(
+            "POST", REGISTER, many_skills(self.id, (100_000, 25_000)[next(self._count) % 2])
+        )
 
     async def large(self) -> tuple[int, Any]:
         """A schema of 10 MiB."""
-        schema = {"description": "x" * 10 * MEBIBYTE}
-        return await self.call("POST", REGISTER, self.said({"name": "noop", "output_schema": schema}))
+        return await self.call("POST", REGISTER, large_schema(self.id))
 
     async def schemas(self) -> tuple[int, Any]:
-        """Many schemas, just not too large for a request, and never the same."""
+        """Many schemas, in turn too large for a registration and just not, and never the same."""
         n = next(self._count)
-        return await self.call("POST", REGISTER, self.said(*many_schemas(900, n)))
+        return await self.call("POST", REGISTER, self.said(*many_schemas((900, 250)[n % 2], n)))
 
     async def reference(self) -> tuple[int, Any]:
         """Schemas that refer to what is elsewhere."""
@@ -129,9 +131,18 @@ ACTS: Final[Mapping[str, Act]] = {
 }
 
 
-def many_names(number: int, n: int) -> list[str]:
-    """So many skills as a worker of the second generation names them, in less than a mebibyte."""
-    return [f"{k:x}{n}" for k in range(number)]
+@cache
+def many_skills(worker: str, number: int) -> bytes:
+    """A registration with so many skills, as the second generation names them."""
+    return json.dumps({"worker_id": worker, "supported_skills": [f"{k:x}" for k in range(number)]}).encode()
+
+
+@cache
+def large_schema(worker: str) -> bytes:
+    """A registration with a schema of 10 MiB."""
+    schema = {"description": "x" * 10 * MEBIBYTE}
+    skills = [{"name": "noop", "output_schema": schema}]
+    return json.dumps({"worker_id": worker, "supported_skills": skills}).encode()
 
 
 def many_schemas(skills: int, n: int) -> list[Json]:
@@ -145,28 +156,28 @@ def many_schemas(skills: int, n: int) -> list[Json]:
 def doubling(depth: int) -> Json:
     """A schema of a few lines that is evaluated 2 to the *depth* times."""
     twice = {f"d{k}": {"allOf": [{"$ref": f"#/$defs/d{k + 1}"}] * 2} for k in range(depth)}
-    return {"$defs": {**twice, f"d{depth}": {"type": "string"}}, "$ref": "#/$defs/d0"}
+    return {"$defs": {**twice, f"d{depth}": {"type": "object"}}, "$ref": "#/$defs/d0"}
 
 
 def bombs() -> Json:
     """Schemas that little data is held against for ever."""
     return {
         "keys": {"patternProperties": {f"{k}|{BOMB}": {} for k in range(20)}},
-        "values": {"items": {"not": {"pattern": HEAVY}}},
+        "values": {"additionalProperties": {"not": {"pattern": HEAVY}}},
         "refs": doubling(30),
-        "deep": {"allOf": [{"items": {"$ref": "#"}}, {"items": {"$ref": "#"}}]},
+        "deep": {"allOf": [{"additionalProperties": {"$ref": "#"}}] * 2},
     }
 
 
 def payloads() -> Json:
     """Data for each of them."""
-    deep: Any = "x"
+    deep: Json = {}
     for _ in range(40):
-        deep = [deep]
+        deep = {"a": deep}
     return {
         "keys": {"a" * 60 + f"{k}b": 1 for k in range(100)},
-        "values": ["a" * 5_000 + "b"] * 10,
-        "refs": "x",
+        "values": {str(k): "a" * 5_000 + "b" for k in range(10)},
+        "refs": {},
         "deep": deep,
     }
 
@@ -186,8 +197,6 @@ async def attack(url: str, token: str, acts: list[str], connections: int) -> Map
                 if status == 0:
                     await asyncio.sleep(0.05)
 
-        try:
+        with suppress(asyncio.CancelledError):
             await asyncio.gather(*(one(number) for number in range(connections)))
-        except asyncio.CancelledError:
-            pass
     return counted

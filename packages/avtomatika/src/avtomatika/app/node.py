@@ -19,6 +19,7 @@ from avtomatika.commands.parked import warn_of_parked
 from avtomatika.http.connections import Site, url_of
 from avtomatika.http.middleware import error_middleware
 from avtomatika.http.public_api import PublicApi
+from avtomatika.http.reluctance import reluctance
 from avtomatika.http.routes import WorkerEnd, add_routes
 from avtomatika.kernel.time import Span
 from avtomatika.ports.node import NodeContext
@@ -37,9 +38,8 @@ EXPORT_GRACE: Final = Span(5_000)
 def application(settings: Settings) -> web.Application:
     """An empty application with the limits and the error answers of ours."""
     names = SystemNames()
-    return web.Application(
-        client_max_size=settings.http.max_body, middlewares=(error_middleware(names.token),)
-    )
+    around = (reluctance(SystemClock()), error_middleware(names.token))
+    return web.Application(client_max_size=settings.http.max_body, middlewares=around)
 
 
 class Node:

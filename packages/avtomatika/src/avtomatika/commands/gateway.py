@@ -12,8 +12,9 @@ from avtomatika import observe
 from avtomatika.commands.admission import Admission
 from avtomatika.commands.declared import Declared, declared_by
 from avtomatika.commands.heard import Told
-from avtomatika.commands.introduction import hot_of, introduction, skills_of, usage_of
+from avtomatika.commands.introduction import hot_of, introduction, is_another, skills_of, usage_of
 from avtomatika.commands.offers import Offers, Wanted, owner_of
+from avtomatika.commands.pace import Patience
 from avtomatika.commands.presence import Presence, Worker
 from avtomatika.commands.results import Handle, Results
 from avtomatika.commands.translation import Terms, answered, check_json, refused, report_of
@@ -71,12 +72,19 @@ class Gateway:
         self._offers, self._results = offers, results
         self._terms = terms
         self._withdrawals = Withdrawals(node, results)
+        self._patience = Patience(node.clock)
 
     async def register(self, credentials: Credentials, registration: Registration) -> Registered:
-        """The worker is present with the skills it declares. Raises AuthError, ForbiddenError."""
-        await self.admission.admit_message(credentials, registration.worker_id, registration)
+        """The worker is present with the skills it declares.
+
+        Raises AuthError, ForbiddenError, and RateLimitError when it declares others too often.
+        """
+        worker_id = registration.worker_id
+        await self.admission.admit_message(credentials, worker_id, registration)
+        known = self._presence.knows(worker_id)
+        self._patience.presented(worker_id, len(credentials.body or b""), known=known)
         said = introduction(registration, credentials.generation)
-        await self._presence.register(registration.worker_id, said)
+        await self._presence.register(worker_id, said)
         return Registered(status="registered", version=PROTOCOL_VERSION)
 
     async def poll(
@@ -110,6 +118,10 @@ class Gateway:
             raise ForbiddenError("A worker can only speak for itself.")
         await self.admission.admit_message(credentials, worker_id, beat)
         worker = await self._present(worker_id)
+        if beat.supported_skills is not None:
+            self._patience.presented(worker_id, len(credentials.body or b""), known=True)
+        elif is_another(beat, worker):
+            self._patience.changed(worker_id)
         unsynced = beat.supported_skills is None and beat.skills_hash not in (None, worker.skills_hash)
         if beat.supported_skills is not None:
             declared = declared_by(beat.supported_skills)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 
 from avtomatika.commands.declared import declared_by
-from avtomatika.commands.presence import Introduction
+from avtomatika.commands.presence import Introduction, Worker
 from avtomatika.matching.compliance import Skill
 from rxon.generations.generation import Generation
 from rxon.messages import Heartbeat, Registration, Resources, SkillInfo, WorkerCapabilities
@@ -50,6 +50,12 @@ def hot_of(beat: Heartbeat) -> Collection[str] | None:
         return beat.hot_skills
     needs, loaded = beat.skill_dependencies or {}, set(beat.hot_cache)
     return loaded | {skill for skill, models in needs.items() if loaded.issuperset(models)}
+
+
+def is_another(beat: Heartbeat, worker: Worker) -> bool:
+    """True when the worker is not as it was before, as far as others would notice."""
+    hot = hot_of(beat)
+    return beat.status not in (None, worker.status) or (hot is not None and worker.profile.hot != {*hot})
 
 
 def usage_of(beat: Heartbeat) -> dict[str, float] | None:

@@ -20,7 +20,7 @@ from rxon.requirements import Machine
 KIND: Final = "worker"
 
 
-class Worker(msgspec.Struct, frozen=True):
+class Worker(msgspec.Struct, frozen=True, gc=False):
     """A worker as it presented itself, and what it said last."""
 
     profile: WorkerProfile
@@ -84,6 +84,10 @@ class Presence:
         )
         await self._keep(worker)
         return worker
+
+    def knows(self, worker_id: str) -> bool:
+        """True when the worker was present here lately."""
+        return worker_id in self._decoded
 
     async def get(self, worker_id: str) -> Worker:
         """The worker. Raises NotFound when it never registered or was silent for too long."""

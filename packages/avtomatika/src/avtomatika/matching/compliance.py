@@ -8,7 +8,7 @@ from avtomatika.kernel.model import NULL, Order
 from rxon.requirements import Machine, decode, lacks
 
 
-class Skill(msgspec.Struct, frozen=True):
+class Skill(msgspec.Struct, frozen=True, gc=False):
     """One thing that a worker can do."""
 
     name: str
@@ -17,7 +17,7 @@ class Skill(msgspec.Struct, frozen=True):
     properties: dict[str, Any] = {}
 
 
-class WorkerProfile(msgspec.Struct, frozen=True):
+class WorkerProfile(msgspec.Struct, frozen=True, gc=False):
     """What matching knows of a worker. `revision` differs whenever anything else does.
 
     `hot` are the skills that it can begin with at once, `capacity` is how many tasks it takes at most.

@@ -30,7 +30,7 @@ class DispatchRules(msgspec.Struct, frozen=True):
     reputation_floor: float = 0.3
 
 
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known of a worker with regard to one skill.
 
     `load` is how many tasks it holds, `capacity` how many it takes at most, if it said so. `turn` grows with

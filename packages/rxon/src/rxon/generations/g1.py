@@ -20,7 +20,7 @@ from rxon.messages import (
     WorkerCapabilities,
     WorkerCommand,
 )
-from rxon.messages.wire import OptionalRaw, TaskErrorOrText, settle
+from rxon.messages.wire import Listed, Mapped, Name, OptionalRaw, TaskErrorOrText, settle
 from rxon.vocabulary import AnswerStatus, IgnoredReason, TaskStatus
 
 __all__ = ["First"]
@@ -29,11 +29,11 @@ __all__ = ["First"]
 class _Registration(msgspec.Struct):
     worker_id: str
     worker_type: str = "generic"
-    supported_tasks: tuple[str, ...] = ()
+    supported_tasks: Listed[Name] = ()
     max_concurrent_tasks: int | None = None
-    cost_per_skill: dict[str, float] | None = None
-    installed_models: tuple[InstalledModel, ...] | None = None
-    installed_software: dict[str, str] | None = None
+    cost_per_skill: Mapped[float] | None = None
+    installed_models: Listed[InstalledModel] | None = None
+    installed_software: Mapped[str] | None = None
     hostname: str | None = None
     ip_address: str | None = None
     resources: OldResources | None = None
@@ -42,10 +42,10 @@ class _Registration(msgspec.Struct):
 class _Heartbeat(msgspec.Struct):
     worker_id: str | None = None
     status: str | None = None
-    supported_tasks: tuple[str, ...] | None = None
-    hot_cache: tuple[str, ...] | None = None
-    hot_skills: tuple[str, ...] | None = None
-    skill_dependencies: dict[str, tuple[str, ...]] | None = None
+    supported_tasks: Listed[Name] | None = None
+    hot_cache: Listed[Name] | None = None
+    hot_skills: Listed[Name] | None = None
+    skill_dependencies: Mapped[tuple[str, ...]] | None = None
 
 
 class _Outcome(msgspec.Struct):

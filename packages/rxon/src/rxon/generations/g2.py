@@ -18,6 +18,7 @@ from rxon.messages import (
     TaskOffer,
     WorkerCapabilities,
 )
+from rxon.messages.wire import Listed, Mapped, Name
 
 __all__ = ["Second"]
 
@@ -25,10 +26,10 @@ __all__ = ["Second"]
 class _Registration(msgspec.Struct):
     worker_id: str
     worker_type: str = "generic"
-    supported_skills: tuple[str, ...] = ()
+    supported_skills: Listed[Name] = ()
     resources: OldResources | None = None
-    installed_software: dict[str, str] | None = None
-    installed_models: tuple[InstalledModel, ...] | None = None
+    installed_software: Mapped[str] | None = None
+    installed_models: Listed[InstalledModel] | None = None
     capabilities: WorkerCapabilities | None = None
 
 
@@ -36,10 +37,10 @@ class _Heartbeat(msgspec.Struct):
     worker_id: str | None = None
     status: str | None = None
     current_tasks: tuple[str, ...] | None = None
-    supported_skills: tuple[str, ...] | None = None
-    hot_cache: tuple[str, ...] | None = None
-    hot_skills: tuple[str, ...] | None = None
-    skill_dependencies: dict[str, tuple[str, ...]] | None = None
+    supported_skills: Listed[Name] | None = None
+    hot_cache: Listed[Name] | None = None
+    hot_skills: Listed[Name] | None = None
+    skill_dependencies: Mapped[tuple[str, ...]] | None = None
 
 
 class Second(Dialect):

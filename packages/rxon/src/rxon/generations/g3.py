@@ -22,7 +22,7 @@ from rxon.messages import (
     TaskOffer,
     WorkerCapabilities,
 )
-from rxon.messages.wire import OptionalSeconds, settle
+from rxon.messages.wire import Listed, Mapped, Name, OptionalSeconds, settle
 
 __all__ = ["Third"]
 
@@ -32,10 +32,10 @@ MAX_JITTER: Final = 2_000
 class _Registration(msgspec.Struct):
     worker_id: str
     worker_type: str | None = None
-    supported_skills: tuple[SkillInfo, ...] | None = None
+    supported_skills: Listed[SkillInfo] | None = None
     resources: OldResources | None = None
-    installed_software: dict[str, str] | None = None
-    installed_artifacts: tuple[InstalledArtifact, ...] | None = None
+    installed_software: Mapped[str] | None = None
+    installed_artifacts: Listed[InstalledArtifact] | None = None
     capabilities: WorkerCapabilities | None = None
     skills_hash: str | None = None
     security: SecurityContext | None = None
@@ -51,10 +51,10 @@ class _Heartbeat(msgspec.Struct):
     status: str | None = None
     usage: ResourcesUsage | None = None
     current_tasks: tuple[str, ...] | None = None
-    supported_skills: tuple[SkillInfo, ...] | None = None
-    hot_cache: tuple[str, ...] | None = None
-    hot_skills: tuple[SkillInfo | str, ...] | None = None
-    skill_dependencies: dict[str, tuple[str, ...]] | None = None
+    supported_skills: Listed[SkillInfo] | None = None
+    hot_cache: Listed[Name] | None = None
+    hot_skills: Listed[SkillInfo | Name] | None = None
+    skill_dependencies: Mapped[tuple[str, ...]] | None = None
     skills_hash: str | None = None
     security: SecurityContext | None = None
     metadata: dict[str, Any] | None = None

@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from rxon.codec import decode
-from rxon.errors import ProtocolError, WorkerUnknownError
+from rxon.errors import ProtocolError, TooLargeError, WorkerUnknownError
 from rxon.generations import Dialect, Generation, dialect_of, of_registration, of_version
 from rxon.generations.dialect import Said
 from rxon.http.incoming import body_of, credentials_of, poll_request_of, version_of, worker_in_path
@@ -22,6 +22,7 @@ from rxon.http.outgoing import (
 from rxon.http.token_desk import TokenRoutes
 from rxon.identifiers import validate_identifier
 from rxon.messages import MAX_BATCH, HeartbeatAnswer, ResultAnswers, ResultBatch, TaskBatch
+from rxon.messages.wire import MAX_PRESENTED
 from rxon.transport import WorkerDesk, WorkerGateway
 from rxon.vocabulary import PATH_PREFIX, WORKER_ID_HEADER, AnswerStatus
 
@@ -78,7 +79,7 @@ class _Binding:
         self._transports = tuple(transports)
 
     async def register(self, request: web.Request) -> web.Response:
-        body = await body_of(request)
+        body = await _presented(request)
         dialect = dialect_of(of_registration(body, version_of(request)))
         registration = dialect.registration(body)
         worker_id = validate_identifier(registration.worker_id, "worker_id")
@@ -98,7 +99,7 @@ class _Binding:
 
     async def heartbeat(self, request: web.Request) -> web.Response:
         worker_id = worker_in_path(request)
-        body = await body_of(request)
+        body = await _presented(request)
         dialect = await self._dialect(request, worker_id, body)
         credentials = credentials_of(request, worker_id, body or None, dialect.generation)
         gateway = self._gateway_of(request)
@@ -157,3 +158,12 @@ class _Binding:
         if body.strip():
             return dialect_of(of_registration(body, version_of(request)))
         return dialect_of(of_version(version_of(request)))
+
+
+async def _presented(request: web.Request) -> bytes:
+    """The body of a message in which a worker tells of itself. Raises as ``body_of`` does, and sooner."""
+    if (request.content_length or 0) <= MAX_PRESENTED:
+        body = await body_of(request)
+        if len(body) <= MAX_PRESENTED:
+            return body
+    raise TooLargeError(f"A worker tells of itself in {MAX_PRESENTED} bytes at most.")

@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from rxon.messages.wire import Mapped, Name
+
 __all__ = [
     "DeviceUsage",
     "FileMetadata",
@@ -21,7 +23,7 @@ __all__ = [
 class SkillInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     """A skill that a worker offers. ``name`` is what tasks ask for."""
 
-    name: str
+    name: Name
     type: str | None = None
     description: str | None = None
     version: str | None = None
@@ -87,7 +89,7 @@ class WorkerCapabilities(msgspec.Struct, frozen=True, omit_defaults=True):
 
     hostname: str = "unknown"
     ip_address: str = "0.0.0.0"  # noqa: S104 - means "unknown" here, nothing binds to it
-    cost_per_skill: dict[str, float] | None = None
+    cost_per_skill: Mapped[float] | None = None
     s3_config_hash: str | None = None
     extra: dict[str, Any] | None = None
 

@@ -13,7 +13,7 @@ from rxon.messages.capability import (
     WorkerCapabilities,
 )
 from rxon.messages.command import WorkerCommand
-from rxon.messages.wire import OptionalSeconds, settle
+from rxon.messages.wire import Listed, Mapped, Name, OptionalSeconds, settle
 
 __all__ = ["Heartbeat", "HeartbeatAnswer", "Registered", "Registration"]
 
@@ -26,12 +26,12 @@ class Registration(msgspec.Struct, frozen=True, omit_defaults=True):
 
     worker_id: str
     worker_type: str = "generic"
-    supported_skills: tuple[SkillInfo, ...] | None = None
-    available_skills: tuple[str, ...] | None = None
-    hot_skills: tuple[str, ...] | None = None
+    supported_skills: Listed[SkillInfo] | None = None
+    available_skills: Listed[Name] | None = None
+    hot_skills: Listed[Name] | None = None
     resources: Resources | None = None
-    installed_software: dict[str, str] | None = None
-    installed_artifacts: tuple[InstalledArtifact, ...] | None = None
+    installed_software: Mapped[str] | None = None
+    installed_artifacts: Listed[InstalledArtifact] | None = None
     capabilities: WorkerCapabilities | None = None
     skills_hash: str | None = None
     security: SecurityContext | None = None
@@ -65,11 +65,11 @@ class Heartbeat(msgspec.Struct, frozen=True, omit_defaults=True):
     status: str | None = None
     usage: ResourcesUsage | None = None
     current_tasks: tuple[str, ...] | None = None
-    supported_skills: tuple[SkillInfo, ...] | None = None
-    available_skills: tuple[str, ...] | None = None
-    hot_skills: tuple[str, ...] | None = None
-    hot_cache: tuple[str, ...] | None = None
-    skill_dependencies: dict[str, tuple[str, ...]] | None = None
+    supported_skills: Listed[SkillInfo] | None = None
+    available_skills: Listed[Name] | None = None
+    hot_skills: Listed[Name] | None = None
+    hot_cache: Listed[Name] | None = None
+    skill_dependencies: Mapped[tuple[str, ...]] | None = None
     skills_hash: str | None = None
     security: SecurityContext | None = None
     metadata: dict[str, Any] | None = None

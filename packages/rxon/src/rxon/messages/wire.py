@@ -4,15 +4,43 @@ Each has two definitions: what the decoder accepts, and what a reader of the fie
 ``__post_init__`` has run.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import msgspec
 
 from rxon.vocabulary import ErrorCode
 
-__all__ = ["MAX_SECONDS", "OptionalRaw", "OptionalSeconds", "TaskError", "TaskErrorOrText", "settle"]
+__all__ = [
+    "MAX_LISTED",
+    "MAX_NAME",
+    "MAX_PRESENTED",
+    "MAX_SECONDS",
+    "Listed",
+    "Mapped",
+    "Name",
+    "OptionalRaw",
+    "OptionalSeconds",
+    "TaskError",
+    "TaskErrorOrText",
+    "settle",
+]
+
+T = TypeVar("T")
 
 MAX_SECONDS = 2**53 - 1
+
+MAX_PRESENTED: Final = 262_144
+"""Bytes of a message in which a worker presents itself, or says that it lives."""
+
+MAX_LISTED: Final = 1_000
+"""How many skills such a message names, and of anything else: models, prices, software."""
+
+MAX_NAME: Final = 255
+"""Characters of a name in it."""
+
+Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
+Listed = Annotated[tuple[T, ...], msgspec.Meta(max_length=MAX_LISTED)]
+Mapped = Annotated[dict[Name, T], msgspec.Meta(max_length=MAX_LISTED)]
 
 
 class TaskError(msgspec.Struct, frozen=True, omit_defaults=True):

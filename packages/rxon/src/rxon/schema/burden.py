@@ -59,8 +59,8 @@ def work(schema: bytes, data: bytes) -> int:
 def burden(schema: bytes) -> int:
     """How many evaluations one value of the data takes at most.
 
-    Raises ProtocolError for what is no schema, or too large, and for one that has no bound, one whose bound is
-    above MAX_BURDEN, and one whose patterns are too large or look around.
+    Raises ProtocolError for what is no schema, or too large, and for one without a bound, with one above
+    MAX_BURDEN, or with patterns that are too large or look around.
     """
     found = _judged(schema)
     if isinstance(found, str):
@@ -78,7 +78,9 @@ def _judged(schema: bytes) -> int | str:
         jsonschema_rs.validator_for(decoded, retriever=_refuse, pattern_options=patterns)
         return _Walk(decoded).most()
     except (ValueError, msgspec.MsgspecError, RecursionError, jsonschema_rs.ReferencingError) as error:
-        return f"This is no JSON Schema of others that can be used: {str(error).partition(chr(10))[0]}"[:MAX_MESSAGE]
+        return f"This is no JSON Schema of others that can be used: {str(error).partition(chr(10))[0]}"[
+            :MAX_MESSAGE
+        ]
 
 
 def _refuse(uri: str) -> Any:
