@@ -75,7 +75,7 @@ class Crew:
             connection = Connection(name, transport, tasks, events, profile.for_connection(), room)
             self._connections.append(connection)
             spare = transport.spare if isinstance(transport, SparingTransport) else lambda: None
-            kept.append(Kept(session, tasks, spare, connection.called_back))
+            kept.append(Kept(session, tasks, spare, connection.called_back, connection.told))
         self._keeper = Keeper(config.WORKER_ID, kept)
         for connection in self._connections:
             connection.doubtful = self._keeper.is_doubtful

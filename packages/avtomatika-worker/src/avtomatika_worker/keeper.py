@@ -11,7 +11,7 @@ import msgspec
 
 from avtomatika_worker.session import Session
 from rxon.errors import RxonError
-from rxon.messages import Heartbeat
+from rxon.messages import Heartbeat, WorkerCommand
 from rxon.transport import WorkerTransport
 from rxon.vocabulary import WorkerStatus
 
@@ -35,14 +35,15 @@ class Tasks(Protocol):
 class Kept(msgspec.Struct):
     """A connection whose leases are kept.
 
-    ``spare`` makes a transport for the thread, or None when there can be none. ``called_back`` is
-    called in the event loop once that runs again.
+    ``spare`` makes a transport for the thread, or None when there can be none. ``called_back`` and
+    ``told`` are called in the event loop once that runs again.
     """
 
     session: Session
     tasks: Tasks
     spare: Callable[[], WorkerTransport | None]
     called_back: Callable[[Sequence[str]], None]
+    told: Callable[[Sequence[WorkerCommand]], None]
     kept_at: float = 0.0
 
 
@@ -130,6 +131,8 @@ class Keeper:
         if answer.cancel_task_ids:
             kept.tasks.warn(answer.cancel_task_ids)
             loop.call_soon_threadsafe(kept.called_back, answer.cancel_task_ids)
+        if answer.commands:
+            loop.call_soon_threadsafe(kept.told, answer.commands)
 
 
 def _late(kept: Kept, now: float) -> bool:

@@ -62,7 +62,7 @@ class Connection:
         self._troubles: set[str] = set()
         self._pushing = transport if isinstance(transport, PushTransport) else None
         if self._pushing is not None:
-            self._pushing.listen(self.called_back, self._changed_way, self._told)
+            self._pushing.listen(self.called_back, self._changed_way, self.told)
 
     @property
     def alive(self) -> bool:
@@ -194,7 +194,7 @@ class Connection:
             return None
         for task_id in self.session.beat_answered(due, answer, time.monotonic()):
             self.tasks.cancel(task_id)
-        self._told(answer.commands or ())
+        self.told(answer.commands or ())
         return None
 
     async def _report(self) -> Wait | None:
@@ -260,7 +260,8 @@ class Connection:
         for task_id in self.session.revoked(task_ids):
             self.tasks.cancel(task_id)
 
-    def _told(self, commands: Sequence[WorkerCommand]) -> None:
+    def told(self, commands: Sequence[WorkerCommand]) -> None:
+        """What operators told: each command is dealt with."""
         for command in commands:
             if command.command != CANCEL_TASK:
                 self.on_command(command)

@@ -12,8 +12,10 @@ from avtomatika_worker.config import WorkerConfig
 from avtomatika_worker.errors import ConfigError
 from rxon.errors import ProtocolError
 from rxon.http.client import HttpTransport
+from rxon.http.command_socket import ListeningTransport
 from rxon.http.keys import Keys
 from rxon.identifiers import validate_identifier
+from rxon.stream.channel import STREAM
 from rxon.stream.client import SocketOpener
 from rxon.stream.switching import SwitchingTransport
 from rxon.transport import WorkerTransport
@@ -66,6 +68,17 @@ def transport_to(
         raise ConfigError(f"WORKER_TRANSPORT must be auto, stream or poll, not {way!r}")
     keys = Keys(token, config.WORKER_TOKEN, exchange=config.TLS_CERT_PATH is not None)
     http = HttpTransport(orchestrator.url, config.WORKER_ID, keys, session, ssl=context)
+    if config.WORKER_ENABLE_WEBSOCKETS:  # of earlier generations; a stream does the same
+        instead = (STREAM,) if config.may_use_websockets else ()
+        http = ListeningTransport(
+            orchestrator.url,
+            config.WORKER_ID,
+            keys,
+            session,
+            chance=random.random,
+            instead=instead,
+            ssl=context,
+        )
     if not config.may_use_websockets:
         return http
     opener = SocketOpener(orchestrator.url, config.WORKER_ID, token, ssl=context)

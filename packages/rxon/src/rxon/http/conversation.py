@@ -67,6 +67,10 @@ class Conversation:
         twin.speech = keeping(self.speech.pen if isinstance(self.speech, Signed) else None, twin._choice)
         return twin
 
+    def headers(self) -> dict[str, str]:
+        """Those of every request at this moment."""
+        return {**self._headers, WORKER_TOKEN_HEADER: self._access.shown}
+
     def learn(self, version: str | None) -> None:
         """The server has named this ``version``, if it is one."""
         if version is None or version == self._version:
@@ -172,9 +176,8 @@ class Conversation:
         return answer
 
     async def _call(self, method: str, path: str, body: bytes | None, timeout: float | None) -> Answer:
-        headers = {**self._headers, WORKER_TOKEN_HEADER: self._access.shown}
         try:
-            answer = await self._channel.call(method, path, headers, body, timeout)
+            answer = await self._channel.call(method, path, self.headers(), body, timeout)
         except Unreachable:
             self._introduce_at = 0.0
             raise
