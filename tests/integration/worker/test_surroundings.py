@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import pytest
@@ -58,6 +59,21 @@ async def test_what_has_not_changed_is_told_once(busy: Worker, gateway: MemoryGa
         await gateway.seen(lambda: len(gateway.beats) >= count + 10)
     told = [beat.usage for beat in gateway.beats if beat is not None and beat.usage]
     assert told == [ResourcesUsage(50.0, 1.0)]
+
+
+async def test_a_model_that_is_loaded_is_told_long_before_the_next_heartbeat(
+    busy: Worker, gateway: MemoryGateway
+) -> None:
+    busy.config.HEARTBEAT_INTERVAL = 3600.0
+    busy.config.WORKER_HEARTBEAT_COOLDOWN = 0.0
+
+    @busy.skill
+    def load(add_to_hot_cache: Any) -> None:  # in a thread
+        add_to_hot_cache("vae")
+
+    async with working(busy):
+        await gateway.result_of(await gateway.offer("load"))
+        await gateway.seen(lambda: any(beat and beat.hot_cache == ("vae",) for beat in gateway.beats))
 
 
 async def test_metrics_are_served_where_they_are_enabled(busy: Worker, gateway: MemoryGateway) -> None:
