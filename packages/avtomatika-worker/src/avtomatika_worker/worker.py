@@ -209,7 +209,7 @@ class Worker(SkillBlueprint):
     async def _main_with_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            with contextlib.suppress(NotImplementedError, ValueError):  # Windows; not the main thread
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # Windows; a thread
                 loop.add_signal_handler(number, self._signalled, number)
         await self.main()
 
