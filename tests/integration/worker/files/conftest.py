@@ -16,6 +16,7 @@ from tests.integration.worker.conftest import Server
 from tests.integration.worker.files.s3_servers import S3Server, moto, s3rver, second_implementation
 
 WORKER = """
+import asyncio
 import shutil
 from pathlib import Path
 from avtomatika_worker import TaskFiles, Worker
@@ -26,10 +27,7 @@ worker = Worker(worker_type="files")
 async def copy(params, files: TaskFiles):
     target = Path(await files.path_to("copy"))
     source = Path(params["source"])
-    if source.is_dir():
-        shutil.copytree(source, target)
-    else:
-        shutil.copyfile(source, target)
+    await asyncio.to_thread(shutil.copytree if source.is_dir() else shutil.copyfile, source, target)
     return {"copy": str(target), "was": source.name}
 
 @worker.skill("spoil")

@@ -14,6 +14,7 @@ from avtomatika_worker.teller import Told
 from rxon.attachments import SHA256, parse_uri
 from rxon.messages import FileMetadata
 from rxon.storage import ObjectStorage, StorageUnavailable
+from tests.unit.rxon.test_storage import names_that_lead_elsewhere
 from tests.unit.worker.calling import Bench, Called, offer
 
 pytest.importorskip("obstore")
@@ -258,6 +259,20 @@ async def test_an_address_that_names_no_file_is_invalid_input(call: Call, stored
     assert called.error is not None
     assert called.error.code == "INVALID_INPUT_ERROR"
     assert "photos[0]" in called.error.message
+
+
+async def test_1000_addresses_that_lead_elsewhere_are_refused(call: Call, tmp_path: Path) -> None:
+    async def handler(params: dict[str, Any]) -> None:
+        raise AssertionError("it must not run")
+
+    before = sorted(tmp_path.rglob("*"))
+    for name in names_that_lead_elsewhere(1000):
+        called = await call(handler, {"photo": f"s3://b/{name}"})
+        assert called.error is not None
+        assert called.error.code == "INVALID_INPUT_ERROR"
+    payloads = tmp_path / "payloads"
+    assert [path for path in sorted(tmp_path.rglob("*")) if not path.is_relative_to(payloads)] == before
+    assert [path for path in payloads.rglob("*") if path.is_file()] == []
 
 
 async def test_a_storage_that_cannot_be_reached_is_transient(root: Path) -> None:
