@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 OF_THE_ORCHESTRATOR: Mapping[str, str] = {
-    "API_HOST": "The address to listen on. Any but a loopback address needs TLS or `AVTOMATIKA_INSECURE_HTTP`.",
+    "API_HOST": "The address to listen on. Any but a loopback address needs TLS or "
+    "`AVTOMATIKA_INSECURE_HTTP`.",
     "API_PORT": "The port to listen on; 0 for any free one.",
     "APPROVAL_SECRET": "The key that the secrets of approval links are made with.",
     "AVTOMATIKA_DATA_DIR": "The folder of the database and of `secrets.toml`.",
@@ -103,8 +104,8 @@ OF_THE_WORKER: Mapping[str, str] = {
     "MULTI_ORCHESTRATOR_MODE": "`FAILOVER`, `ROUND_ROBIN` or `WATERFALL`: "
     "[whom to take work from](../how-to/several-orchestrators.md).",
     "ORCHESTRATORS_CONFIG": "JSON list for several: `url`, and optionally `priority`, `weight`, `token`.",
-    "ORCHESTRATOR_SECRET_KEY": "The key that the orchestrator signs tasks with. If it is set, tasks without such "
-    "a signature fail with `SECURITY_ERROR` and are not run.",
+    "ORCHESTRATOR_SECRET_KEY": "The key that the orchestrator signs tasks with. If it is set, tasks "
+    "without such a signature fail with `SECURITY_ERROR` and are not run.",
     "ORCHESTRATOR_URL": "The address of the orchestrator.",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "Where spans are sent to, as in OpenTelemetry; it enables them. See "
     "[monitoring](../how-to/monitoring-workers.md).",
@@ -112,7 +113,8 @@ OF_THE_WORKER: Mapping[str, str] = {
     "POLL_BACKOFF_INITIAL": "The first pause after a poll that failed.",
     "POLL_BACKOFF_MAX": "The longest pause after polls that failed.",
     "RAM_GB": "The memory that is reported, in GiB, in place of what is found; 0 for none.",
-    "RATE_LIMIT_BACKOFF_FLOOR": "The pause after too many calls, where the orchestrator does not say how long.",
+    "RATE_LIMIT_BACKOFF_FLOOR": "The pause after too many calls, where the orchestrator does not say how "
+    "long.",
     "REGISTRATION_RETRY_INITIAL_DELAY": "The first pause after a registration that failed.",
     "REGISTRATION_RETRY_MAX_DELAY": "The longest pause after registrations that failed.",
     "REQUIRE_TASK_SIGNATURE": "`false` runs tasks without a signature, too, where there is a key.",
@@ -125,28 +127,29 @@ OF_THE_WORKER: Mapping[str, str] = {
     "S3_REGION": "The region of the S3.",
     "S3_SECRET_KEY": "The secret key for the S3.",
     "SECRET_KEY": "Stands for `ORCHESTRATOR_SECRET_KEY` where that is not set.",
-    "STRICT_EVENT_VALIDATION": "Whether events that a skill does not declare are dropped, if it declares any. "
-    "What is declared is always checked, with the extra `schema`.",
+    "STRICT_EVENT_VALIDATION": "Whether events that a skill does not declare are dropped, if it declares "
+    "any. What is declared is always checked, with the extra `schema`.",
     "TASK_FILES_DIR": "The folder in which each task has a folder of its own.",
-    "TASK_POLL_ERROR_DELAY": "The pause after a poll that failed, which then does not grow; used if it is set "
-    "and `POLL_BACKOFF_INITIAL` is not.",
+    "TASK_POLL_ERROR_DELAY": "The pause after a poll that failed, which then does not grow; used if it "
+    "is set and `POLL_BACKOFF_INITIAL` is not.",
     "TASK_POLL_TIMEOUT": "How long a poll waits for tasks.",
     "TLS_CA_PATH": "A file of certificates to trust, in place of those of the system.",
     "TLS_CERT_PATH": "The certificate that the worker shows; its token is then exchanged for another one.",
     "TLS_KEY_PATH": "The key of that certificate.",
-    "WORKER_BLOB_CACHE_DIR": "The folder of copies of files that were downloaded; nobody else may write in it.",
+    "WORKER_BLOB_CACHE_DIR": "The folder of copies of files that were downloaded; nobody else may write "
+    "in it.",
     "WORKER_BLOB_CACHE_MAX_GB": "How large the copies may become together, in GB; 0 for none.",
     "WORKER_DEVICES": "JSON list of devices to report, in place of GPUs that are found: `type`, and "
     "optionally `model`, `id`, `properties`.",
     "WORKER_ENABLE_METRICS": "Whether `/metrics` is served on `WORKER_PORT`, with the extra `metrics`.",
     "WORKER_ENABLE_TRACING": "Whether there is a span for each task, for the OpenTelemetry that the program "
     "has set up.",
-    "WORKER_ENABLE_WEBSOCKETS": "Listen for commands over the WebSocket of earlier orchestrators, where there is "
-    "no stream. `false` given without `WORKER_TRANSPORT` also forbids streams.",
+    "WORKER_ENABLE_WEBSOCKETS": "Listen for commands over the WebSocket of earlier orchestrators, where "
+    "there is no stream. `false` given without `WORKER_TRANSPORT` also forbids streams.",
     "WORKER_EXTRA_…": "Reported as a capability, under the rest of its name in lower case.",
     "WORKER_HEARTBEAT_COOLDOWN": "How long after a heartbeat such a one is sent at the earliest.",
-    "WORKER_HEARTBEAT_DEBOUNCE_DELAY": "How long the heartbeat waits that tells of other models in memory, for more of "
-    "them.",
+    "WORKER_HEARTBEAT_DEBOUNCE_DELAY": "How long the heartbeat waits that tells of other models in "
+    "memory, for more of them.",
     "WORKER_HOST": "The address of `/health`, `/ready` and `/metrics`; `0.0.0.0` in containers.",
     "WORKER_ID": "The name of the worker: letters, digits, `_` and `-`.",
     "WORKER_INDIVIDUAL_TOKEN": "A token of this worker alone; comes before `WORKER_TOKEN`.",
@@ -155,10 +158,10 @@ OF_THE_WORKER: Mapping[str, str] = {
     "WORKER_SKILLS_DIR": "A folder whose modules are loaded for skills, if it is there.",
     "WORKER_SPOOL": "Whether results are kept on disk until they are acknowledged, if `WORKER_ID` is set.",
     "WORKER_SPOOL_DIR": "The folder for [results that survive a restart](../how-to/results-that-survive.md).",
-    "WORKER_TELEMETRY_DEADBAND": "By how many points the load of CPU or GPU, and by how many percent used memory, "
-    "must differ from what was told last to be told again.",
-    "WORKER_TELEMETRY_FORCE_INTERVAL": "After how many seconds load and memory are told again though they have not "
-    "changed.",
+    "WORKER_TELEMETRY_DEADBAND": "By how many points the load of CPU or GPU, and by how many percent "
+    "used memory, must differ from what was told last to be told again.",
+    "WORKER_TELEMETRY_FORCE_INTERVAL": "After how many seconds load and memory are told again though "
+    "they have not changed.",
     "WORKER_TOKEN": "The token of the workers. Earlier orchestrators: [migrating](../how-to/migrating.md).",
     "WORKER_TRANSPORT": "`auto`: a stream where there can be one, else polls; `stream`, `poll`: only that.",
     "WORKER_TYPE": "The type that is reported.",

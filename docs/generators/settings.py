@@ -19,6 +19,11 @@ DEFAULTS_IN_WORDS = {
     "WORKER_ID": "`worker-` and a random UUID",
     "WORKER_SPOOL_DIR": "`avtomatika-worker` in `$XDG_STATE_HOME`, else in `~/.local/state`",
     "INSTALLED_SOFTWARE": "the version of Python",
+    "CPU_CORES": "what is found, else `4`",
+    "RAM_GB": "what is found",
+    "GPU_MODEL": "what is found",
+    "WORKER_DEVICES": "what is found",
+    "WORKER_ENABLE_WEBSOCKETS": "as `WORKER_TRANSPORT` says",
 }
 
 
