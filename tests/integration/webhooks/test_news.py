@@ -199,6 +199,30 @@ async def test_what_was_given_up_lies_in_a_queue_until_an_operator_sends_it_agai
     assert await store.peek(DEAD, limit=10) == []
 
 
+async def test_a_question_that_nobody_took_is_sent_again_while_it_is_open(
+    sending: Start, receiver: Sink
+) -> None:
+    receiver.answer = always(status(410))
+    node = await sending(ends())
+    job = await create(node, receiver, "asks")
+    store, again = node.engine.app[STORAGE_KEY], f"/api/v1/jobs/{job}/webhook/resend"
+    async with asyncio.timeout(10):
+        while not await store.peek(DEAD, limit=10):
+            await asyncio.sleep(0.01)
+    receiver.answer = always(status(200))
+    assert (await node.post(again, token=OPERATOR_TOKEN))[0] == 202
+    await until(lambda: len(receiver.received) == 2)
+    assert len({received.headers["webhook-id"] for received in receiver.received}) == 1
+    link = told(receiver)[1]["result"]["approval_url"].removeprefix(node.url)
+    async with asyncio.timeout(10):
+        while await store.peek(DEAD, limit=10):
+            await asyncio.sleep(0.01)
+    assert (await node.post(again, token=OPERATOR_TOKEN))[0] == 409, "it was taken"
+    assert (await node.call("POST", link, {"decision": "approved"}))[0] == 200
+    await until(lambda: len(receiver.received) == 3)
+    assert told(receiver)[2]["event"] == "job_finished"
+
+
 async def test_a_job_is_refused_whose_webhook_could_never_be_sent(start: Start) -> None:
     node = await start(ends())
     urls = [case.url.replace("{port}", "8443") for case in cases() if case.kind not in ("resolved", "mixed")]

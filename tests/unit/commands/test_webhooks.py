@@ -13,15 +13,23 @@ from msgspec import Raw
 
 from avtomatika.clock import SystemNames
 from avtomatika.commands.outbox import WEBHOOKS, message_of
-from avtomatika.commands.webhooks import DEAD, Links, WebhookPolicy, Webhooks, keys_of, secret_of, signed
-from avtomatika.errors import NotFound
+from avtomatika.commands.webhooks import (
+    DEAD,
+    Links,
+    WebhookPolicy,
+    Webhooks,
+    anew,
+    keys_of,
+    secret_of,
+    signed,
+)
 from avtomatika.kernel.effects import SendWebhook
 from avtomatika.kernel.ids import JobId, TaskId
 from avtomatika.kernel.model import Failure
 from avtomatika.kernel.time import Instant, Span
 from avtomatika.ports.delivery import Delivered, Outcome, Refused, TryAgain
 from avtomatika.ports.node import NodeContext
-from avtomatika.ports.store import Commit, Lease, LeaseLost, Message, MessageId
+from avtomatika.ports.store import Commit, Lease, LeaseLost, Message
 from avtomatika.services.supervisor import Supervisor
 from avtomatika.stores.memory import MemoryStore
 
@@ -360,7 +368,9 @@ async def test_what_was_given_up_can_be_sent_again_as_if_it_were_new() -> None:
     await world.tell(news())
     await world.until_quiet()
     world.clock.time = Instant(AT + 2 * DAY)
-    assert await world.webhooks.resend(JOB) == 1
+    (dead,) = await world.webhooks.dead(JOB)
+    again = anew(dead, world.clock.time)
+    await world.store.commit(Commit(now=world.clock.time, send=(again,)))
     assert await world.webhooks.dead(JOB) == []
     await world.until_quiet()
     assert len(world.server.got) == 4
@@ -369,21 +379,11 @@ async def test_what_was_given_up_can_be_sent_again_as_if_it_were_new() -> None:
     assert await world.webhooks.dead(JOB) == []
 
 
-async def test_one_of_several_can_be_chosen_and_those_of_other_jobs_are_left_alone() -> None:
+async def test_what_was_given_up_is_found_by_its_job() -> None:
     world = World(Refused("no"))
     first = await world.tell(news(version=2, event="approval_requested", question=2))
     second = await world.tell(news(version=12))
     other = await world.tell(news(job=JobId("01901")))
     await world.until_quiet()
     assert [dead.id for dead in await world.webhooks.dead(JOB)] == sorted([first.id, second.id])
-    assert await world.webhooks.resend(JOB, first.id) == 1
-    assert [dead.id for dead in await world.webhooks.dead(JOB)] == [second.id]
     assert [dead.id for dead in await world.webhooks.dead(JobId("01901"))] == [other.id]
-
-
-@pytest.mark.parametrize("message", [None, "webhook:0190:9:job_finished", "run:0190:7"])
-async def test_nothing_can_be_sent_again_that_was_not_given_up(message: str | None) -> None:
-    world = World(AGAIN)
-    await world.tell(news())
-    with pytest.raises(NotFound):
-        await world.webhooks.resend(JOB, None if message is None else MessageId(message))

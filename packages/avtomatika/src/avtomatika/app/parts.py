@@ -203,7 +203,7 @@ def client_area(parts: Parts, settings: Settings, blueprints: Sequence[Blueprint
         clock=parts.node.clock,
         detailed=settings.http.detailed,
     )
-    operator = Operator(parts.node, parts.writer, queries)
+    operator = Operator(parts.node, parts.writer, queries, parts.webhooks)
     return ClientArea(
         jobs=jobs,
         following=FollowApi(callers, queries, parts.node.clock),

@@ -7,16 +7,17 @@ import msgspec
 from avtomatika.commands.apply import Writer
 from avtomatika.commands.outbox import message_of
 from avtomatika.commands.queries import EVERYBODY, Queries, Viewer
+from avtomatika.commands.webhooks import Webhooks, anew
 from avtomatika.errors import AlreadyOver, Conflict, InvalidInput
 from avtomatika.kernel.effects import SendWebhook
 from avtomatika.kernel.events import Event, Requeued, Rewound
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.machine import Life
-from avtomatika.kernel.model import Job, Ready
+from avtomatika.kernel.model import AwaitingHuman, Job, Ready
 from avtomatika.kernel.notices import announcements
 from avtomatika.kernel.progress import Ignored
 from avtomatika.ports.node import NodeContext
-from avtomatika.ports.store import Commit
+from avtomatika.ports.store import Commit, Message
 
 REFUSALS: Final = {
     "not_over": "The job is not over: nothing is there to be requeued.",
@@ -35,9 +36,9 @@ class Place(msgspec.Struct, frozen=True):
 class Operator:
     """Verbs on jobs. Each is one event, in the history like all others, with the name of who asked."""
 
-    def __init__(self, node: NodeContext, writer: Writer, queries: Queries) -> None:
+    def __init__(self, node: NodeContext, writer: Writer, queries: Queries, webhooks: Webhooks) -> None:
         self._store, self._clock, self._names = node.store, node.clock, node.names
-        self._writer, self._queries = writer, queries
+        self._writer, self._queries, self._webhooks = writer, queries, webhooks
 
     async def requeue(self, job_id: str, viewer: Viewer, by: str) -> None:
         """The handler of the state where the job failed or went into quarantine is due once more.
@@ -87,15 +88,19 @@ class Operator:
     async def resend_webhook(self, job_id: str, viewer: Viewer) -> None:
         """The webhook of the job's end goes out once more, under the id that it had.
 
-        Raises NotFound, Conflict when the job is not over or has no webhook.
+        For a job that asks a question, so does that of the question, if nobody took it. Raises NotFound,
+        Conflict when there is neither.
         """
         job = await self._queries.job(job_id, viewer)
-        told = [effect for effect in announcements(job) if isinstance(effect, SendWebhook)]
-        if not told:
-            raise Conflict("The job has no webhook, or is not over yet.")
         now = self._clock.now()
+        told = [effect for effect in announcements(job) if isinstance(effect, SendWebhook)]
         # Only the message is new: what it says, the moment of the event included, stays as it was.
-        again = (msgspec.structs.replace(message_of(effect), visible_at=now) for effect in told)
+        again = [msgspec.structs.replace(message_of(effect), visible_at=now) for effect in told]
+        if isinstance(job.phase, AwaitingHuman):
+            dead = await self._webhooks.dead(job.id)
+            again = [anew(message, now) for message in dead if _asks(message, job.phase)]
+        if not again:
+            raise Conflict("The job has no webhook, or nothing of it to send again.")
         await self._store.commit(Commit(now=now, send=tuple(again)))
 
     async def _then(self, job: JobId, place: Place) -> Job:
@@ -118,3 +123,8 @@ class Operator:
             if outcome.reason in REFUSALS:
                 raise Conflict(REFUSALS[outcome.reason])
             raise AlreadyOver(f"The job is {job.status} for ever; it can be forked.")
+
+
+def _asks(message: Message, phase: AwaitingHuman) -> bool:
+    """True when the news are of the question that is open."""
+    return isinstance(message.body, SendWebhook) and message.body.question == phase.since

@@ -1,9 +1,9 @@
 """Tokens that open for a while: given out for a token of the roll, and renewed by one that is good once.
 
 Only digests are kept. The secret that a worker signs with is encrypted with a key that follows from the token
-itself, so that whoever reads the registry has neither. A token that is used to renew a second time was stolen,
-or the answer was lost: shortly after the first time the latter is believed, later the whole family is worth
-nothing any more.
+itself, so that whoever reads the registry has neither. A token that is used to renew a second time was
+stolen, or the answer was lost: shortly after the first time the latter is believed, later the whole family is
+worth nothing any more.
 """
 
 from base64 import b64decode, b64encode

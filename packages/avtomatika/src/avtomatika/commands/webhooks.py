@@ -16,7 +16,6 @@ import msgspec
 
 from avtomatika import observe
 from avtomatika.commands.outbox import WEBHOOKS
-from avtomatika.errors import NotFound
 from avtomatika.kernel.effects import SendWebhook
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Failure
@@ -113,18 +112,6 @@ class Webhooks:
         found = await self._store.peek(DEAD, after=MessageId(prefix), limit=MOST_DEAD_OF_A_JOB)
         return [message for message in found if message.id.startswith(prefix)]
 
-    async def resend(self, job: JobId, message: MessageId | None = None) -> int:
-        """The dead news of the job, or the one of this id, will be tried anew; how many there were.
-
-        Raises NotFound when there are none.
-        """
-        found = [dead for dead in await self.dead(job) if message in (None, dead.id)]
-        if not found:
-            raise NotFound("There is no such undelivered webhook.")
-        now = self._clock.now()
-        await self._store.commit(Commit(now=now, send=tuple(_anew(dead, now) for dead in found)))
-        return len(found)
-
     def _again(self, message: Message, news: SendWebhook, failed: TryAgain, began: Instant) -> Message:
         first = began if news.first_try is None else news.first_try
         due = after(self._clock.now(), self._pause(message.id, news.attempt, failed.retry_after))
@@ -211,7 +198,8 @@ def _trouble(failure: Failure | None) -> _Trouble | None:
     return None if failure is None else _Trouble(failure.code, failure.message, failure.task)
 
 
-def _anew(dead: Message, now: Instant) -> Message:
+def anew(dead: Message, now: Instant) -> Message:
+    """The dead news, to be tried as if they were new."""
     body = dead.body
     if isinstance(body, SendWebhook):
         body = msgspec.structs.replace(body, attempt=1, first_try=None, trouble="")

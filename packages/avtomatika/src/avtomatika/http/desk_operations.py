@@ -248,7 +248,7 @@ OPERATOR: Final[tuple[Operation[OperatorApi], ...]] = (
     _verb(
         "webhook/resend",
         OperatorApi.resend_webhook,
-        "Send the webhook of the end again",
+        "Send the webhook of the end, or of an open question that nobody took, again",
         Answer(WebhookQueued, "It is on its way.", 202),
     ),
     _switch("pause", OperatorApi.pause, "Begin no handler of a blueprint"),

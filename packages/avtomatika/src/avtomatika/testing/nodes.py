@@ -94,7 +94,6 @@ class SimNode:
         self.queries = Queries(node)
         self.control = Control(writer, self.queries)
         self.approvals = Approvals(writer, self.queries, KEY)
-        self.operator = Operator(node, writer, self.queries)
         self.submit = Submit(node, writer, self._policy)
         self.offers = Offers(node, writer, Span(options.task_lease), fleet)
         roll = Roll(WORKER_TOKEN)
@@ -111,6 +110,7 @@ class SimNode:
         for consumer in consumers(node, writer, decider.editions, run_lease=lease, width=WIDTH):
             supervisor.start_duty(consumer.name, consumer.run)
         self.webhooks = Webhooks(node, SimDelivery(self.stage), lambda _: (b"0123456789abcdef" * 2,), HOOKS)
+        self.operator = Operator(node, writer, self.queries, self.webhooks)
         consumer = webhook_consumer(node, self.webhooks, timeout=TIMEOUT, width=WIDTH)
         supervisor.start_duty(consumer.name, consumer.run)
         self._start_ticking(node, writer, supervisor)

@@ -20,7 +20,7 @@ from avtomatika.testing.stage import Stage
 from avtomatika.testing.workload import SIGNAL
 
 STRANGER: Final = "stranger"
-VERBS: Final = ("requeue", "requeue", "rewind", "rewind", "fork", "resend", "resend dead", "cancel", "pry")
+VERBS: Final = ("requeue", "requeue", "rewind", "rewind", "fork", "resend", "cancel", "pry")
 
 
 class SimOperator:
@@ -53,7 +53,7 @@ class SimOperator:
             return
         except (AlreadyOver, Conflict, InvalidInput, NotFound) as refusal:
             stage.log("refused", verb, job, type(refusal).__name__)
-            if verb != "resend dead" and isinstance(refusal, NotFound) != (verb == "pry"):
+            if isinstance(refusal, NotFound) != (verb == "pry"):
                 stage.ledger.violated("an accepted job is found by those whose it is", (verb, job))
             if verb == "fork" and not isinstance(refusal, InvalidInput):
                 stage.ledger.violated("every job can be forked", (job, repr(refusal)))
@@ -77,8 +77,6 @@ class SimOperator:
             return operator.requeue(job, EVERYBODY, self._name)
         if verb == "cancel":
             return node.control.cancel(job, CLIENT)
-        if verb == "resend dead":
-            return node.webhooks.resend(job)
         if verb == "pry":
             return self._pry(node, job)
         if verb == "resend":
