@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from avtomatika.commands.fleet import Member
+from avtomatika.commands.fleet import Member, worker_of
 from avtomatika.commands.offers import Offers
 from avtomatika.commands.outbox import task_message_id
 from avtomatika.commands.queries import Queries, Viewer
@@ -88,7 +88,7 @@ class Explain:
             parked=parked,
             reasons=Counter(reason for found in lacking.values() for reason in found),
             workers=[self._verdict(member, lacking, order.skill, now) for member in present],
-            holder=None if held is None else held.owner.partition(":")[2],
+            holder=None if held is None else worker_of(held.owner),
         )
 
     def _verdict(

@@ -11,6 +11,7 @@ from avtomatika import observe
 from avtomatika.blueprints.encoding import decoded
 from avtomatika.kernel.events import TaskSignalled
 from avtomatika.kernel.model import Data, Done, Job
+from avtomatika.kernel.notices import failure_of
 from avtomatika.ports.spawn import Spawn
 from avtomatika.ports.store import Commit
 
@@ -52,7 +53,8 @@ async def _guarded(called: Awaitable[None]) -> None:
 
 
 def job_state(job: Job) -> dict[str, Any]:
-    """The job as a mapping of plain values."""
+    """The job, which is over, as a mapping of plain values."""
+    failure = failure_of(job)
     return {
         "id": job.id,
         "blueprint_name": job.blueprint,
@@ -62,8 +64,8 @@ def job_state(job: Job) -> dict[str, Any]:
         "initial_data": _plain(job.input),
         "state_history": _plain(job.history),
         "result": decoded(job.phase.result) if isinstance(job.phase, Done) else None,
-        "error_message": None if job.failure is None else job.failure.message,
-        "error_code": None if job.failure is None else job.failure.code,
+        "error_message": None if failure is None else failure.message,
+        "error_code": None if failure is None else failure.code,
         "labels": dict(job.labels),
         "source": job.source,
         "parent_job_id": None if job.parent is None else job.parent.job,

@@ -9,6 +9,7 @@ from msgspec import Raw
 from avtomatika.kernel.events import Decided, Event, TaskSignalled
 from avtomatika.kernel.machine import Life
 from avtomatika.kernel.model import NULL, Done, Job, Status
+from avtomatika.kernel.notices import failure_of
 from avtomatika.kernel.rules.signal import PROGRESS
 from avtomatika.kernel.time import Instant
 from avtomatika.ports.store import Fact
@@ -120,7 +121,7 @@ def _of_worker(event: TaskSignalled) -> WorkerNews:
 
 
 def _end(job: Job, phase: Done) -> EndNews:
-    failure = job.failure if job.status is not Status.FINISHED else None
+    failure = failure_of(job)
     return EndNews(
         status=job.status,
         state=job.state,

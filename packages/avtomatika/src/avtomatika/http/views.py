@@ -10,6 +10,7 @@ from avtomatika.blueprints.encoding import decoded
 from avtomatika.errors import InvalidInput
 from avtomatika.http.waiting import WaitingView, waiting_view
 from avtomatika.kernel.model import NULL, AwaitingChild, Done, Failure, Gathering, Job, Status, Waiting
+from avtomatika.kernel.notices import failure_of
 from avtomatika.kernel.rules.task import members_of
 from avtomatika.ports.store import Page
 
@@ -98,7 +99,7 @@ class EventAccepted(msgspec.Struct, frozen=True):
 
 def job_view(job: Job, *, detailed: bool = False, held: str | None = None) -> JobView:
     """The view of one job. *held* tells why this node would not run its handler, if it would not."""
-    over = isinstance(job.phase, Done)
+    failure = failure_of(job) if job.over else job.failure
     shared: dict[str, Any] = {
         "id": job.id,
         "job_id": job.id,
@@ -109,7 +110,7 @@ def job_view(job: Job, *, detailed: bool = False, held: str | None = None) -> Jo
         "updated_at": job.updated,
         "version": job.version,
         "result": job.phase.result if isinstance(job.phase, Done) else msgspec.UNSET,
-        "error": None if job.failure is None or (over and job.status == "finished") else _error(job.failure),
+        "error": None if failure is None else _error(failure),
         "progress": _progress(job),
         "waiting": waiting_view(job, held),
         "child_job_id": job.phase.child if isinstance(job.phase, AwaitingChild) else None,

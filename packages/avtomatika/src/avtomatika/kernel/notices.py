@@ -6,7 +6,7 @@ import msgspec
 
 from avtomatika.kernel.effects import Effect, PurgeFiles, SendWebhook, TellParent
 from avtomatika.kernel.ids import JobId
-from avtomatika.kernel.model import NULL, AwaitingHuman, Done, Job
+from avtomatika.kernel.model import NULL, AwaitingHuman, Done, Failure, Job, Verdict
 from avtomatika.kernel.time import Instant, after
 
 APPROVAL: Final = "approval_requested"
@@ -32,6 +32,12 @@ def approval_id(job: JobId, since: int) -> str:
 def decisions(phase: AwaitingHuman) -> tuple[str, ...]:
     """What a person may decide: what has a transition, except that nobody decided."""
     return tuple(name for name in phase.transitions if name != TIMEOUT)
+
+
+def failure_of(job: Job) -> Failure | None:
+    """Why *job*, which is over, did not finish; None for one that finished, whatever it met, or goes on."""
+    over = isinstance(job.phase, Done) and job.phase.verdict is not Verdict.FINISHED
+    return job.failure if over else None
 
 
 def announcements(job: Job) -> tuple[Effect, ...]:
@@ -75,7 +81,6 @@ def webhook(
     """The effect that tells the client's server of *event*, or none when the client named no server."""
     if job.webhook_url is None:
         return ()
-    failure = job.failure if isinstance(job.phase, Done) and job.phase.verdict != "finished" else None
     sent = SendWebhook(
         job=job.id,
         version=job.version,
@@ -84,7 +89,7 @@ def webhook(
         status=job.status.value,
         client=job.client,
         result=result,
-        failure=failure,
+        failure=failure_of(job),
         question=question,
         at=job.updated,
     )
