@@ -159,6 +159,19 @@ class Worker(SkillBlueprint):
             if callable(setup):
                 setup(self)
 
+    def catalog(self) -> Catalog:
+        """What there is to call: commands, middleware, and skills with those of the folder, loaded by now."""
+        if not self._loaded:
+            self._loaded = True
+            self.load_skills()
+        strict = self.config.STRICT_EVENT_VALIDATION
+        return Catalog(self, self.commands, self.middleware, strict_events=strict)
+
+    @property
+    def hot_cache(self) -> HotCache:
+        """The models that are loaded, and which skills need which."""
+        return self._hot_cache
+
     def stop(self) -> None:
         """A running ``main`` takes no more tasks, finishes those that run, and returns."""
         if self._stop is not None:
@@ -189,9 +202,6 @@ class Worker(SkillBlueprint):
         Raises ConfigError when the worker cannot start as it is configured.
         """
         self._stop = asyncio.Event()
-        if not self._loaded:
-            self._loaded = True
-            self.load_skills()
         from avtomatika_worker.health import serve_health
         from avtomatika_worker.orchestrators import configured_orchestrators
         from avtomatika_worker.surroundings import surroundings
@@ -232,9 +242,7 @@ class Worker(SkillBlueprint):
 
         if self.config.MAX_CONCURRENT_TASKS < 1:
             raise ConfigError("MAX_CONCURRENT_TASKS must be at least 1")
-        catalog = Catalog(
-            self, self.commands, self.middleware, strict_events=self.config.STRICT_EVENT_VALIDATION
-        )
+        catalog = self.catalog()
         if not catalog.names:
             _log.warning("The worker has no skills: it will not get any task")
         unknown = set(self._type_limits).difference(skill.type for skill in catalog)
