@@ -1,5 +1,6 @@
 """What can go wrong with an object storage, in the words of ours."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -41,6 +42,28 @@ async def test_a_folder_that_is_deleted_leaves_nothing_behind(folder: FolderBlob
     await folder.delete("jobs/a/")
     await folder.delete("jobs/never/")
     assert [path.name for path in (tmp_path / "stored" / "bucket" / "jobs").iterdir()] == ["a_1"]
+
+
+async def test_what_is_stored_in_a_folder_is_on_disk_before_anybody_hears_so(
+    folder: FolderBlobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = set[Path]()
+    fsync = os.fsync
+
+    def watched(opened: int) -> None:
+        synced.add(Path(os.readlink(f"/proc/self/fd/{opened}")))
+        fsync(opened)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    bucket = tmp_path / "stored" / "bucket"
+    await folder.upload_stream(chunks(b"a"), "jobs/a/x y/ü%41.bin")
+    above = {tmp_path / "stored", bucket, bucket / "jobs", bucket / "jobs" / "a"}
+    assert synced == above | {bucket / "jobs/a/x y", bucket / "jobs/a/x y/ü%41.bin"}
+    synced.clear()
+    (tmp_path / "out" / "deep").mkdir(parents=True)
+    (tmp_path / "out" / "deep" / "b").write_text("b")
+    await folder.upload(tmp_path / "out", "jobs/a/out/")
+    assert {bucket / "jobs/a/out/deep/b", bucket / "jobs/a/out/deep", bucket / "jobs/a/out"} <= synced
 
 
 async def test_what_is_not_there_is_not_found(folder: FolderBlobs, tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """Files in an object storage: an S3, a folder of this machine, or memory."""
 
 import asyncio
+import os
 import shutil
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -87,11 +88,44 @@ class FolderBlobs(StoredBlobs):
         super().__init__(bucket, lambda: objects.ObjectStorage.local(_made(folder)))
         self._folder = folder
 
+    async def upload(self, source: Path, key: str) -> FileMetadata:
+        """The file, or every file in the folder, is stored and on disk. Raises FileNotFoundError."""
+        stored = await super().upload(source, key)
+        names = await asyncio.to_thread(_names, source) if key.endswith("/") else [""]
+        await asyncio.to_thread(self._sync, [key + name for name in names])
+        return stored
+
+    async def upload_stream(
+        self, chunks: AsyncIterable[bytes], key: str, size: int | None = None
+    ) -> FileMetadata:
+        """The file is stored and on disk, and appeared when it was complete."""
+        stored = await super().upload_stream(chunks, key, size)
+        await asyncio.to_thread(self._sync, [key])
+        return stored
+
     async def delete(self, key: str) -> None:
         """The file, or everything in the folder, is gone, and so is what a process that died left there."""
         await super().delete(key)
         if key.endswith("/"):
             await asyncio.to_thread(shutil.rmtree, self._folder / self.bucket / key, ignore_errors=True)
+
+    def _sync(self, keys: Iterable[str]) -> None:
+        """The files, and that they are where they are, survive a power cut."""
+        files = [self._folder / self.bucket / key for key in keys]
+        above = {parent for file in files for parent in file.parents if parent.is_relative_to(self._folder)}
+        for path in (*files, *sorted(above, reverse=True)):
+            try:
+                opened = os.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                continue  # removed meanwhile
+            try:
+                os.fsync(opened)
+            finally:
+                os.close(opened)
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
 
 
 def _made(folder: Path) -> Path:
