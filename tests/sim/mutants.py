@@ -13,7 +13,9 @@ from tests.sim import (
     mutants_of_kin,
     mutants_of_operators,
     mutants_of_rules,
+    mutants_of_sdk,
     mutants_of_stores,
+    mutants_of_streams,
     mutants_of_ticks,
     mutants_of_webhooks,
 )
@@ -27,7 +29,9 @@ __all__ = [
     "mutants_of_kin",
     "mutants_of_operators",
     "mutants_of_rules",
+    "mutants_of_sdk",
     "mutants_of_stores",
+    "mutants_of_streams",
     "mutants_of_ticks",
     "mutants_of_webhooks",
 ]

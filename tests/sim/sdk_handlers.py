@@ -39,7 +39,8 @@ ERRORS: Final[tuple[type[Exception], ...]] = (
 async def handle(stage: Stage, process: SimProcess, name: str, tell: Callable[[], None]) -> Outcome:
     """What comes of a task, whose data is *name*. Raises CancelledError when the handler gives in to it."""
     options = stage.options
-    await _stubbornly(stage, process, stage.pass_time(1, 900))
+    longest = 6_000 if stage.chance(options.long) else 900
+    await _stubbornly(stage, process, stage.pass_time(1, longest))
     if stage.chance(options.tell):
         for _ in range(stage.rng.randint(1, 4)):
             stage.counts["told"] += 1

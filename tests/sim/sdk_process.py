@@ -129,6 +129,8 @@ class SdkProcess(SimProcess):
     async def _report(self) -> Wait | None:
         due = self._session.next_report(self.now())
         if isinstance(due, Wait):
+            if due.until is None and self._session.registered:
+                self.rules.says_nothing()
             return due
         self.rules.goes_out(due.results)
         answer = await self._answer(self._transport.report(due.results))
@@ -150,7 +152,9 @@ class SdkProcess(SimProcess):
         event = self._events.next(self.now())
         if isinstance(event, Wait):
             return event
-        answer = await self._answer(self._transport.emit(self._session.leased(event)))
+        event = self._session.leased(event)
+        self.rules.tells(event)
+        answer = await self._answer(self._transport.emit(event))
         if isinstance(answer, RxonError):
             self._events.failed(answer, self.now())
         else:

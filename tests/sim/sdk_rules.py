@@ -6,7 +6,7 @@ from avtomatika.testing.stage import Stage
 from avtomatika.testing.watched_gateway import key_of, words_of
 from avtomatika_worker.session import Session
 from avtomatika_worker.steps import Pace
-from rxon.messages import ResultAnswer, TaskOffer, TaskResult
+from rxon.messages import ResultAnswer, TaskOffer, TaskResult, WorkerEvent
 from rxon.vocabulary import AnswerStatus
 
 
@@ -18,6 +18,7 @@ class SdkRules:
         self._tokens: dict[str, str | None] = {}
         self._mine: dict[str, None] = {}
         self._over: set[str] = set()
+        self._waiting: dict[str, None] = {}
         self._out: dict[str, TaskResult] = {}
 
     def unsettled(self) -> Sequence[str]:
@@ -37,6 +38,7 @@ class SdkRules:
         self._stage.counts["restored"] += 1
         self._tokens[result.task_id] = result.lease_token
         self._mine[result.task_id] = None
+        self._waiting[result.task_id] = None
 
     def called_back(self, tasks: Iterable[str], stopped: Iterable[str]) -> None:
         """The server has taken tasks away, and the session has said which of them to stop."""
@@ -47,8 +49,22 @@ class SdkRules:
 
     def handed_in(self, task_id: str, *, taken: bool) -> None:
         """A handler has a result, and the session takes it or not."""
-        if not taken and task_id in self._mine:
+        if taken:
+            self._waiting[task_id] = None
+        elif task_id in self._mine:
             self._violated("a result of a task that is held is taken", task_id)
+
+    def tells(self, event: WorkerEvent) -> None:
+        """The event is sent."""
+        if event.task_id in self._waiting:
+            self._violated("what a handler told goes before its result", event)
+        elif event.task_id in self._mine and event.lease_token != self._tokens[event.task_id]:
+            self._violated("an event has the newest token", event)
+
+    def says_nothing(self) -> None:
+        """The session has no result to send, however long it is waited for."""
+        if self._waiting:
+            self._violated("a result is sent until it is answered", list(self._waiting))
 
     def goes_out(self, results: Sequence[TaskResult]) -> None:
         """The session has these results sent."""
@@ -58,6 +74,8 @@ class SdkRules:
             elif result.lease_token != self._tokens.get(result.task_id):
                 newest = self._tokens.get(result.task_id)
                 self._violated("a result has the newest token", f"{result}, not {newest}")
+        if missing := self._waiting.keys() - {result.task_id for result in results}:
+            self._violated("a result is sent until it is answered", missing)
         self._out = {result.task_id: result for result in results}
 
     def came_to_nothing(self, given_up: Iterable[str]) -> None:
@@ -88,6 +106,7 @@ class SdkRules:
 
     def _settled(self, task: str) -> None:
         self._mine.pop(task, None)
+        self._waiting.pop(task, None)
         self._stage.ledger.holding.let_go(self._name, task)
         if not self._mine:
             self._stage.stirred.set()

@@ -16,7 +16,7 @@ class SdkWorker:
 
     def __init__(self, stage: Stage, network: Network, name: str, skills: Sequence[str]) -> None:
         self._stage, self._network, self._name, self._skills = stage, network, name, skills
-        self._capacity = stage.rng.randint(1, 3)
+        self._capacity = stage.rng.choice((1, 2, 3, 8))
         self._streams = stage.rng.random() < stage.options.streams
         self._spool = SimSpool() if stage.rng.random() < 0.5 else None
         self._life = 0

@@ -13,7 +13,10 @@ Gate = Callable[[], Awaitable[None]]
 """Returns when the process at this end runs."""
 
 NEVER: Final = math.inf
-ROOMS: Final = (1, 4, 100)
+ROOMS: Final = (1, 1, 4, 100)
+FULL_AND_GONE: Final = 6
+"""Who does not read is so many times as likely to be gone soon as anybody else."""
+
 UNNOTICED_MS: Final = (0, 0, 500, 30_000)
 """After how long an end may notice that nothing comes any more; the last is what a keep-alive takes."""
 
@@ -44,12 +47,14 @@ class SimChannel:
     async def send(self, frame: bytes) -> None:
         """The frame is on its way, once there is room for it. It may never arrive. Raises ChannelClosed."""
         await self._awake()
+        stage = self._stage
+        if len(self.peer._way) >= self._room and stage.chance(FULL_AND_GONE * stage.options.cut):
+            stage.soon(stage.rng.randint(0, 1_000), self.cut)
         while self._over is None and len(self.peer._way) >= self._room:
             self._news.clear()
             await self._news.wait()
         if self._over is not None:
             raise ChannelClosed(*self._over)
-        stage = self._stage
         breaks = not self._broken and stage.chance(stage.options.cut)
         if breaks and stage.rng.random() < 0.5:
             self.cut()

@@ -89,6 +89,7 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
     sdk: float = 0.0
     streams: float = 0.0
     tell: float = 0.0
+    long: float = 0.0
     stubborn: float = 0.0
     cut: float = 0.0
     slow_reader: float = 0.0
@@ -133,9 +134,10 @@ _RATES: Final[Mapping[str, Sequence[float]]] = {
     "hook_refuse": (0.1, 0.3),
     "odd_answers": (0.2, 0.5),
     "tell": (0.3, 1.0),
+    "long": (0.1, 0.3),
     "stubborn": (0.2, 0.5),
     "cut": (0.02, 0.1),
-    "slow_reader": (0.05, 0.2),
+    "slow_reader": (0.1, 0.3),
 }
 _COUNTS: Final[Mapping[str, Sequence[int]]] = {
     "crashes": (1, 2, 4),
@@ -147,7 +149,7 @@ _COUNTS: Final[Mapping[str, Sequence[int]]] = {
 
 
 _GENTLE: Final = frozenset(
-    {"cancel", "custom", "cut", "fail", "hook_fail", "raising", "signal", "stubborn", "tell"}
+    {"cancel", "custom", "cut", "fail", "hook_fail", "long", "raising", "signal", "stubborn", "tell"}
 )
 
 

@@ -17,7 +17,7 @@ from rxon.transport import Credentials, WorkerGateway
 COME_BACK_AFTER: Final = 1.0
 GOODBYE_S: Final = 5.0
 CLAIMED_WITHIN_MS: Final = 5_000
-SMALL_FRAME: Final = 2_000
+SMALL_FRAME: Final = 900
 
 Serve = Callable[[Coroutine[Any, Any, None], contextvars.Context], object]
 """Runs something as a request of the node, in a context."""
@@ -41,7 +41,7 @@ class StreamDoor:
         stage.log("stream", worker_id, self._process.owner)
         account = Account()
         there.on_sent = lambda frame: account.settle(_tasks_in(frame))
-        _Credits(stage, here)
+        _Credits(stage, here, worker_id)
         self._channels = [channel for channel in self._channels if channel.is_open]
         self._channels.append(there)
         stage.soon(CLAIMED_WITHIN_MS, self._cut_unclaimed, here)
@@ -63,7 +63,7 @@ class StreamDoor:
                     group.create_task(older.replaced())
                 if self._leaving:
                     group.create_task(stream.leave(COME_BACK_AFTER))
-                await stream.run(self._stage.rng.choice((SMALL_FRAME, MAX_FRAME, MAX_FRAME)))
+                await stream.run(self._stage.rng.choice((SMALL_FRAME, MAX_FRAME)))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
             self._stage.ledger.violated("a stream ends as it should", repr(error))
         finally:
@@ -97,8 +97,8 @@ class StreamDoor:
 class _Credits:
     """Holds a server to what a worker said that it has room for: no more tasks come over a connection."""
 
-    def __init__(self, stage: Stage, end: SimChannel) -> None:
-        self._stage = stage
+    def __init__(self, stage: Stage, end: SimChannel, worker_id: str) -> None:
+        self._stage, self._worker = stage, worker_id
         self._most = self._came = 0
         end.on_sent, end.on_received = self._sent, self._received
 
@@ -109,7 +109,10 @@ class _Credits:
                 self._most = max(self._most, ready.seen + ready.credits)
 
     def _received(self, frame: bytes) -> None:
-        self._came += len(_tasks_in(frame))
+        tasks = _tasks_in(frame)
+        for task in tasks:
+            self._stage.ledger.holding.took(self._worker, task)
+        self._came += len(tasks)
         if self._came > self._most:
             what = f"{self._came} tasks, of which the last is {frame!r}, for {self._most} credits"
             self._stage.ledger.violated("a worker gets no more tasks than it has room for", what)

@@ -1,11 +1,8 @@
 """One world from beginning to end: everybody appears, faults happen, the world heals, all jobs end."""
 
 import asyncio
-import logging
-import sqlite3
 from collections import Counter
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +13,6 @@ from avtomatika.commands.webhooks import DEAD
 from avtomatika.kernel.ids import JobId
 from avtomatika.matching.placement import FAMILY
 from avtomatika.ports.store import Store
-from avtomatika.stores.sql import group_commit
 from avtomatika.testing.beats import BLUEPRINT, QUEUE
 from avtomatika.testing.clients import clients
 from avtomatika.testing.crew import Hire, anybody, skills_of
@@ -27,6 +23,7 @@ from avtomatika.testing.operators import SimOperator
 from avtomatika.testing.options import Options
 from avtomatika.testing.people import SimPeople
 from avtomatika.testing.stage import Stage
+from avtomatika.testing.surroundings import disk, listening
 from avtomatika.testing.violations import Violation
 from avtomatika.testing.watched import Home, OneFile, SharedMemory
 from avtomatika.testing.workload import POLICY, blueprints
@@ -200,19 +197,6 @@ class World:
                 ledger.violated("the facts of a job are its history", job_id)
 
 
-class _Errors(logging.Handler):
-    """What the system logs as an error that nobody foresaw is a finding."""
-
-    def __init__(self, stage: Stage) -> None:
-        super().__init__(logging.ERROR)
-        self._stage = stage
-
-    def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
-        if not isinstance(error, asyncio.CancelledError):
-            self._stage.ledger.violated("no error is unforeseen", f"{record.getMessage()}: {error!r}")
-
-
 def run_world(options: Options, folder: Path, hire: Hire = anybody, *, traced: bool = False) -> Outcome:
     """What becomes of the world that the options describe. *folder* is for its files; *hire* makes workers.
 
@@ -221,7 +205,7 @@ def run_world(options: Options, folder: Path, hire: Hire = anybody, *, traced: b
     loop = SimLoop()
     asyncio.set_event_loop(loop)
     stage = Stage(loop, options)
-    with _listening(stage), _disk(stage):
+    with listening(stage), disk(stage):
         try:
             home = _home(stage, folder)
             loop.run_until_complete(World(stage, home, hire).live())
@@ -260,39 +244,3 @@ def _end(loop: SimLoop) -> None:
         loop.run_until_complete(asyncio.wait(everybody, timeout=10))
     asyncio.set_event_loop(None)
     loop.close()
-
-
-@contextmanager
-def _listening(stage: Stage) -> Generator[None]:
-    logger = logging.getLogger("avtomatika")
-    level, propagate, handler = logger.level, logger.propagate, _Errors(stage)
-    logger.setLevel(logging.ERROR)
-    logger.propagate = False
-    logger.addHandler(handler)
-    stage.loop.set_exception_handler(lambda _, context: _unforeseen(stage, context))
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        logger.propagate = propagate
-
-
-def _unforeseen(stage: Stage, context: dict[str, Any]) -> None:
-    """An error in a callback is a finding; one that nobody asked for, or of a closed file, is not."""
-    if "handle" in context and not isinstance(context.get("exception"), sqlite3.ProgrammingError):
-        stage.ledger.violated("no error is unforeseen", f"{context['message']}: {context['exception']!r}")
-
-
-@contextmanager
-def _disk(stage: Stage) -> Generator[None]:
-    """The disk is fast, or slow enough that every COMMIT runs beside the loop."""
-    before = group_commit.SLOW_COMMIT_S
-    slow = stage.options.slow_disk
-    setattr(group_commit, "SLOW_COMMIT_S", 0.0 if slow else float("inf"))  # noqa: B010 - it is Final
-    if slow:
-        stage.loop.disk = stage.commit_time
-    try:
-        yield
-    finally:
-        setattr(group_commit, "SLOW_COMMIT_S", before)  # noqa: B010
