@@ -4,7 +4,7 @@
 ends that process with SIGKILL, `check` runs the commands and compares their output, `python` runs the block
 as a program, `python NAME` saves it first. In a command, `…` after the name of a kind of token stands for the
 token of the first run, any other for the id of the last job; in output for anything, on a line of its own for
-any number of lines. Port 8080 is a free port here.
+any number of lines. Ports 8080 and 8083 are free ports here.
 """
 
 import os
@@ -46,7 +46,7 @@ class Session:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port, self.worker_port = free_port(), free_port()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._job = ""
         programs = Path(sys.executable).parent
@@ -55,6 +55,7 @@ class Session:
             **plain,
             "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
             "API_PORT": str(self.port),
+            "WORKER_PORT": str(self.worker_port),
             "ORCHESTRATOR_URL": f"http://127.0.0.1:{self.port}",
             "PYTHONUNBUFFERED": "1",
             "TASK_FILES_DIR": str(folder / "payloads"),
@@ -186,7 +187,9 @@ class Session:
     def _filled(self, command: str) -> str:
         for kind, token in self.tokens().items():
             command = command.replace(f"avt_{kind}_…", token)
-        return command.replace("…", self._job).replace(":8080", f":{self.port}")
+        for published, free in ((":8080", self.port), (":8083", self.worker_port)):
+            command = command.replace(published, f":{free}")
+        return command.replace("…", self._job)
 
     def tokens(self) -> Mapping[str, str]:
         """The tokens of the first run, by kind; none before it."""

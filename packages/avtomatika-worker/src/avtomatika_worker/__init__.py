@@ -1,12 +1,23 @@
 """The worker SDK of the Avtomatika orchestrator."""
 
+from avtomatika_worker.commands import Command
 from avtomatika_worker.config import WorkerConfig
 from avtomatika_worker.skills import SkillBlueprint
 from avtomatika_worker.task_files import TaskFiles
 from avtomatika_worker.worker import Worker
-from rxon.messages import SkillInfo
+from rxon.messages import DeviceUsage, ResourcesUsage, SkillInfo
 from rxon.vocabulary import PROTOCOL_VERSION
 
-__all__ = ["SkillBlueprint", "SkillInfo", "TaskFiles", "Worker", "WorkerConfig", "__version__"]
+__all__ = [
+    "Command",
+    "DeviceUsage",
+    "ResourcesUsage",
+    "SkillBlueprint",
+    "SkillInfo",
+    "TaskFiles",
+    "Worker",
+    "WorkerConfig",
+    "__version__",
+]
 
 __version__ = PROTOCOL_VERSION
