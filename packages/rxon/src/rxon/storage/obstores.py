@@ -38,6 +38,7 @@ _RETRY: Final["RetryConfig"] = {
 _PATIENCE: Final = timedelta(seconds=5)
 _PATIENCE_FOR_CONTENT: Final = timedelta(seconds=120)
 _NO_LIMIT: Final = timedelta(days=7)  # for a whole transfer: it may be long as long as something moves
+_NO_BUCKET: Final = "NoSuchBucket"
 _Method = Literal["GET", "PUT", "HEAD", "DELETE", "POST"]
 
 
@@ -147,14 +148,14 @@ def _translated(what: str) -> Generator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise NotThere(f"There is no file '{what}': {_first_line(error)}") from error
+        raise NotThere(_missing(what, error)) from error
     except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
         raise StorageRefused(_first_line(error)) from error
     except exceptions.InvalidPathError as error:
         raise UnsafeKey(_first_line(error)) from error
     except exceptions.BaseError as error:
-        if "NoSuchBucket" in str(error):
-            raise NotThere(_first_line(error)) from error
+        if _NO_BUCKET in str(error):
+            raise NotThere(_missing(what, error)) from error
         raise StorageUnavailable(_first_line(error)) from error
 
 
@@ -179,6 +180,10 @@ def _entry(meta: "ObjectMeta") -> Entry:
 
 def _bare(etag: str | None) -> str | None:
     return None if etag is None else etag.strip('"')
+
+
+def _missing(what: str, error: Exception) -> str:
+    return "There is no such bucket." if _NO_BUCKET in str(error) else f"There is no file '{what}'."
 
 
 def _first_line(error: Exception) -> str:
