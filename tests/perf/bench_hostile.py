@@ -26,8 +26,8 @@ from tests.perf.hostile import ACTS, BAIT, attack
 TOKENS: Final = {"CLIENT_TOKEN": "client-token-of-bench", "GLOBAL_WORKER_TOKEN": "worker-token-of-bench"}
 HONEST: Final = 20
 JOBS_A_SECOND: Final = 40
-SECONDS: Final = 3.0
-ROUNDS: Final = 2
+SECONDS: Final = 4.0
+ROUNDS: Final = 5
 CONNECTIONS: Final = 9
 
 one = Blueprint("one", api_version="v1", api_endpoint="/jobs/one")
@@ -146,24 +146,34 @@ async def bench() -> AsyncIterator[tuple[Bench, str]]:
         node.wait()
 
 
+@asynccontextmanager
+async def besieged(url: str, acts: list[str]) -> AsyncIterator[list[str]]:
+    """Hostile workers are at it meanwhile; afterwards the list holds how often they got which answer."""
+    command = [sys.executable, "-m", __spec__.name, "--attack", url, ",".join(acts)]
+    hostile = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert hostile.stdout is not None
+    answers = list[str]()
+    try:
+        await asyncio.to_thread(hostile.stdout.readline)
+        yield answers
+    finally:
+        said, _ = await asyncio.to_thread(hostile.communicate, "")
+        answers.append(said.strip())
+
+
 async def compare(acts: list[str]) -> None:
     """The figures with and without these acts are printed."""
     async with bench() as (honest, url):
         await honest.round(1.0)
         for _ in range(50):
             await honest.call("POST", "/api/v1/jobs/bait", {})
-        alone, beset = list[Round](), list[Round]()
+        alone, beset, said = list[Round](), list[Round](), list[str]()
         for _ in range(ROUNDS):
             alone.append(await honest.round(SECONDS))
-            command = [sys.executable, "-m", __spec__.name, "--attack", url, ",".join(acts)]
-            hostile = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            assert hostile.stdout is not None
-            await asyncio.to_thread(hostile.stdout.readline)
-            beset.append(await honest.round(SECONDS))
-            answers, _ = await asyncio.to_thread(hostile.communicate, "")
-        print(
-            f"{' '.join(acts)}\n  alone   {_all(alone)}\n  beset   {_all(beset)}\n  answers {answers.strip()}"
-        )
+            async with besieged(url, acts) as answers:
+                beset.append(await honest.round(SECONDS))
+            said += answers
+        print(f"{' '.join(acts)}\n  alone   {_all(alone)}\n  beset   {_all(beset)}\n  answers {said[-1]}")
 
 
 def _all(rounds: list[Round]) -> Round:

@@ -34,7 +34,7 @@ class Pace:
 OF_ONE: Final = (100_000, 2_000)
 OF_STRANGERS: Final = (60_000_000, 50_000)
 PRESENTED: Final = 1_000
-BYTES: Final = 2
+BYTES: Final = 4
 """So many bytes of a message are a microsecond more."""
 
 CHANGED: Final = 250

@@ -12,6 +12,9 @@ from rxon.vocabulary import PATH_PREFIX
 
 AT_ONCE: Final = 200
 A_SECOND: Final = 10
+A_REFUSAL_MORE: Final = 65_536
+"""So many bytes of a body count as a request of their own."""
+
 LONGEST: Final = Span(30 * SECOND)
 REFUSALS: Final = frozenset({400, 401, 403, 413, 422, 429})
 """Not 404 and 409: an honest fleet hears these from a node that was away."""
@@ -28,7 +31,7 @@ def reluctance(clock: Clock) -> Middleware:
             address, now = request.remote or "", clock.now()
             wait = pace.wait(address, now)
             if wait <= LONGEST:
-                pace.take(address, 1, now)
+                pace.take(address, 1 + (request.content_length or 0) // A_REFUSAL_MORE, now)
             if wait:
                 await clock.sleep_until(after(now, min(wait, LONGEST)))
         return response
