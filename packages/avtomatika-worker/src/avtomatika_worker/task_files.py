@@ -7,17 +7,14 @@ import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, Any, Protocol, TypeVar
 
 import msgspec
 
 from avtomatika_worker.errors import PathError, PermanentError
 from rxon.messages import FileMetadata
 
-if TYPE_CHECKING:  # it needs what only workers with a storage need
-    from avtomatika_worker.files.remote_folder import RemoteFolder
-
-__all__ = ["OpenFile", "TaskFiles", "plain_name", "task_folder"]
+__all__ = ["OpenFile", "Remote", "TaskFiles", "plain_name", "task_folder"]
 
 R = TypeVar("R")
 
@@ -33,6 +30,20 @@ def plain_name(identifier: str) -> str:
     if plain and plain == identifier:
         return plain
     return f"{plain}-{hashlib.sha256(identifier.encode(errors='surrogatepass')).hexdigest()[:16]}"
+
+
+class Remote(Protocol):
+    """The place of a task in a storage. Both methods raise a HandlerError that says whether to try again."""
+
+    async def store(self, source: Path, name: str) -> FileMetadata:
+        """The file or folder ``source`` is stored as ``name``; "" is the place itself."""
+        ...
+
+    async def fetch(
+        self, uri: str, target: Path, expected: FileMetadata | None = None, where: str = ""
+    ) -> FileMetadata:
+        """``target`` is the file, or the folder, at ``uri``, and checked against ``expected``."""
+        ...
 
 
 class OpenFile:
@@ -75,7 +86,7 @@ class TaskFiles:
     without one, and otherwise the HandlerError that says whether another attempt makes sense.
     """
 
-    def __init__(self, root: Path, remote: "RemoteFolder | None" = None) -> None:
+    def __init__(self, root: Path, remote: Remote | None = None) -> None:
         self._root = root
         self._remote = remote
 
@@ -85,7 +96,7 @@ class TaskFiles:
         return self._root
 
     @property
-    def remote(self) -> "RemoteFolder":
+    def remote(self) -> Remote:
         """The place of the task in the storage. Raises PermanentError when there is no storage."""
         if self._remote is None:
             raise PermanentError("The worker has no storage: S3_ENDPOINT_URL is not set.")
