@@ -26,6 +26,7 @@ class O21(EarlierServer):
     sequential_id = ""
     sign = staticmethod(of_o21)
     unsigned = "Missing required cryptographic signature"
+    upgrades_first = True
 
     def key(self, worker: str, registration: bool) -> str:
         own = self.own_tokens.get(worker)

@@ -34,6 +34,7 @@ class EarlierServer:
     sequential_id = "task-"
     sign: Sign = staticmethod(of_r14)
     unsigned = "Missing required security context"
+    upgrades_first = False
 
     def __init__(self, token: str = "fleet-token", own_tokens: dict[str, str] | None = None) -> None:
         self.token = token
@@ -53,6 +54,8 @@ class EarlierServer:
         self.lose: list[str] = []
         self.fail: list[str] = []
         self.access: dict[str, tuple[str, float]] = {}
+        self.sockets: dict[str, web.WebSocketResponse] = {}
+        self.frames: list[str] = []
         self.tls: SSLContext | None = None
         self.port = 0
         self._runner: web.AppRunner | None = None
@@ -68,6 +71,7 @@ class EarlierServer:
         app.router.add_patch("/_worker/workers/{id}", self.heartbeat)
         app.router.add_post("/_worker/tasks/result", self.result)
         app.router.add_post("/_worker/events", self.event)
+        app.router.add_get("/_worker/ws/{id}", self.listen)
         app.router.add_post("/_worker/auth/token", self.give_token)
         app.router.add_post("/_worker/auth/token/refresh", self.refresh_token)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.01)
@@ -262,6 +266,30 @@ class EarlierServer:
         self.check_model("WorkerEventPayload", message)
         self.events.append(message)
         return self.json({"status": "event_accepted"})
+
+    async def listen(self, request: web.Request) -> web.StreamResponse:
+        """One socket for each worker: a newer one takes the place of an older."""
+        worker = request.match_info["id"]
+        socket = web.WebSocketResponse()
+        if self.upgrades_first:
+            await socket.prepare(request)
+        self.authenticate(request, worker)
+        if not self.upgrades_first:
+            await socket.prepare(request)
+        older, self.sockets[worker] = self.sockets.get(worker), socket
+        if older is not None:
+            await older.close(code=1008, message=b"New connection established")
+        self.changed.set()
+        async for frame in socket:
+            self.frames.append(frame.data)
+        return socket
+
+    async def cancel(self, job: Job) -> None:
+        """The job is cancelled, and the worker that has its socket here hears of it there."""
+        job.status = "cancelled"
+        assert job.worker is not None
+        command = {"command": "cancel_task", "task_id": job.tasks[-1], "job_id": job.id}
+        await self.sockets[job.worker].send_json(command)
 
     async def give_token(self, request: web.Request) -> web.Response:
         raise Refused(403, "Unauthorized: mTLS certificate required to issue access token.")

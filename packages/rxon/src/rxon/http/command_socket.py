@@ -10,9 +10,10 @@ import aiohttp
 from aiohttp import WSMsgType
 
 from rxon.codec import decode
-from rxon.errors import ProtocolError
+from rxon.errors import ProtocolError, TransportError
 from rxon.http.client import HttpTransport
 from rxon.http.keys import Keys
+from rxon.http.redirects import no_redirects
 from rxon.messages import Registered, Registration, WorkerCommand
 from rxon.transport import PollRequest
 from rxon.vocabulary import CANCEL_TASK
@@ -49,7 +50,7 @@ class CommandSocket:
     async def run(self) -> None:
         """Listens until it is cancelled."""
         clock = asyncio.get_running_loop().time
-        async with aiohttp.ClientSession() as session:
+        async with aiohttp.ClientSession(trace_configs=[no_redirects()]) as session:
             while True:
                 began = clock()
                 code = await self._listen(session)
@@ -71,7 +72,7 @@ class CommandSocket:
                     heartbeat=KEEP_ALIVE,
                     ssl=self._ssl if self._ssl is not None else True,
                 )
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        except (TimeoutError, TransportError, aiohttp.ClientError, OSError) as error:
             _log.debug("No socket for commands: %s: %s", type(error).__name__, error)
             return None
         async with socket:
@@ -137,17 +138,22 @@ class ListeningTransport(HttpTransport):
         """The server knows the worker, and is listened to."""
         registered = await super().register(registration)
         wanted = self._instead.isdisjoint(registered.transports)
-        if wanted and self._listening is None:
+        if not wanted:
+            await self._stop()
+        elif self._listening is None:
             self._listening = asyncio.get_running_loop().create_task(self._socket.run())
         return registered
 
     async def close(self) -> None:
         """Connections are closed; calling it again does nothing."""
-        if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.wait([self._listening])
-            self._listening = None
+        await self._stop()
         await super().close()
+
+    async def _stop(self) -> None:
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.cancel()
+            await asyncio.wait([listening])
 
     def _hear(self, command: WorkerCommand) -> None:
         if command.command != CANCEL_TASK:

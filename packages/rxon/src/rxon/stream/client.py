@@ -2,13 +2,13 @@
 
 import asyncio
 from ssl import SSLContext
-from types import SimpleNamespace
 from typing import Final, NoReturn
 
 import aiohttp
 from aiohttp import ClientWSTimeout
 
 from rxon.errors import AuthError, ForbiddenError, TransportError, WorkerUnknownError
+from rxon.http.redirects import no_redirects
 from rxon.identifiers import validate_identifier
 from rxon.stream.channel import KEEP_ALIVE, SUBPROTOCOL, Channel, CloseCode
 from rxon.stream.socket import SocketChannel, reason_of
@@ -54,9 +54,7 @@ class SocketOpener:
     async def open(self) -> Channel:
         """A channel. Raises TransportError; AuthError, ForbiddenError, WorkerUnknownError as HTTP does."""
         if self._session is None:
-            no_redirects = aiohttp.TraceConfig()
-            no_redirects.on_request_redirect.append(_refuse_redirect)
-            self._session = aiohttp.ClientSession(trace_configs=[no_redirects])
+            self._session = aiohttp.ClientSession(trace_configs=[no_redirects()])
         try:
             async with asyncio.timeout(self._timeout):
                 socket = await self._session.ws_connect(
@@ -94,13 +92,6 @@ class _Channel(SocketChannel):
 
     async def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         await self._socket.close(code=code, message=reason_of(reason))
-
-
-async def _refuse_redirect(
-    session: aiohttp.ClientSession, context: SimpleNamespace, redirect: aiohttp.TraceRequestRedirectParams
-) -> None:
-    """The token must not follow a redirect to another host."""
-    raise TransportError("The server redirects")
 
 
 def _raise_refusal(error: aiohttp.WSServerHandshakeError) -> NoReturn:
