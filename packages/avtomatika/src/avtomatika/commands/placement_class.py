@@ -130,11 +130,10 @@ class PlacementClass:
             return False
         if not self._rules.stealing:
             return True
-        candidate = self._candidate(member, now)
         lately = now - member.asked <= self._rules.spill_after
-        return bool(member.parked or candidate.load or lately) and not saturated(
-            self._strategy, candidate, self._rules
-        )
+        if not (member.parked or lately or member.load(now)):
+            return False
+        return not saturated(self._strategy, self._candidate(member, now), self._rules)
 
     def others(self, worker_id: str, now: Instant) -> bool:
         """True when a worker that is present, other than this one, may have tasks of the class."""
