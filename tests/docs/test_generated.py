@@ -53,6 +53,18 @@ def test_every_setting_of_the_worker_is_described() -> None:
     assert missing(worker_variables(), OF_THE_WORKER) == {"undescribed": [], "unknown": []}
 
 
+def test_every_public_name_of_the_worker_is_told_with_every_public_method(generator: ModuleType) -> None:
+    import avtomatika_worker
+    from avtomatika_worker import Worker
+
+    page = generator.PAGES["reference/worker-api.md"]()
+    names = {name for name in avtomatika_worker.__all__ if not name.startswith("__")}
+    methods = {name for name, found in vars(Worker).items() if not name.startswith("_") and callable(found)}
+    methods -= {name for name in methods if f"`{name}` is another name of" in page}
+    assert {name for name in names if f"\n### {name}\n" not in page} == set()
+    assert {name for name in methods if f"\n#### Worker.{name}\n" not in page} == set()
+
+
 def test_the_state_machine_has_every_pair_of_phase_and_event() -> None:
     from generators.state_machine import EVENTS, PHASES, cases
 

@@ -49,8 +49,8 @@ class Worker(SkillBlueprint):
     are also loaded from ``skills_dir``, or else WORKER_SKILLS_DIR, if there is such a folder.
     ``connect`` makes the transport to an orchestrator; without it, WORKER_TRANSPORT decides, and HTTP
     goes through ``http_session`` if that is given. Files of tasks are exchanged with ``storage``, or else
-    with the S3 at S3_ENDPOINT_URL. Every orchestrator is asked for tasks, whatever
-    MULTI_ORCHESTRATOR_MODE says.
+    with the S3 at S3_ENDPOINT_URL. MULTI_ORCHESTRATOR_MODE decides which of several orchestrators
+    are asked for tasks.
     """
 
     def __init__(  # noqa: PLR0913 - the published signature
