@@ -34,6 +34,7 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "MAX_UNFINISHED_JOBS": "How many unfinished jobs there may be. One more is answered with 503.",
     "MAX_UNFINISHED_JOBS_PER_CLIENT": "How many unfinished jobs a client may have. One more: 429.",
     "MAX_UPLOAD_BYTES": "The largest file that a client may upload through the node.",
+    "OFFLOAD_VALUES_BYTES": "Values of jobs and params of tasks that are larger are kept with the files.",
     "ORCHESTRATOR_SECRET_KEY": "Signs tasks, for workers that verify them; 16 characters or more.",
     "WORKERS_CONFIG_PATH": "A file of tokens of single workers and of groups; "
     "see [worker tokens](../how-to/worker-tokens.md).",

@@ -45,6 +45,7 @@ READ: dict[str, tuple[str, Any, Any]] = {
     "WORKER_SIGNATURES": ("required", lambda s: s.workers.signed, True),
     "MAX_DELIVERIES": ("8", lambda s: s.policy.max_deliveries, 8),
     "MAX_TRANSITIONS_PER_JOB": ("11", lambda s: s.policy.max_steps, 11),
+    "OFFLOAD_VALUES_BYTES": ("2000", lambda s: s.files.most_inside, 2_000),
     "OPERATOR_TOKEN": (TOKEN, lambda s: s.operator_token, TOKEN),
     "PUBLIC_URL": ("https://a.example/b/", lambda s: s.http.public_url, "https://a.example/b"),
     "REPUTATION_MIN_THRESHOLD": ("0.4", lambda s: s.dispatch.rules.reputation_floor, 0.4),

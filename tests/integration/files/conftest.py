@@ -93,6 +93,7 @@ def keeping(start: Start, objects: ObjectStorage, request: pytest.FixtureRequest
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nodes look soon whether files can go, and only once more."""
+    """Nodes look soon whether files can go, and only for so long."""
     monkeypatch.setattr(job_files, "LOOK_AGAIN", Span(100))
     monkeypatch.setattr(job_files, "LATE", Span(200))
+    monkeypatch.setattr(job_files, "DAY", Span(200))

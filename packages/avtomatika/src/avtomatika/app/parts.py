@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from avtomatika.app.backends import open_blobs, open_history
+from avtomatika.app.backends import open_history
+from avtomatika.app.files import FileSide, file_side
 from avtomatika.app.workers import Behind, WorkerSide, worker_side
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.blueprints.client import ClientConfig
@@ -18,9 +19,7 @@ from avtomatika.commands.control import Control
 from avtomatika.commands.decide import Decider
 from avtomatika.commands.explain import Explain
 from avtomatika.commands.export import Export
-from avtomatika.commands.file_links import FileLinks
 from avtomatika.commands.hooks import Hooks
-from avtomatika.commands.job_files import FilePolicy, JobFiles
 from avtomatika.commands.offers import Offers
 from avtomatika.commands.operator import Operator
 from avtomatika.commands.parked import parked
@@ -77,8 +76,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     approvals: Approvals
     webhooks: Webhooks
     delivery: WebhookDelivery
-    files: JobFiles
-    file_links: FileLinks
+    files: FileSide
     ticks: Ticks | None
     exporter: Exporter | None
 
@@ -94,9 +92,10 @@ def assemble(
     access = access_of(settings)
     pauses = Pauses(node.store.shelf)
     secret = settings.approval_secret or node.names.token()
-    file_links = FileLinks(node.clock, secret, reached_at)
-    files = _files(node, settings, file_links)
-    decider = Decider(blueprints, access.client_of, pauses.holds, node.store.shelf, files.of)
+    files = file_side(node, settings.files, secret, reached_at)
+    whole = None if files.values is None else files.values.whole
+    offered = None if files.values is None else files.values.offered
+    decider = Decider(blueprints, access.client_of, pauses.holds, node.store.shelf, files.beside)
     export = settings.history_uri
     policy = WriterPolicy(run_lease=settings.run_lease, export=export is not None)
     writer = Writer(node, decider, policy, (measures.committed, hooks.witness(node.spawn)))
@@ -105,7 +104,7 @@ def assemble(
     presence = Presence(registry, node.clock, settings.worker_ttl, standing.fleet)
     offers = Offers(node, writer, settings.task_lease, standing.fleet, settings.dispatch.rules)
     results = Results(node, writer, standing.reported)
-    queries = Queries(node, decider.held)
+    queries = Queries(node, decider.held, whole)
     approvals = Approvals(writer, queries, secret)
     links = ApprovalLinks(approvals, reached_at)
     wanted, keys = settings.webhooks, keys_of(settings.webhook_secret or "")
@@ -120,14 +119,13 @@ def assemble(
         standing=standing,
         pauses=pauses,
         queries=queries,
-        workers=worker_side(node, settings, Behind(access, registry, presence, offers, results)),
+        workers=worker_side(node, settings, Behind(access, registry, presence, offers, results, offered)),
         submit=Submit(node, writer, settings.policy, delivery.check, settings.room),
         control=Control(writer, queries),
         approvals=approvals,
         webhooks=Webhooks(node, delivery, lambda _: keys, wanted.policy, links),
         delivery=delivery,
         files=files,
-        file_links=file_links,
         ticks=_ticks(node, writer, settings, blueprints),
         exporter=None if export is None else Exporter(node, Export(node, open_history(export))),
     )
@@ -137,12 +135,6 @@ def access_of(settings: Settings) -> Access:
     """Who may come in."""
     clients = () if settings.client_token is None else ((settings.client_token, DEFAULT_CLIENT),)
     return Access(clients, worker_token=settings.worker_token, operator_token=settings.operator_token)
-
-
-def _files(node: NodeContext, settings: Settings, links: FileLinks) -> JobFiles:
-    wanted = settings.files
-    policy = FilePolicy(wanted.keep, wanted.most)
-    return JobFiles(node, open_blobs(wanted), wanted.local, links, policy)
 
 
 def _ticks(
@@ -166,7 +158,7 @@ def duties(parts: Parts, settings: Settings) -> Iterator[DutyOf]:
     webhooks = webhook_consumer(node, parts.webhooks, timeout=timeout, width=senders)
     yield webhooks.name, webhooks.run
     if settings.files.keep is not None:
-        yield "files", file_consumer(node, parts.files).run
+        yield "files", file_consumer(node, parts.files.files).run
     yield "offers", parts.offers.serve_for_ever
     pauses, reputations = parts.pauses.refresh, parts.standing.reputations.refresh
     yield "pauses", Repeated(node.clock, pauses, every=LOOK_AGAIN, trouble="pauses.unknown").run
@@ -212,7 +204,7 @@ def client_area(parts: Parts, settings: Settings, blueprints: Sequence[Blueprint
         blueprints=BlueprintApi(blueprints, callers.client_of),
         overview=OverviewApi(callers, sources, blueprints),
         workers=WorkerApi(callers, parts.presence, parts.workers.reload, parts.node.names.token),
-        files=FilesApi(callers, queries, parts.files, parts.file_links),
+        files=FilesApi(callers, queries, parts.files.files, parts.files.links),
     )
 
 

@@ -1,6 +1,6 @@
 """The parts that workers talk to."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -14,6 +14,7 @@ from avtomatika.commands.passes import Passes
 from avtomatika.commands.presence import Presence
 from avtomatika.commands.results import Results
 from avtomatika.commands.translation import Terms
+from avtomatika.kernel.effects import OfferTask
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.registry import Registry
 from avtomatika.settings import Settings
@@ -28,6 +29,7 @@ class Behind(msgspec.Struct, frozen=True):
     presence: Presence
     offers: Offers
     results: Results
+    whole: Callable[[OfferTask], Awaitable[OfferTask]] | None = None
 
 
 class WorkerSide(msgspec.Struct, frozen=True):
@@ -55,7 +57,7 @@ def worker_side(node: NodeContext, settings: Settings, behind: Behind) -> Worker
         presence=behind.presence,
         offers=behind.offers,
         results=behind.results,
-        terms=Terms(settings.longest_poll, wanted.task_key),
+        terms=Terms(settings.longest_poll, wanted.task_key, behind.whole),
     )
     desk = Desk(
         node.clock,

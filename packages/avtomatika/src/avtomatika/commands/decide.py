@@ -10,7 +10,8 @@ from avtomatika.blueprints.contracts import accept_input
 from avtomatika.blueprints.data_stores import Keeper
 from avtomatika.blueprints.run import HandlerEvent, run_handler
 from avtomatika.blueprints.task_files import TaskFiles
-from avtomatika.errors import ContractViolation, HandlerError
+from avtomatika.commands.large_values import LargeValues
+from avtomatika.errors import ContractViolation, HandlerError, IntegrityError
 from avtomatika.kernel.decisions import RunChild
 from avtomatika.kernel.events import Decided, HandlerCrashed
 from avtomatika.kernel.ids import JobId
@@ -19,6 +20,13 @@ from avtomatika.kernel.retry import BLUEPRINT, CONTRACT
 from avtomatika.ports.shelf import Shelf
 
 Edition = tuple[str, str]
+
+
+class Beside(msgspec.Struct, frozen=True):
+    """What jobs have beside their data: files, and values that are too large for it."""
+
+    files: Callable[[JobId], TaskFiles] | None = None
+    values: LargeValues | None = None
 
 
 class Decider:
@@ -33,17 +41,17 @@ class Decider:
         client: Callable[[str], ClientConfig],
         rests: Callable[[str], bool] = lambda _: False,
         shelf: Shelf | None = None,
-        files: Callable[[JobId], TaskFiles] | None = None,
+        beside: Beside | None = None,
     ) -> None:
         """*client* tells who a client is by its id, *rests* whether a blueprint is paused.
 
-        The named data stores of blueprints are on *shelf*; without one no handler can have them. *files*
-        gives the files of a job; without it there are none.
+        The named data stores of blueprints are on *shelf*; without one no handler can have them. Without
+        *beside* jobs have no files.
         """
         listed = list(blueprints)
         self._blueprints: Mapping[Edition, Blueprint] = {(b.name, b.edition): b for b in listed}
         self._newest: Mapping[str, Blueprint] = {b.name: b for b in listed}
-        self._client, self._rests, self._files = client, rests, files
+        self._client, self._rests, self._beside = client, rests, beside or Beside()
         self._keeper = Keeper(shelf)
 
     @property
@@ -70,12 +78,16 @@ class Decider:
         if blueprint is None:
             message = f"Blueprint '{job.blueprint}' edition '{job.edition}' is not loaded."
             return _crashed(job, message)
+        values = self._beside.values
         try:
             stores = self._keeper.stores(blueprint.name, blueprint.edition, blueprint.data_stores)
-        except HandlerError as error:
+            seen = job if values is None else await values.patiently_whole(job)
+        except (HandlerError, IntegrityError) as error:
             return _crashed(job, error.message)
-        files = None if self._files is None else self._files(job.id)
-        event = await run_handler(blueprint, job, branches, self._client(job.client), stores, files)
+        files = None if self._beside.files is None else self._beside.files(job.id)
+        event = await run_handler(blueprint, seen, branches, self._client(job.client), stores, files)
+        if values is not None and isinstance(event, Decided):
+            event = await values.aside(job, seen, event)
         if isinstance(event, Decided) and isinstance(event.decision, RunChild):
             return self._bound(job, event, event.decision)
         return event

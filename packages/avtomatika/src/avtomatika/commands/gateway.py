@@ -20,7 +20,6 @@ from avtomatika.commands.results import Handle, Results
 from avtomatika.commands.translation import Terms, answered, check_json, refused, report_of
 from avtomatika.commands.withdrawals import Withdrawals
 from avtomatika.errors import Conflict, InvalidInput, NotFound, Unavailable
-from avtomatika.kernel.effects import OfferTask
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.time import after, seconds
 from avtomatika.ports.node import NodeContext
@@ -100,9 +99,11 @@ class Gateway:
             leases = await self._offers.take(wanted, after(self._clock.now(), patience))
         except Unavailable as error:
             raise UnavailableError(error.message) from error
-        now, ttl = self._clock.now(), self._offers.lease_ttl
-        bodies = ((lease, lease.message.body) for lease in leases)
-        offers = [self._terms.offer(le, body, now, ttl) for le, body in bodies if isinstance(body, OfferTask)]
+        try:
+            offers = await self._terms.offers(leases, self._clock.now(), self._offers.lease_ttl)
+        except BaseException:
+            await self._offers.release(leases)
+            raise
         if offers and credentials.generation is not Generation.OURS:
             await self._presence.holdings.add(worker_id, [offer.task_id for offer in offers])
         return offers

@@ -18,6 +18,7 @@ from avtomatika import observe
 from avtomatika.blueprints.file_names import checked, prefix_of
 from avtomatika.blueprints.local_copies import LocalCopies
 from avtomatika.blueprints.task_files import FilePlace, TaskFiles
+from avtomatika.commands import large_values
 from avtomatika.commands.file_links import FileLinks
 from avtomatika.commands.outbox import message_of
 from avtomatika.errors import NotFound, TooLarge, Unavailable
@@ -31,6 +32,7 @@ from avtomatika.ports.store import Commit, Lease
 
 PURGE_LEASE: Final = Span(60 * SECOND)
 LOOK_AGAIN: Final = Span(60 * SECOND)
+DAY: Final = Span(86_400 * SECOND)
 LATE: Final = Span(3_600 * SECOND)
 """After files were removed there is another look: a worker that nobody waits for may still be at work."""
 
@@ -53,7 +55,7 @@ class JobFiles:
     ) -> None:
         self._store, self._clock, self._spawn = node.store, node.clock, node.spawn
         self._blobs, self._links, self._policy = blobs, links, policy
-        self._place = FilePlace(blobs, local, self.url, self._note)
+        self._place = FilePlace(blobs, local, self.url, self.note)
         self._noted: OrderedDict[JobId, None] = OrderedDict()
 
     def of(self, job: JobId) -> TaskFiles:
@@ -94,9 +96,10 @@ class JobFiles:
     async def purge(self, lease: Lease) -> None:
         """The files of the job are gone, or will be when it is time. Raises LeaseLost, Unavailable."""
         job_id, now = lease.message.job, self._clock.now()
-        due = self._due(await self._store.load(job_id), now)
+        job = await self._store.load(job_id)
+        due = self._due(job, now)
         if due is None:
-            lease, due = await self._remove(lease, job_id)
+            lease, due = await self._remove(lease, job_id, forgotten=job is None)
         self._noted.pop(job_id, None)
         send = () if due is None else (message_of(PurgeFiles(job_id, due)),)
         await self._store.commit(Commit(now=self._clock.now(), ack=(lease,), send=send))
@@ -111,9 +114,9 @@ class JobFiles:
         due = after(job.updated, keep)
         return due if due > now else None
 
-    async def _remove(self, lease: Lease, job: JobId) -> tuple[Lease, Instant | None]:
+    async def _remove(self, lease: Lease, job: JobId, *, forgotten: bool) -> tuple[Lease, Instant | None]:
         """The lease, kept while files were removed, and when to look again."""
-        removing = self._spawn(self._removed(job), name="purge")
+        removing = self._spawn(self._removed(job, forgotten=forgotten), name="purge")
         try:
             while not (await asyncio.wait((removing,), timeout=PURGE_LEASE / 3_000))[0]:
                 lease = await self._store.extend(lease, now=self._clock.now(), ttl=PURGE_LEASE)
@@ -122,23 +125,26 @@ class JobFiles:
             raise
         return lease, removing.result()
 
-    async def _removed(self, job: JobId) -> Instant | None:
-        prefix = prefix_of(job)
+    async def _removed(self, job: JobId, *, forgotten: bool) -> Instant | None:
+        prefix, values = prefix_of(job), large_values.prefix_of(job)
         try:
             found = await self._blobs.metadata(prefix)
             # Also where nothing is found: what a process that died was about to write is in no list.
             await self._blobs.delete(prefix)
+            if forgotten:
+                await self._blobs.delete(values)
+            aside = await self._blobs.metadata(values)
         except Unavailable as error:
             observe.warning("files.left", job=job, why=error.message)
             return after(self._clock.now(), PAUSE)
         await asyncio.to_thread(LocalCopies(self._place.local, job).remove)
-        if found is None:
-            return None
+        if found is None:  # values are a part of the job, for as long as there is one
+            return None if aside is None else after(self._clock.now(), DAY)
         observe.detail("files.removed", job=job, bytes=found.size)
         return after(self._clock.now(), LATE)
 
-    async def _note(self, job: JobId) -> None:
-        """The job may have files from now on. Raises Unavailable."""
+    async def note(self, job: JobId) -> None:
+        """The job may have files from now on, and there is a message about it. Raises Unavailable."""
         if job in self._noted or self._policy.keep is None:
             return
         await self._send(job)
@@ -147,11 +153,11 @@ class JobFiles:
             self._noted.popitem(last=False)
 
     async def _expected(self, job: Job) -> None:
-        """As `_note`, for a client. Of a job that is over nobody else would notice a file."""
+        """As `note`, for a client. Of a job that is over nobody else would notice a file."""
         if job.over and self._policy.keep is not None:
             await self._send(job.id)
         else:
-            await self._note(job.id)
+            await self.note(job.id)
 
     async def _send(self, job: JobId) -> None:
         now = self._clock.now()

@@ -63,10 +63,11 @@ class Operator:
     async def fork(self, job_id: str, viewer: Viewer, place: Place) -> JobId:
         """A new job goes on from that place with the data of then; its id. The old one stays as it is.
 
-        Raises NotFound, and InvalidInput for a place where no handler was due.
+        Raises NotFound, InvalidInput for a place where no handler was due, and IntegrityError when a value
+        of then is lost.
         """
         job = await self._queries.job(job_id, viewer)
-        then = await self._then(job.id, place)
+        then = await self._queries.whole(await self._then(job.id, place))
         now = self._clock.now()
         forked = msgspec.structs.replace(
             then,

@@ -3,10 +3,10 @@
 A viewer is the id of a client, or `EVERYBODY` for an operator, who sees the jobs of all.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
-from avtomatika.errors import NotFound
+from avtomatika.errors import IntegrityError, NotFound
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Job, Status
 from avtomatika.kernel.time import SECOND, Instant, after
@@ -14,6 +14,7 @@ from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Fact, JobQuery, Page
 
 Viewer = str | None
+Whole = Callable[[Job], Awaitable[Job]]
 
 EVERYBODY: Final = None
 LOOK_AGAIN: Final = SECOND
@@ -23,10 +24,17 @@ PAGE: Final = 200
 class Queries:
     """What a client may know."""
 
-    def __init__(self, node: NodeContext, held: Callable[[Job], str | None] = lambda _: None) -> None:
-        """*held* tells why this node would not run the handler of a job, or None."""
+    def __init__(
+        self,
+        node: NodeContext,
+        held: Callable[[Job], str | None] = lambda _: None,
+        whole: Whole | None = None,
+    ) -> None:
+        """*held* tells why this node would not run the handler of a job, or None. *whole* brings back values
+        of a job that are kept beside it.
+        """
         self._store, self._clock = node.store, node.clock
-        self.held = held
+        self.held, self._whole = held, whole
         self._closed = False
 
     def close(self) -> None:
@@ -39,6 +47,17 @@ class Queries:
         if job is None or viewer not in (EVERYBODY, job.client):
             raise NotFound("Job not found")
         return job
+
+    async def whole(self, job: Job) -> Job:
+        """The job with all its values. Raises IntegrityError when one is lost, Unavailable."""
+        return job if self._whole is None else await self._whole(job)
+
+    async def shown(self, job: Job) -> Job:
+        """As `whole`; if a value is lost, with what is known of each that is kept beside the job."""
+        try:
+            return await self.whole(job)
+        except IntegrityError:
+            return job
 
     async def ended(self, job_id: str, viewer: Viewer, until: Instant) -> Job:
         """The job, once it is over or as it stands at *until* or on `close`. Raises NotFound."""

@@ -1,12 +1,14 @@
 """Tasks and results between the wire and the kernel: the same things in two vocabularies."""
 
+from collections.abc import Awaitable, Callable, Sequence
+
 import msgspec
 from msgspec import Raw
 
 from avtomatika import observe
 from avtomatika.blueprints.encoding import decoded
 from avtomatika.commands.results import Accepted, Handle
-from avtomatika.errors import AvtomatikaError
+from avtomatika.errors import AvtomatikaError, IntegrityError, Unavailable
 from avtomatika.kernel.effects import OfferTask
 from avtomatika.kernel.model import NULL, Failure, Report
 from avtomatika.kernel.retry import TRANSIENT
@@ -14,17 +16,40 @@ from avtomatika.kernel.rules.task import FAILURE
 from avtomatika.kernel.time import Instant, Span
 from avtomatika.ports.store import Lease
 from rxon.codec import encode
-from rxon.errors import ProtocolError
+from rxon.errors import ProtocolError, UnavailableError
 from rxon.messages import ResultAnswer, TaskOffer, TaskResult
 from rxon.signing.shared_key import sign_task
 from rxon.vocabulary import AnswerStatus, IgnoredReason
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """On what terms workers get tasks: how long a poll may wait, and the key that signs tasks, if any."""
+    """On what terms workers get tasks: how long a poll may wait, and the key that signs tasks, if any.
+
+    `whole` brings back the params that are kept aside.
+    """
 
     longest_poll: Span
     key: str | None = None
+    whole: Callable[[OfferTask], Awaitable[OfferTask]] | None = None
+
+    async def offers(self, leases: Sequence[Lease], now: Instant, ttl: Span) -> Sequence[TaskOffer]:
+        """The tasks, whole. One whose params are lost is left out: it will have been given too often.
+
+        Raises UnavailableError when params are out of reach.
+        """
+        made = list[TaskOffer]()
+        for lease in leases:
+            body = lease.message.body
+            if isinstance(body, OfferTask):
+                try:
+                    whole = body if self.whole is None else await self.whole(body)
+                except IntegrityError as error:
+                    observe.warning("task.lost_params", task=body.task.id, why=error.message)
+                    continue
+                except Unavailable as error:
+                    raise UnavailableError(error.message) from error
+                made.append(self.offer(lease, whole, now, ttl))
+        return made
 
     def offer(self, lease: Lease, body: OfferTask, now: Instant, ttl: Span) -> TaskOffer:
         """The task as the worker that has the lease hears of it.

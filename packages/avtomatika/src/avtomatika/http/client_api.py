@@ -69,6 +69,8 @@ class ClientApi:
         job = await self._queries.ended(request.match_info["job_id"], viewer, until)
         held = self._queries.held(job)
         fields = request.query.get("fields")
+        if detailed or fields is not None:
+            job = await self._queries.shown(job)
         if fields is None:
             return answer(job_view(job, detailed=detailed, held=held))
         view = job_view(job, detailed=True, held=held)

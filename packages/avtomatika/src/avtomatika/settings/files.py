@@ -32,7 +32,7 @@ class FileSettings(msgspec.Struct, frozen=True):
     """Files of jobs are in *bucket*: of the S3, else in a subfolder of `folder`, else in memory.
 
     `keep` is for how long they stay after the end of their job, None for ever. `local` is where handlers
-    work on copies.
+    work on copies. Values of jobs up to `most_inside` bytes are in the job itself, larger ones beside it.
     """
 
     s3: S3 | None = None
@@ -42,6 +42,7 @@ class FileSettings(msgspec.Struct, frozen=True):
     keep: Span | None = Span(86_400_000)
     local: Path = Path("/tmp/avtomatika-payloads")  # noqa: S108 - published; made for its owner alone
     most: int = 5 * 2**30
+    most_inside: int = 262_144
 
     @property
     def keep_of_jobs(self) -> Span | None:
@@ -50,7 +51,7 @@ class FileSettings(msgspec.Struct, frozen=True):
 
 
 def read_files(reader: Reader, data_dir: Path, storage_url: str) -> FileSettings:
-    """The `S3_…` variables, `TASK_FILES_DIR`, `FILES_RETENTION_SECONDS` and `MAX_UPLOAD_BYTES`."""
+    """The `S3_…` variables, `TASK_FILES_DIR`, and what is kept for how long, and where."""
     default = FileSettings()
     bucket = reader.text("S3_DEFAULT_BUCKET", default.bucket)
     if not _BUCKET.fullmatch(bucket):
@@ -64,6 +65,7 @@ def read_files(reader: Reader, data_dir: Path, storage_url: str) -> FileSettings
         keep=keep if reader.flag("S3_AUTO_CLEANUP", True) else None,
         local=Path(reader.text("TASK_FILES_DIR", str(default.local))),
         most=reader.whole("MAX_UPLOAD_BYTES", default.most, 1),
+        most_inside=reader.whole("OFFLOAD_VALUES_BYTES", default.most_inside, 1_024),
     )
 
 
