@@ -300,3 +300,91 @@ class TestReports:
         subject.poll_answered([offer()], 0.0)
         subject.dropped("t1")
         assert subject.held == ()
+
+
+HANDLE = "j-2-0-1-"
+
+
+def delivered(delivery: int, attempt: int = 1) -> TaskOffer:
+    """The same work each time, as our orchestrators call it."""
+    return offer(f"j-2-0-{attempt}-{delivery}", f"lease{delivery}")
+
+
+class TestWorkThatWasDone:
+    def test_what_an_earlier_process_left_is_held_and_reported_once_the_worker_is_known(self) -> None:
+        subject = session()
+        subject.restore(result(), 6.0)
+        assert subject.held == ("t1",)
+        assert subject.next_report(0.0) == Wait()
+        subject.register_answered(0.0)
+        assert subject.next_report(0.0) == Report((result(),))
+        assert subject.lease_of("t1") == 6.0
+        assert subject.report_answered([REFUSED], 0.0) == [("t1", REFUSED)]
+        assert subject.held == ()
+
+    def test_the_waiting_result_is_that_of_the_next_delivery_too(self) -> None:
+        subject = registered()
+        subject.poll_answered([delivered(1)], 0.0)
+        subject.finished(result(HANDLE + "1", "lease1"))
+        subject.poll_answered([delivered(2)], 60.0)
+        assert subject.earlier(delivered(2)) == result(HANDLE + "2", "lease2")
+
+    def test_a_result_that_came_too_late_is_that_of_the_next_delivery(self) -> None:
+        subject = registered()
+        subject.restore(result(HANDLE + "1"))
+        subject.next_report(0.0)
+        subject.report_answered([REFUSED], 0.0)
+        assert subject.earlier(delivered(2)) == result(HANDLE + "2", "lease2")
+        assert subject.earlier(delivered(3)) is None
+
+    def test_a_result_that_was_taken_back_before_it_was_sent_is_that_of_the_next_delivery(self) -> None:
+        subject = registered()
+        subject.poll_answered([delivered(1)], 0.0)
+        subject.finished(result(HANDLE + "1", "lease1"))
+        subject.revoked([HANDLE + "1"])
+        assert subject.earlier(delivered(2)) == result(HANDLE + "2", "lease2")
+
+    def test_a_result_that_was_accepted_is_that_of_nothing_else(self) -> None:
+        subject = registered()
+        subject.restore(result(HANDLE + "1"))
+        subject.next_report(0.0)
+        subject.report_answered([ACCEPTED], 0.0)
+        assert subject.earlier(delivered(2)) is None
+
+    def test_another_attempt_is_other_work(self) -> None:
+        subject = registered()
+        subject.restore(result(HANDLE + "1"))
+        assert subject.earlier(delivered(2, attempt=2)) is None
+
+    @pytest.mark.parametrize(
+        ("one", "other"), [("t1", "t2"), ("task-1", "task-2"), ("j-1", "j-2"), ("jj-2-0-1-1", "jj-2-0-1-2")]
+    )
+    def test_ids_that_do_not_tell_are_other_work(self, one: str, other: str) -> None:
+        subject = registered()
+        subject.restore(result(one))
+        assert subject.earlier(offer(other)) is None
+
+    def test_only_the_last_results_that_came_too_late_are_remembered(self) -> None:
+        subject = registered()
+        for number in range(101):
+            subject.restore(TaskResult(job_id=f"j{number}", task_id=f"j{number}-2-0-1-1"))
+        subject.next_report(0.0)
+        subject.report_answered([REFUSED] * 101, 0.0)
+        again = [
+            TaskOffer(job_id=f"j{number}", task_id=f"j{number}-2-0-1-2", type="x") for number in (0, 1, 100)
+        ]
+        assert [subject.earlier(one) is not None for one in again] == [False, True, True]
+
+
+class TestOverdue:
+    def test_a_heartbeat_is_overdue_half_an_interval_after_it_was_due(self) -> None:
+        subject = registered(heartbeat_interval=15.0)
+        subject.poll_answered([offer(seconds=6.0)], 0.0)
+        assert subject.beat_overdue(2.9) is None
+        assert subject.beat_overdue(3.1) == 2.0
+
+    def test_nothing_is_overdue_while_nothing_is_held_or_the_worker_is_not_known(self) -> None:
+        assert registered().beat_overdue(99.0) is None
+        subject = session()
+        subject.restore(result())
+        assert subject.beat_overdue(99.0) is None
