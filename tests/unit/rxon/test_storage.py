@@ -14,6 +14,7 @@ from rxon.storage import (
     IntegrityError,
     NotThere,
     ObjectStorage,
+    StorageRefused,
     StorageSettings,
     StorageUnavailable,
     UnsafeKey,
@@ -269,6 +270,19 @@ async def test_a_download_that_gets_no_further_ends(tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable):
         await storage.download(at("s3://bucket/x"), tmp_path / "x")
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_who_may_write_and_not_read_can_store(tmp_path: Path) -> None:
+    class WriteOnly:
+        async def head(self, key: str) -> Entry | None:
+            raise StorageRefused("Not for you.")
+
+        async def put(self, key: str, content: bytes) -> str | None:
+            return "etag"
+
+    (tmp_path / "x").touch()
+    storage = ObjectStorage(lambda name: WriteOnly())  # type: ignore[arg-type, return-value]
+    assert (await storage.upload(tmp_path / "x", at("s3://bucket/x"))).etag == "etag"
 
 
 async def test_a_cancelled_download_leaves_nothing(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import random
 import socket
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -135,18 +135,29 @@ def request_to_put(url: str, content: bytes) -> urllib.request.Request:
     return urllib.request.Request(url, content, {"Content-Type": "application/octet-stream"}, method="PUT")
 
 
+async def nothing() -> AsyncIterator[bytes]:
+    yield b""
+
+
 @contextmanager
 def dead(kind: str) -> Iterator[str]:
-    """An endpoint of a server that is gone, or accepts connections and never answers."""
-    with socket.socket() as listener:
+    """An endpoint of a server that is gone, accepts connections and never answers, or accepts no more."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
         if kind == "hangs":
             listener.listen(100)
+        if kind == "is full":
+            listener.listen(0)
+            for _ in range(3):
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(listener.getsockname())
         yield endpoint
 
 
-@pytest.mark.parametrize("kind", ["is gone", "hangs"])
+@pytest.mark.parametrize("kind", ["is gone", "hangs", "is full"])
 async def test_a_dead_endpoint_is_known_within_10_seconds(tmp_path: Path, kind: str) -> None:
     (tmp_path / "small").write_bytes(b"x")
     (tmp_path / "big").write_bytes(BIG)
@@ -166,6 +177,7 @@ async def test_a_dead_endpoint_is_known_within_10_seconds(tmp_path: Path, kind: 
             seconds(storage.upload(tmp_path / "small", file)),
             seconds(storage.upload(tmp_path / "big", file)),
             seconds(storage.upload(tmp_path, folder)),
+            seconds(storage.upload_stream(nothing(), file)),
             seconds(storage.metadata(file)),
             seconds(storage.delete(file)),
             seconds(storage.delete(folder)),

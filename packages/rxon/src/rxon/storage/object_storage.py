@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,7 @@ from rxon.attachments import SHA256, Address
 from rxon.messages.capability import FileMetadata
 from rxon.storage.bucket import Bucket, Cache, Entry, OpenBucket
 from rxon.storage.contents import FILES, Passage, Progress, Sum, described, for_each, replacement, verify
-from rxon.storage.errors import NotThere, UnsafeKey
+from rxon.storage.errors import NotThere, StorageRefused, UnsafeKey
 from rxon.storage.keys import files_below, path_below, safe_bucket, safe_key, safe_prefix
 from rxon.storage.settings import CONCURRENCY, StorageSettings
 from rxon.storage.transfers import Transfers, resumed
@@ -92,7 +93,7 @@ class ObjectStorage:
         FileNotFoundError without ``source`` and UnsafeKey for links that lead out of the folder.
         """
         bucket = self._bucket(address)
-        await bucket.head(safe_prefix(address.key) + "-" if address.is_dir else safe_key(address.key))
+        await _greet(bucket, safe_prefix(address.key) + "-" if address.is_dir else safe_key(address.key))
         if not await asyncio.to_thread(source.is_dir):
             return await self._transfers.send(bucket, source, address, progress)
         if not address.is_dir:
@@ -120,6 +121,7 @@ class ObjectStorage:
                 yield chunk
                 passage.passed(chunk)
 
+        await _greet(bucket, key)
         etag = await self._transfers.put(bucket, key, counted(), size)
         return FileMetadata(address.uri, passage.size, etag, {SHA256: passage.digest})
 
@@ -212,6 +214,12 @@ class ObjectStorage:
 
         await for_each(_each(found), send, self._concurrency)
         return described(address.uri, files)
+
+
+async def _greet(bucket: Bucket, key: str) -> None:
+    """Raises StorageUnavailable soon if there is nobody: what sends content would wait longer."""
+    with suppress(StorageRefused):  # it may be allowed to write, and not to read
+        await bucket.head(key)
 
 
 async def _each(items: list[tuple[Path, str]]) -> AsyncIterator[tuple[Path, str]]:

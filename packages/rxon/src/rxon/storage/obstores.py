@@ -24,19 +24,11 @@ Store = S3Store | LocalStore | MemoryStore
 
 _CHUNK: Final = 1 << 20
 _PARTS_AT_ONCE: Final = 3
-# A store that is dead or hangs is given up within 10 seconds, however it is dead. What sends content waits
-# longer for its answer, as the answer comes only after the content is through.
-_RETRY: Final["RetryConfig"] = {
-    "max_retries": 4,
-    "retry_timeout": timedelta(seconds=4),
-    "backoff": {
-        "init_backoff": timedelta(milliseconds=100),
-        "max_backoff": timedelta(seconds=1),
-        "base": 2,
-    },
-}
-_PATIENCE: Final = timedelta(seconds=5)
-_PATIENCE_FOR_CONTENT: Final = timedelta(seconds=120)
+# A store that is dead or hangs is given up within 10 seconds, however it is dead: that is for first contacts.
+# A transfer that has begun is worth more: it outlives a restart of the store. What sends content hears its
+# answer only after the content is through.
+_HASTE: Final = (timedelta(seconds=5), timedelta(seconds=4))
+_PATIENCE: Final = (timedelta(seconds=120), timedelta(seconds=60))
 _NO_LIMIT: Final = timedelta(days=7)  # for a whole transfer: it may be long as long as something moves
 _NO_BUCKET: Final = "NoSuchBucket"
 _Method = Literal["GET", "PUT", "HEAD", "DELETE", "POST"]
@@ -55,10 +47,10 @@ def s3_buckets(settings: StorageSettings) -> OpenBucket:
         config["access_key_id"] = settings.access_key
         config["secret_access_key"] = settings.secret_key
 
-    def store(bucket: str, patience: timedelta) -> S3Store:
-        return S3Store(bucket, config=config, client_options=_client(patience), retry_config=_RETRY)
+    def store(bucket: str, answer: timedelta, retries: timedelta) -> S3Store:
+        return S3Store(bucket, config=config, client_options=_client(answer), retry_config=_retry(retries))
 
-    return lambda bucket: ObstoreBucket(store(bucket, _PATIENCE), store(bucket, _PATIENCE_FOR_CONTENT))
+    return lambda bucket: ObstoreBucket(store(bucket, *_HASTE), store(bucket, *_PATIENCE))
 
 
 def local_buckets(folder: Path) -> OpenBucket:
@@ -77,11 +69,11 @@ def memory_buckets() -> OpenBucket:
 
 
 class ObstoreBucket:
-    """A bucket in ``store``; content is sent through ``sending``, which has more patience."""
+    """A bucket in ``store``; what has begun goes on through ``patient``, which is the same store."""
 
-    def __init__(self, store: Store, sending: Store | None = None) -> None:
+    def __init__(self, store: Store, patient: Store | None = None) -> None:
         self._store = store
-        self._sending = store if sending is None else sending
+        self._patient = store if patient is None else patient
 
     async def head(self, key: str) -> Entry | None:
         """See Bucket."""
@@ -97,20 +89,21 @@ class ObstoreBucket:
         if offset:
             options = {"range": {"offset": offset}, "if_match": None if etag is None else f'"{etag}"'}
         with _translated(key):
-            found = await obstore.get_async(self._store, key, options=options)
+            store = self._patient if offset else self._store
+            found = await obstore.get_async(store, key, options=options)
             return Reading(_entry(found.meta), _chunks(key, found.stream(_CHUNK)))
 
     async def put(self, key: str, content: bytes) -> str | None:
         """See Bucket."""
         with _translated(key):
-            stored = await obstore.put_async(self._sending, key, content, use_multipart=False)
+            stored = await obstore.put_async(self._patient, key, content, use_multipart=False)
             return _bare(stored["e_tag"])
 
     async def put_parts(self, key: str, content: AsyncIterator[bytes], part: int) -> str | None:
         """See Bucket."""
         with _translated(key):
             stored = await obstore.put_async(
-                self._sending, key, content, chunk_size=part, max_concurrency=_PARTS_AT_ONCE
+                self._patient, key, content, chunk_size=part, max_concurrency=_PARTS_AT_ONCE
             )
             return _bare(stored["e_tag"])
 
@@ -163,6 +156,18 @@ async def _chunks(key: str, stream: "BytesStream") -> AsyncIterator[bytes]:
     with _translated(key):
         async for chunk in stream:
             yield bytes(chunk)
+
+
+def _retry(timeout: timedelta) -> "RetryConfig":
+    return {
+        "max_retries": 10,
+        "retry_timeout": timeout,
+        "backoff": {
+            "init_backoff": timedelta(milliseconds=100),
+            "max_backoff": timeout / 8,
+            "base": 2,
+        },
+    }
 
 
 def _client(patience: timedelta) -> "ClientConfig":
