@@ -136,11 +136,10 @@ async def test_what_a_hostile_fleet_costs_the_node_is_bounded(storage: str) -> N
             await honest.call("POST", "/api/v1/jobs/bait", {})
         alone = await _a_job(honest)
         async with besieged(url, [*ACTS]):
-            await honest.round(3.0)  # until all is taken that may be had at once
+            await honest.round(2.0)  # until all is taken that may be had at once
             beset = await _a_job(honest)
     assert beset <= alone * 1.2 + 3.0, "milliseconds of the processor for each job, of 25 there are"
 
 
 async def _a_job(honest: Bench) -> float:
-    rounds = [(await honest.round(1.0)).processor for _ in range(3)]
-    return sorted(rounds)[1]
+    return (await honest.round(2.0)).processor

@@ -141,7 +141,7 @@ class _Walk:
     def _closure(self, schema: Json) -> Counter[int]:
         """The schema and all that the same value is held against with it, and how often each."""
         name = id(schema)
-        if not isinstance(schema, dict):
+        if not _is_object(schema):
             return Counter[int]()
         if name in self._open:
             raise ValueError("it refers to itself for ever")
@@ -180,7 +180,7 @@ class _Walk:
         found = self._root if plain else None
         for step in reference[2:].split("/") if len(reference) > 1 else ():
             key = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(found, list) and key.isdecimal() and int(key) < len(found):
+            if _is_list(found) and key.isdecimal() and int(key) < len(found):
                 found = found[int(key)]
             else:
                 found = _members(found).get(key)
@@ -190,7 +190,8 @@ class _Walk:
 
     def _weight(self, schema: Mapping[str, Json]) -> int:
         patterns = ("pattern" in schema) + len(_members(schema.get("patternProperties")))
-        counted = sum(len(schema[word]) for word in _COUNTED if isinstance(schema.get(word), list | dict))
+        counts = (schema.get(word) for word in _COUNTED)
+        counted = sum(len(each) for each in counts if _is_list(each) or _is_object(each))
         return len(schema) + counted + PATTERN * patterns
 
     def _look(self, times: int) -> None:
@@ -212,8 +213,16 @@ def _slots(schema: Mapping[str, Json]) -> Slots:
 
 
 def _members(value: Json) -> Mapping[str, Json]:
-    return value if isinstance(value, dict) else {}
+    return value if _is_object(value) else {}
 
 
 def _listed(value: Json) -> list[Json]:
-    return value if isinstance(value, list) else [value]
+    return value if _is_list(value) else [value]
+
+
+def _is_object(value: Json) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_list(value: Json) -> bool:
+    return isinstance(value, list)
