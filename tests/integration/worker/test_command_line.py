@@ -111,7 +111,6 @@ def command(server: Server, tmp_path: Path) -> Program:
             "TASK_FILES_DIR": str(tmp_path / "payloads"),
             "XDG_STATE_HOME": str(tmp_path / "state"),
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            "PYTHONDONTWRITEBYTECODE": "1",  # two versions within one second would share the compiled one
         }
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "avtomatika_worker", *arguments),

@@ -10,10 +10,12 @@ import pytest
 from aiohttp.test_utils import unused_port
 
 from avtomatika_worker import Worker
+from avtomatika_worker.surroundings import surroundings
 from rxon.codec import encode
 from rxon.messages import DeviceUsage, ResourcesUsage, TaskOffer
 from rxon.signing.shared_key import sign_task
 from rxon.testing.gateway import MemoryGateway
+from rxon.testing.loopback import LoopbackTransport
 from tests.integration.worker.conftest import working
 from tests.unit.worker.fake_pynvml import Card, install
 
@@ -110,6 +112,13 @@ async def test_metrics_without_the_extra_say_what_to_install(
             assert response.status == 501
             assert "avtomatika-worker[metrics]" in await response.text()
     assert "avtomatika-worker[metrics]" in caplog.text
+
+
+async def test_where_nothing_is_enabled_nothing_stands_between_worker_and_transport(worker: Worker) -> None:
+    way = LoopbackTransport(MemoryGateway(), "w1", "token")
+    async with surroundings(worker.config, None) as around:
+        assert around.way("http://a", way) is way
+        assert around.watches == ()
 
 
 async def test_with_the_key_of_the_orchestrator_only_its_tasks_are_run(

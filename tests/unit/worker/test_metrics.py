@@ -1,9 +1,11 @@
 """Tasks and calls are counted where metrics are enabled."""
 
+import re
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY, Counter
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 from avtomatika_worker import SkillBlueprint
@@ -15,6 +17,7 @@ from rxon.messages import Heartbeat, Registration
 from rxon.testing.gateway import MemoryGateway
 from rxon.testing.loopback import LoopbackTransport
 from rxon.transport import PollRequest
+from tests.docs.pages import ROOT
 from tests.unit.worker.calling import Bench, offer
 
 HEALTH = Health(alive=True, registered=("http://a",), running_tasks=3, draining=False)
@@ -128,6 +131,19 @@ def test_what_the_program_counts_itself_is_there_too() -> None:
         assert figures(Metrics(1))["letters_of_a_test_total"] == 7
     finally:
         REGISTRY.unregister(counter)
+
+
+def test_the_page_lists_every_metric_with_its_kind_and_its_labels() -> None:
+    page = (ROOT / "docs/how-to/monitoring-workers.md").read_text("utf-8")
+    row = re.compile(r"^\| `(worker_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
+    listed = {found[1]: (found[2], set(re.findall(r"`(\w+)`", found[3]))) for found in row.finditer(page)}
+    metrics = [each for each in vars(Metrics(1)).values() if isinstance(each, MetricWrapperBase)]
+    there_are = {
+        family.name + ("_total" if family.type == "counter" else ""): (family.type, set(each._labelnames))
+        for each in metrics
+        for family in each.describe()
+    }
+    assert listed == {**there_are, "worker_slots": ("gauge", set())}
 
 
 def test_workers_of_one_process_count_apart() -> None:

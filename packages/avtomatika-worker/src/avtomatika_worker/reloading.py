@@ -59,8 +59,10 @@ class Reloader:
 
     def _start(self) -> None:
         # In a session of its own: Ctrl-C is for us, and we tell the worker, once.
+        # No compiled files: they are told apart by seconds, and two changes may be within one.
+        environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         self._process = subprocess.Popen(  # noqa: S603 - this program itself
-            self._command, start_new_session=os.name == "posix"
+            self._command, env=environ, start_new_session=os.name == "posix"
         )
         self._told = False
 
