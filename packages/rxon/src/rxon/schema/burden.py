@@ -177,20 +177,18 @@ class _Walk:
 
     def _resolved(self, reference: str) -> Json:
         plain = reference == "#" or (reference.startswith("#/") and "%" not in reference)
-        found = self._root if plain else None
+        found: Json = self._root if plain else None
         for step in reference[2:].split("/") if len(reference) > 1 else ():
             key = step.replace("~1", "/").replace("~0", "~")
-            if _is_list(found) and key.isdecimal() and int(key) < len(found):
-                found = found[int(key)]
-            else:
-                found = _members(found).get(key)
+            self._look(len(found) if _is_list(found) else 1)
+            found = _step(found, key)
         if found is None:
             raise ValueError(f"nobody can say where {reference[:80]} leads")
         return found
 
     def _weight(self, schema: Mapping[str, Json]) -> int:
-        patterns = ("pattern" in schema) + len(_members(schema.get("patternProperties")))
-        counts = (schema.get(word) for word in _COUNTED)
+        patterns = int("pattern" in schema) + len(_members(schema.get("patternProperties")))
+        counts: list[Json] = [schema[word] for word in _COUNTED if word in schema]
         counted = sum(len(each) for each in counts if _is_list(each) or _is_object(each))
         return len(schema) + counted + PATTERN * patterns
 
@@ -198,6 +196,13 @@ class _Walk:
         self._looks += times
         if self._looks > MAX_LOOKS:
             raise ValueError("it is too entangled")
+
+
+def _step(place: Json, key: str) -> Json:
+    if not _is_list(place):
+        return _members(place).get(key)
+    numbers = (str(number) for number in range(len(place)))
+    return dict(zip(numbers, _listed(place), strict=True)).get(key)
 
 
 def _slots(schema: Mapping[str, Json]) -> Slots:
