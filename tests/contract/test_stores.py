@@ -97,6 +97,10 @@ class TestSqliteStore(DurableStoreContract):
     def restart(self, next_life: Restart) -> Restart:
         return next_life
 
+    async def lasted(self, store: Store) -> None:
+        assert isinstance(store, SqliteStore)
+        await store.flush()
+
 
 class TestSqliteShelf(DurableShelfContract):
     @pytest.fixture

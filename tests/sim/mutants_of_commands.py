@@ -170,9 +170,7 @@ def heartbeats_break_with_the_store() -> AbstractContextManager[Any]:
 def key_answered_before_the_disk() -> AbstractContextManager[Any]:
     """An equal request learns of the job of an earlier one before that job is on disk."""
 
-    def gather(self: GroupCommit, batch: Any, waiting: Any, noted: Any) -> Any:
-        for work in noted:
-            self._staging.restage(batch, work)
+    def stage(self: GroupCommit, batch: Any, waiting: Any) -> Any:
         staged = []
         for commit, future in waiting:
             try:
@@ -183,7 +181,7 @@ def key_answered_before_the_disk() -> AbstractContextManager[Any]:
                 staged.append((commit, future))
         return staged
 
-    return patch.object(GroupCommit, "_gather", gather)
+    return patch.object(GroupCommit, "_stage", stage)
 
 
 @mutant(0, "sqlite")

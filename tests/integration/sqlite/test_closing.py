@@ -5,14 +5,15 @@ import time
 import pytest
 
 from avtomatika.ports.store import Commit
-from avtomatika.stores.sql import group_commit
+from avtomatika.stores.sql import checkpoints, group_commit
 from tests.integration.sqlite.conftest import Files, inject
 
 
 async def test_closing_waits_for_the_checkpoint_that_the_last_commit_began(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_commit, "CHECKPOINT_BYTES", 0)
+    monkeypatch.setattr(checkpoints, "BYTES", 0)
+    monkeypatch.setattr(checkpoints, "EVERY_BATCHES", 1)
     store = files.open()
     begun: list[float] = []
     ended: list[float] = []

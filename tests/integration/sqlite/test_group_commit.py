@@ -10,7 +10,7 @@ from avtomatika.errors import StorageFull
 from avtomatika.kernel.ids import JobId
 from avtomatika.ports.store import Commit, LeaseLost, MessageId
 from avtomatika.ports.store import VersionConflict as Moved
-from avtomatika.stores.sql import group_commit
+from avtomatika.stores.sql import checkpoints
 from avtomatika.testing.contract.values import (
     T0,
     TTL,
@@ -256,7 +256,7 @@ class TestTheLog:
     async def test_checkpoints_keep_the_log_bounded(
         self, files: Files, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(group_commit, "CHECKPOINT_BYTES", 256 * 1024)
+        monkeypatch.setattr(checkpoints, "BYTES", 256 * 1024)
         store = files.open()
         log = files.path.with_name(files.path.name + "-wal")
         data = Raw(b'"' + b"x" * 30_000 + b'"')
@@ -270,7 +270,7 @@ class TestTheLog:
     async def test_a_checkpoint_that_finds_no_space_stops_nothing(
         self, files: Files, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(group_commit, "CHECKPOINT_BYTES", 1)
+        monkeypatch.setattr(checkpoints, "BYTES", 1)
         store = files.open()
         seen: list[str] = []
 

@@ -131,6 +131,7 @@ class TestUncleanEnd:
         old = await grab_one(store, "f:node", owner="node:n")
         await grab_one(store, "f:worker")
         await store.commit(Commit(now=T0, take=(taken,)))
+        await store.flush()
         await files.clock.advance(TTL)
         files.kill(store)
         store = files.open()

@@ -113,7 +113,7 @@ class TestFull:
             await store.commit(all_of_it())
         longer = await store.extend(lease, now=at(5), ttl=TTL)
         make_space()
-        await store.commit(Commit(now=T0))
+        await store.flush()
         files.kill(store)
         store = files.open()
         assert await store.held(MessageId("m"), now=T0) == longer
@@ -286,7 +286,7 @@ class TestUnstorable:
     async def test_a_lease_that_lasts_for_ever_is_kept(self, store: SqliteStore, files: Files) -> None:
         await send(store, a_message())
         lease = await grab_one(store, ttl=Span(2**70))
-        await store.commit(Commit(now=T0))
+        await store.flush()
         files.kill(store)
         store = files.open()
         assert list(await grab(store, now=at(2**40))) == []

@@ -1,7 +1,7 @@
 """The table of messages stays as small as what is in it, and names queues without walking them."""
 
 from avtomatika.kernel.time import Instant, Span
-from avtomatika.ports.store import MessageId
+from avtomatika.ports.store import Lease, MessageId
 from avtomatika.stores.queue import MessageTable
 from avtomatika.testing.contract.values import T0, TTL, CountedTokens, a_message, at
 
@@ -71,18 +71,25 @@ def test_tidying_keeps_order_and_leases() -> None:
             assert table.held(lease.message.id, T0) == lease
 
 
-def test_only_the_latest_grant_of_a_message_is_its_latest_lease() -> None:
+def test_a_message_is_found_with_the_lease_that_it_was_under_last() -> None:
     table = MessageTable(CountedTokens())
     table.put(a_message())
     (first,) = table.lease("q", "w", T0, TTL, 1)
-    assert table.is_latest(first)
+    assert _lease_of(table) == first
     (second,) = table.lease("q", "w", at(TTL), TTL, 1)
-    assert not table.is_latest(first)
-    assert table.is_latest(second)
+    assert _lease_of(table) == second
     assert table.held(MessageId("m"), at(9 * TTL)) is None
-    assert table.is_latest(second), "it ran out, but nobody else had it since"
+    assert _lease_of(table) == second, "it ran out, but nobody else had it since"
     table.put(a_message())
-    assert not table.is_latest(second)
+    assert _lease_of(table) is None
+    table.remove(MessageId("m"))
+    assert table.find(MessageId("m")) is None
+
+
+def _lease_of(table: MessageTable) -> Lease | None:
+    entry = table.find(MessageId("m"))
+    assert entry is not None
+    return entry.lease
 
 
 def test_looking_into_a_queue_sees_every_message_once_wherever_its_place_is() -> None:

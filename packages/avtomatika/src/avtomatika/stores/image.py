@@ -20,21 +20,17 @@ class Image:
 
     def apply(self, commit: Commit) -> set[str]:
         """The commit, which was checked before, has happened. Whose messages were withdrawn is returned."""
-        messages, robbed = self.messages, set[str]()
+        messages = self.messages
         for lease in commit.ack:
             messages.remove(lease.message.id)
-        for message_id in commit.drop:
-            robbed.add(messages.holder(message_id) or "")
-            messages.remove(message_id)
+        robbed = {messages.remove(message_id) for message_id in commit.drop}
         for message in commit.send:
-            robbed.add(messages.holder(message.id) or "")
-            messages.put(message)
+            robbed.add(messages.put(message))
         for lease in commit.take:
-            self.messages.put(lease.message, lease)
+            messages.put(lease.message, lease)
         if commit.job is not None:
             self._keep(commit.job, commit)
-        robbed.discard("")
-        return robbed
+        return {owner for owner in robbed if owner is not None}
 
     def put_job(self, job: Job) -> None:
         """The unfinished job is there, in place of an earlier version of it."""

@@ -51,9 +51,12 @@ class MessageTable:
         self._sent = 0
         self._tickets = 0
 
-    def put(self, message: Message, lease: Lease | None = None, delivery: int = 0) -> None:
-        """The message is there, in place of any other of its id; under *lease* if one is given."""
-        self.remove(message.id)
+    def put(self, message: Message, lease: Lease | None = None, delivery: int = 0) -> str | None:
+        """The message is there, in place of any other of its id; under *lease* if one is given.
+
+        Who had been given the other one is returned, or None.
+        """
+        before = self.remove(message.id)
         self._sent += 1
         entry = Entry(message, self._sent, delivery if lease is None else lease.delivery, lease)
         self._entries[message.id] = entry
@@ -62,12 +65,13 @@ class MessageTable:
         if queue.ids is not None:
             insort(queue.ids, message.id)
         self._place(queue, entry, message.visible_at if lease is None else lease.until)
+        return before
 
-    def remove(self, message: MessageId) -> None:
-        """The message is not there."""
+    def remove(self, message: MessageId) -> str | None:
+        """The message is not there. Who had been given it last is returned, or None."""
         entry = self._entries.pop(message, None)
         if entry is None:
-            return
+            return None
         entry.ticket = 0
         queue = self._queues[entry.message.queue]
         queue.size -= 1
@@ -75,6 +79,7 @@ class MessageTable:
             del queue.ids[bisect_left(queue.ids, message)]
         if not queue.size:
             del self._queues[entry.message.queue]
+        return None if entry.lease is None else entry.lease.owner
 
     def lease(self, queue: str, owner: str, now: Instant, ttl: Span, limit: int) -> Iterator[Lease]:
         """Up to *limit* available messages of the queue, leased to *owner*."""
@@ -108,11 +113,6 @@ class MessageTable:
         if current is None or current.token != lease.token:
             raise LeaseLost(f"The lease of {lease.message.id} is no longer held.")
 
-    def holder(self, message: MessageId) -> str | None:
-        """Who was given the message last, and has not acknowledged it."""
-        entry = self._entries.get(message)
-        return None if entry is None or entry.lease is None else entry.lease.owner
-
     def held(self, message: MessageId, now: Instant) -> Lease | None:
         """The lease that the message is under, or None."""
         entry = self._entries.get(message)
@@ -120,10 +120,9 @@ class MessageTable:
             return None
         return entry.lease
 
-    def is_latest(self, lease: Lease) -> bool:
-        """True when the message was not replaced or given to anybody since, whatever the time."""
-        entry = self._entries.get(lease.message.id)
-        return entry is not None and entry.lease is not None and entry.lease.token == lease.token
+    def find(self, message: MessageId) -> Entry | None:
+        """The message with its place, or None when it is not there."""
+        return self._entries.get(message)
 
     def next_due(self, queue: str) -> Instant | None:
         """When the message of the queue that has waited longest, or the next one, is available."""

@@ -6,30 +6,40 @@ for the interpreter lock.)
 """
 
 import asyncio
-import os
+import math
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from msgspec import Raw
 
 from avtomatika.errors import StorageBroken, Unavailable
 from avtomatika.kernel.time import Instant
-from avtomatika.ports.store import Commit, KeyTaken
+from avtomatika.ports.store import Commit, KeyTaken, Lease
+from avtomatika.stores.sql.alarm import Alarm
+from avtomatika.stores.sql.checkpoints import Checkpoints
 from avtomatika.stores.sql.file import checkpoint, commit, meta, set_meta, translate
 from avtomatika.stores.sql.journal import Batch, Change, Prepared
-from avtomatika.stores.sql.staging import Noted, Staging
+from avtomatika.stores.sql.lagging import LASTS_S, Staged
+from avtomatika.stores.sql.staging import Staging
 
 SLOW_COMMIT_S: Final = 0.002
-CHECKPOINT_BYTES: Final = 4 * 1024 * 1024
 FLOOR_EVERY_MS: Final = 1_000
 RETRY_S: Final = 1.0
-NOTED_S: Final = 0.01  # leases can wait for the next commit: an fsync of their own would hold up a task
+NOTED_S: Final = 0.01  # what nobody waits for can wait: an fsync of its own would hold up a task
 
 T = TypeVar("T")
 Waiting = tuple[Commit | Change, "asyncio.Future[None]"]
+
+
+class _Flight(NamedTuple):
+    """What goes to disk with one batch: what was asked for, what was noted, and the rows that lagged."""
+
+    asked: list[Waiting]
+    noted: list[Prepared]
+    lagging: Staged
 
 
 class GroupCommit:
@@ -44,20 +54,19 @@ class GroupCommit:
         broken: Callable[[StorageBroken], None],
     ) -> None:
         self._database = database
-        self._wal = path.with_name(path.name + "-wal")
+        self._checkpoints = Checkpoints(path)
         self._staging, self._broken = staging, broken
         self._waiting: list[Waiting] = []
-        self._noted: list[Noted] = []
+        self._noted: list[Prepared] = []
         self._unwritten = 0
+        self._all = False
         self._scheduled = False
         self._busy = False
         self._writing: Batch | None = None
         self._commit_s = 0.0
-        self._batches = 0
-        self._weight = 0
         self._floor = meta(database, "clock_floor")
         self._paused = asyncio.Event()
-        self._later: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._schedule)
         self._closed = False
         self.failure: StorageBroken | None = None
 
@@ -70,11 +79,25 @@ class GroupCommit:
         await self._written(change)
         return change.value
 
-    def note(self, work: Noted) -> None:
-        """The lease or commit goes to disk with the next batch, or soon by itself; nobody waits for it."""
-        self._noted.append(work)
-        self._unwritten += isinstance(work, Prepared)
-        self._write_within(NOTED_S)
+    def note(self, commit: Commit) -> None:
+        """The commit has taken effect and goes to disk sooner or later; nobody waits for it.
+
+        Raises what refuses it.
+        """
+        noted = self._staging.note(commit, asyncio.get_running_loop().time())
+        if noted is None:
+            self._write_within(LASTS_S)
+        else:
+            self._noted.append(noted)
+            self._unwritten += 1
+            self._write_within(NOTED_S)
+
+    def leased(self, leases: Iterable[Lease], now: Instant) -> None:
+        """The leases, which are in the image, go to disk when they have lasted; nobody waits for them."""
+        moment = asyncio.get_running_loop().time()
+        for lease in leases:
+            self._staging.leased(lease, now, moment)
+            self._write_within(LASTS_S)
 
     def is_writing(self, commit: Commit) -> bool:
         """True when what is on its way to disk will change what *commit* is about."""
@@ -82,6 +105,7 @@ class GroupCommit:
 
     async def flushed(self) -> None:
         """All that was noted so far is on disk."""
+        self._all = True
         await self.commit(Commit(now=Instant(0)))
 
     async def caught_up(self) -> None:
@@ -114,7 +138,7 @@ class GroupCommit:
             await self._rested()  # from a checkpoint, in a thread that uses the connection
         finally:
             self._closed = True
-            self._stop_waiting()
+            self._alarm.stop()
 
     def refuse_if_over(self) -> None:
         """The file can be written. Raises StorageBroken or Unavailable when it can not any more."""
@@ -151,46 +175,42 @@ class GroupCommit:
             asyncio.get_running_loop().call_soon(self._flush)
 
     def _write_within(self, seconds: float) -> None:
-        if self._later is None and not self._scheduled and not self._busy and self.failure is None:
-            self._later = asyncio.get_running_loop().call_later(seconds, self._write_now)
-
-    def _write_now(self) -> None:
-        self._later = None
-        self._schedule()
-
-    def _stop_waiting(self) -> None:
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
+        if not (self._scheduled or self._busy or self._closed) and self.failure is None:
+            self._alarm.within(seconds)
 
     def _flush(self) -> None:
         self._scheduled = False
-        self._stop_waiting()
-        waiting, self._waiting = self._waiting, []
-        noted, self._noted = self._noted, []
         batch = self._staging.batch()
-        staged = self._gather(batch, waiting, noted)
-        if not staged and not noted:
-            self._paused.set()
+        flight = self._gather(batch)
+        if not (flight.asked or flight.noted or flight.lagging):
+            self._rest()
             return
         try:
             self._database.execute("BEGIN IMMEDIATE")
             batch.write(self._database)
-            self._keep_floor(staged)
+            self._keep_floor(flight)
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait have to hear of it
-            self._undo(error, staged, noted)
+            self._undo(error, flight)
             return
         self._busy = True
         self._writing = batch
         if self._commit_s < SLOW_COMMIT_S:
-            self._after(commit(self._database), staged, noted)
+            self._after(commit(self._database), flight)
             return
         running = asyncio.get_running_loop().run_in_executor(None, commit, self._database)
-        running.add_done_callback(lambda result: self._after(result.result(), staged, noted))
+        running.add_done_callback(lambda result: self._after(result.result(), flight))
 
-    def _gather(self, batch: Batch, waiting: list[Waiting], noted: list[Noted]) -> list[Waiting]:
+    def _gather(self, batch: Batch) -> _Flight:
+        waiting, self._waiting = self._waiting, []
+        noted, self._noted = self._noted, []
         for note in noted:
-            self._staging.restage(batch, note)
+            batch.add(note, in_image=True)
+        until = math.inf if self._all else asyncio.get_running_loop().time() - LASTS_S
+        self._all = False
+        lagging = self._staging.lagging.stage(batch, until)
+        return _Flight(self._stage(batch, waiting), noted, lagging)
+
+    def _stage(self, batch: Batch, waiting: list[Waiting]) -> list[Waiting]:
         staged: list[Waiting] = []
         for work, future in waiting:
             try:
@@ -211,23 +231,21 @@ class GroupCommit:
                 staged.append((work, future))
         return staged
 
-    def _after(self, outcome: float | sqlite3.Error, staged: list[Waiting], noted: list[Noted]) -> None:
+    def _after(self, outcome: float | sqlite3.Error, flight: _Flight) -> None:
         if isinstance(outcome, sqlite3.Error):
-            self._undo(outcome, staged, noted)
+            self._undo(outcome, flight)
             return
         self._commit_s += (outcome - self._commit_s) / 16
-        self._unwritten -= sum(isinstance(work, Prepared) for work in noted)
-        for note in noted:
+        self._unwritten -= len(flight.noted)
+        for note in flight.noted:
             self._staging.written(note)
-        for work, future in staged:
+        self._staging.lagging.written(flight.lagging)
+        for work, future in flight.asked:
             if isinstance(work, Commit):
-                self._staging.done(work)
+                self._staging.committed(work)
             if not future.done():
                 future.set_result(None)
-        self._batches += 1
-        self._weight += 0 if self._writing is None else self._writing.weight
-        if self._is_checkpoint_due():
-            self._weight = 0
+        if self._checkpoints.due_after(0 if self._writing is None else self._writing.weight):
             self._writing = None
             running = asyncio.get_running_loop().run_in_executor(None, checkpoint, self._database)
             running.add_done_callback(self._checkpointed)
@@ -237,28 +255,26 @@ class GroupCommit:
     def _go_on(self) -> None:
         self._busy = False
         self._writing = None
-        self._paused.set()  # before the next batch is scheduled: who waited for a pause comes first
+        self._rest()
+
+    def _rest(self, seconds: float = NOTED_S) -> None:
+        """Who waits for a pause goes on; then what waits to be written; then what can wait for so long."""
+        self._paused.set()
         if self._waiting:
             self._schedule()
         elif self._noted:
-            self._write_within(NOTED_S)
-
-    def _is_checkpoint_due(self) -> bool:
-        if self._batches % 64 and self._weight < CHECKPOINT_BYTES:
-            return False
-        try:
-            return os.stat(self._wal).st_size > CHECKPOINT_BYTES
-        except FileNotFoundError:
-            return False
+            self._write_within(seconds)
+        elif (due := self._staging.lagging.next_due()) is not None:
+            self._write_within(max(seconds, due - asyncio.get_running_loop().time()))
 
     def _checkpointed(self, result: "asyncio.Future[sqlite3.Error | None]") -> None:
         error = result.result()
         if error is None:
             self._go_on()
         else:
-            self._undo(error, [], [])
+            self._undo(error, _Flight([], [], []))
 
-    def _undo(self, error: Exception, staged: list[Waiting], noted: list[Noted]) -> None:
+    def _undo(self, error: Exception, flight: _Flight) -> None:
         """Nothing of the batch has happened; what was noted is kept for the next one."""
         self._busy = False
         self._writing = None
@@ -268,16 +284,12 @@ class GroupCommit:
                 self._database.execute("ROLLBACK")
             except sqlite3.Error as second:
                 refusal = StorageBroken(f"Neither COMMIT nor ROLLBACK worked: {second}")
-        for _, future in staged:
+        for _, future in flight.asked:
             _refuse(future, refusal)
-        self._noted = noted + self._noted
+        self._noted = flight.noted + self._noted
         if isinstance(refusal, StorageBroken):
             self._break(refusal)
-        elif self._waiting:
-            self._schedule()
-        elif self._noted:
-            self._write_within(RETRY_S)
-        self._paused.set()
+        self._rest(RETRY_S)
 
     def _break(self, failure: StorageBroken) -> None:
         self.failure = failure
@@ -286,8 +298,8 @@ class GroupCommit:
         self._waiting = []
         self._broken(failure)
 
-    def _keep_floor(self, staged: list[Waiting]) -> None:
-        latest = max((work.now for work, _ in staged if isinstance(work, Commit)), default=Instant(0))
+    def _keep_floor(self, flight: _Flight) -> None:
+        latest = max((work.now for work, _ in flight.asked if isinstance(work, Commit)), default=Instant(0))
         if latest - self._floor >= FLOOR_EVERY_MS:
             set_meta(self._database, "clock_floor", latest)
             self._floor = latest

@@ -1,7 +1,7 @@
 """What a batch of commits changes on disk, reduced to its net effect: one write per row and batch."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -50,7 +50,6 @@ _DROP_ITEM: Final = "DELETE FROM item WHERE store = ? AND key = ?"
 _PUT_CLAIM: Final = "INSERT OR REPLACE INTO claim (key, fingerprint, job, expires_at) VALUES (?, ?, ?, ?)"
 
 _LATEST: Final = 2**62
-_NOT_HELD: Final[Row] = (None, None, None, None, 0)
 
 
 class Change:
@@ -73,10 +72,10 @@ class Prepared(msgspec.Struct, frozen=True):
     commit: Commit
     job: Row
     data: bytes | None
-    facts: tuple[tuple[JobId, int, bytes], ...]
-    branches: tuple[tuple[TaskId, Row], ...]
+    facts: list[tuple[JobId, int, bytes]]
+    branches: list[tuple[TaskId, Row]]
     closed: tuple[TaskId, ...]
-    messages: tuple[tuple[MessageId, Row, Row], ...]
+    messages: list[tuple[MessageId, Row, Row]]
 
 
 def prepare(commit: Commit, stored: Job | None, closed: tuple[TaskId, ...]) -> Prepared:
@@ -90,10 +89,10 @@ def prepare(commit: Commit, stored: Job | None, closed: tuple[TaskId, ...]) -> P
             commit=commit,
             job=() if job is None else _job_row(job),
             data=None if job is None or (stored and same_data(job, stored)) else encode_data(job),
-            facts=tuple((fact.job, fact.version, encode(fact)) for fact in commit.facts),
-            branches=() if job is None else tuple(_branch_rows(job.id, commit)),
+            facts=[(fact.job, fact.version, encode(fact)) for fact in commit.facts],
+            branches=[] if job is None else _branch_rows(job.id, commit),
             closed=closed,
-            messages=tuple(_message_rows(commit)),
+            messages=_message_rows(commit),
         )
     except (UnicodeEncodeError, OverflowError) as error:
         raise InvalidInput(f"This cannot be stored: {error}") from error
@@ -108,15 +107,17 @@ def _job_row(job: Job) -> Row:
     return encode_head(job), job.status, job.state, job.updated, job.over, job.version
 
 
-def _branch_rows(job: JobId, commit: Commit) -> Iterator[tuple[TaskId, Row]]:
-    return ((branch.task.id, (job, branch.task.id, encode(branch))) for branch in commit.branches)
+def _branch_rows(job: JobId, commit: Commit) -> list[tuple[TaskId, Row]]:
+    return [(branch.task.id, (job, branch.task.id, encode(branch))) for branch in commit.branches]
 
 
-def _message_rows(commit: Commit) -> Iterator[tuple[MessageId, Row, Row]]:
-    for message in commit.send:
-        yield message.id, _message_row(message), _NOT_HELD
+def _message_rows(commit: Commit) -> list[tuple[MessageId, Row, Row]]:
+    now = commit.now
+    rows = [(sent.id, _message_row(sent), held_row(None, 0, now)) for sent in commit.send]
     for lease in commit.take:
-        yield lease.message.id, _message_row(lease.message), _held(lease, commit.now)
+        held = held_row(lease, lease.delivery, now)
+        rows.append((lease.message.id, _message_row(lease.message), held))
+    return rows
 
 
 def _message_row(message: Message) -> Row:
@@ -124,18 +125,22 @@ def _message_row(message: Message) -> Row:
     return message.id, message.queue, message.job, message.visible_at, message.priority, body
 
 
-def _held(lease: Lease, now: Instant) -> Row:
+def held_row(lease: Lease | None, delivery: int, now: Instant) -> Row:
+    """The part of a message's row that tells who has it, at the moment when that was so."""
+    if lease is None:
+        return None, None, None, None, delivery
     until, ttl = min(lease.until, _LATEST), min(lease.until - now, _LATEST)
     return lease.owner, lease.token, until, ttl, lease.delivery
 
 
 class Batch:
     """The commits and leases that go to disk together, in their order. `number` counts what is sent,
-    `weight` is about how many bytes of user data there are.
+    `has_row` is False for messages of which nothing is on disk, `weight` is about how many bytes of user
+    data there are.
     """
 
-    def __init__(self, number: Callable[[], int]) -> None:
-        self._number = number
+    def __init__(self, number: Callable[[], int], has_row: Callable[[MessageId], bool]) -> None:
+        self._number, self._has_row = number, has_row
         self._created: set[JobId] = set()
         self._ended: set[JobId] = set()
         self._jobs: dict[JobId, tuple[Job, Row]] = {}
@@ -175,20 +180,19 @@ class Batch:
         """True when this batch will change in the image what *commit* is about."""
         if commit.job is not None and commit.job.id in self._jobs:
             return True
-        return not self._changing.isdisjoint(_messages_of(commit))
+        return not self._changing.isdisjoint(messages_of(commit))
 
     def add(self, entry: Prepared, *, in_image: bool = False) -> None:
         """The commit belongs to the batch. `in_image` tells that the image has it already."""
         commit = entry.commit
         if not in_image:
-            self._changing.update(_messages_of(commit))
+            self._changing.update(messages_of(commit))
         for lease in commit.ack:
-            self._remove(lease.message.id)
+            self.remove(lease.message.id)
         for message_id in commit.drop:
-            self._remove(message_id)
+            self.remove(message_id)
         for message_id, what, held in entry.messages:
-            self._remove(message_id)
-            self._messages[message_id] = (*what, self._number(), *held)
+            self.put(message_id, what, held)
         if commit.claim is not None:
             self._claims[commit.claim.key] = commit.claim
         self._facts += entry.facts
@@ -196,14 +200,25 @@ class Batch:
             self._add_job(commit.job, entry)
         self.weight += len(entry.data or b"") + sum(len(row[-1]) for row in entry.facts)
 
-    def hold(self, lease: Lease, now: Instant) -> None:
-        """The lease, which is the latest of its message, belongs to the batch."""
-        message, held = lease.message.id, _held(lease, now)
+    def put(self, message: MessageId, row: Row, held: Row) -> None:
+        """The batch writes the row of the message, held so."""
+        self.remove(message)
+        self._messages[message] = (*row, self._number(), *held)
+
+    def hold(self, message: MessageId, held: Row) -> None:
+        """The batch writes who has the message."""
         row = self._messages.get(message)
         if row is None:
             self._holds[message] = (*held, message)
         else:
             self._messages[message] = (*row[: -len(held)], *held)
+
+    def remove(self, message: MessageId) -> None:
+        """The batch leaves no row of the message."""
+        self._holds.pop(message, None)
+        put = self._messages.pop(message, None)  # what is sent again is written, and so numbered, last
+        if put is not None or self._has_row(message):
+            self._messages[message] = None
 
     def write(self, database: sqlite3.Connection) -> None:
         """The net effect is written within the open transaction. May raise sqlite3.Error."""
@@ -259,18 +274,11 @@ class Batch:
         _many(database, _MOVE_JOB, moved)
         _many(database, _REWRITE_JOB, rewritten)
 
-    def _remove(self, message: MessageId) -> None:
-        self._messages.pop(message, None)  # what is sent again is written, and so numbered, last
-        self._messages[message] = None
-        self._holds.pop(message, None)
 
-
-def _messages_of(commit: Commit) -> Iterator[MessageId]:
-    yield from commit.drop
-    for message in commit.send:
-        yield message.id
-    for lease in (*commit.ack, *commit.take):
-        yield lease.message.id
+def messages_of(commit: Commit) -> Sequence[MessageId]:
+    """The messages that the commit sends, takes, or removes."""
+    sent = [message.id for message in commit.send]
+    return [*commit.drop, *sent, *[lease.message.id for lease in (*commit.ack, *commit.take)]]
 
 
 def _many(database: sqlite3.Connection, statement: str, rows: Sequence[Row]) -> None:

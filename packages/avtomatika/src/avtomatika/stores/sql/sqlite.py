@@ -1,7 +1,7 @@
 """The embedded store: a memory image of what is unfinished, a SQLite file that it is a copy of.
 
-Commits are on disk before they take effect. Leases are granted in memory and noted on disk with the next
-batch, for losing one only means that a message is delivered again.
+Commits are on disk before they take effect. Leases are granted in memory and go to disk when they have
+lasted for a moment, for losing one only means that a message is delivered again.
 """
 
 import sqlite3
@@ -99,7 +99,7 @@ class SqliteStore(LiveReads):
             await self._writer.commit(commit)
             return
         self._writer.refuse_if_over()
-        self._writer.note(self._staging.note(commit))
+        self._writer.note(commit)
 
     def _read(
         self, query: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kw: P.kwargs
@@ -117,8 +117,7 @@ class SqliteStore(LiveReads):
         taken: list[Lease] = []
         for queue in queues:
             taken += self._image.messages.lease(queue, owner, now, ttl, limit - len(taken))
-        for lease in taken:
-            self._writer.note((lease, now))
+        self._writer.leased(taken, now)
         # The delivery count of a handler that may have killed its process must survive the next death.
         if any(
             isinstance(t.message.body, RunHandler) and t.message.job in self._staging.recovered for t in taken
@@ -128,7 +127,7 @@ class SqliteStore(LiveReads):
 
     async def extend(self, lease: Lease, *, now: Instant, ttl: Span) -> Lease:
         longer = self._image.messages.extend(lease, now, ttl)
-        self._writer.note((longer, now))
+        self._writer.leased((longer,), now)
         return longer
 
     async def facts(self, job: JobId, *, after: int = 0, limit: int | None = None) -> Sequence[Fact]:
@@ -153,6 +152,10 @@ class SqliteStore(LiveReads):
         for job in ended:
             self._staging.forgotten(job)
         return len(ended)
+
+    async def flush(self) -> None:
+        """All leases, and all that was noted so far, are on disk. Raises as `commit` does."""
+        await self._writer.flushed()
 
     def recovered(self, job: JobId) -> bool:
         return job in self._staging.recovered

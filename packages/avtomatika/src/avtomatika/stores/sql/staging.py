@@ -2,7 +2,7 @@
 
 The image only ever holds what is on disk: a commit is checked, written, and when the COMMIT has returned,
 applied. What is noted comes the other way: leases, and commits that need not be durable, take effect at
-once and are written with the next batch.
+once. If they are about messages alone they are written when they have lasted, else with the next batch.
 """
 
 import itertools
@@ -18,10 +18,9 @@ from avtomatika.stores.image import Image
 from avtomatika.stores.readable import refuse_unreadable
 from avtomatika.stores.sql import listing, reading
 from avtomatika.stores.sql.counts import Counts, Group, group_of
-from avtomatika.stores.sql.journal import Batch, Change, Prepared, prepare
+from avtomatika.stores.sql.journal import Batch, Change, Prepared, messages_of, prepare
+from avtomatika.stores.sql.lagging import Lagging
 from avtomatika.stores.sql.recent import Recent
-
-Noted = Prepared | tuple[Lease, Instant]
 
 RECENT_JOBS: Final = 512
 RECENT_BYTES: Final = 16 * 1024 * 1024
@@ -32,6 +31,7 @@ class Staging:
 
     def __init__(self, image: Image, reader: sqlite3.Connection, hints: Hints, first_number: int) -> None:
         self.image = image
+        self.lagging = Lagging(image.messages)
         self.ended = Recent(RECENT_JOBS, RECENT_BYTES)
         self.recovered: set[JobId] = set()
         self.counts = Counts(listing.groups(reader))
@@ -43,7 +43,7 @@ class Staging:
     def batch(self) -> Batch:
         """An empty batch, when there is no other."""
         self._left.clear()
-        return Batch(self._numbers.__next__)
+        return Batch(self._numbers.__next__, self.lagging.has_row)
 
     def stage(self, batch: Batch, commit: Commit) -> None:
         """The commit belongs to the batch. Raises what refuses it: the batch is as it was."""
@@ -56,27 +56,36 @@ class Staging:
         """The change belongs to the batch. Raises what refuses it: the batch is as it was."""
         batch.change(change, lambda place: reading.item(self._reader, *place))
 
-    def restage(self, batch: Batch, work: Noted) -> None:
-        """What was noted belongs to the batch, unless it no longer matters."""
-        if isinstance(work, Prepared):
-            batch.add(work, in_image=True)
-        elif self.image.messages.is_latest(work[0]):
-            batch.hold(*work)
+    def note(self, commit: Commit, moment: float) -> Prepared | None:
+        """The commit has taken effect, and is returned if it is to be written with the next batch.
 
-    def note(self, commit: Commit) -> Prepared:
-        """The commit has taken effect and is to be written. Raises what refuses it."""
+        *moment* is in seconds of the loop. Raises what refuses the commit.
+        """
         refuse_unreadable(commit)
         self._check(commit, None)
         prepared = self._prepare(commit, None)
         self.done(commit)
-        if commit.job is not None and commit.job.over:
+        if commit.job is None:
+            self._lag(prepared, moment)
+            return None
+        self.lagging.settled(messages_of(commit))
+        if commit.job.over:
             self.ended.hold(commit.job)
         return prepared
 
-    def written(self, work: Noted) -> None:
+    def leased(self, lease: Lease, now: Instant, moment: float) -> None:
+        """The lease, which is in the image, is to be written when it has lasted since *moment*."""
+        self.lagging.leased(lease.message.id, now, moment)
+
+    def written(self, noted: Prepared) -> None:
         """What was noted is on disk."""
-        if isinstance(work, Prepared) and work.commit.job is not None:
-            self.ended.written(work.commit.job)
+        if noted.commit.job is not None:
+            self.ended.written(noted.commit.job)
+
+    def committed(self, commit: Commit) -> None:
+        """The commit is on disk, and has taken effect."""
+        self.lagging.settled(messages_of(commit))
+        self.done(commit)
 
     def done(self, commit: Commit) -> None:
         """The commit has taken effect."""
@@ -95,6 +104,14 @@ class Staging:
         """The job, which was over, is no longer there."""
         self.ended.forget(job.id)
         self.counts.move(group_of(job), None)
+
+    def _lag(self, noted: Prepared, moment: float) -> None:
+        commit, had = noted.commit, {lease.message.id for lease in noted.commit.ack}
+        for message in (*had, *commit.drop):
+            self.lagging.moved(message, commit.now, moment)
+        for message, row, _ in noted.messages:
+            if message not in had:
+                self.lagging.moved(message, commit.now, moment, row)
 
     def _prepare(self, commit: Commit, stored: Job | None) -> Prepared:
         job = commit.job

@@ -36,6 +36,9 @@ Restart = Callable[[Store], Awaitable[Store]]
 class SurvivalContract:
     """Everything accepted is there afterwards, and nothing that was not."""
 
+    async def lasted(self, store: Store) -> None:
+        """The leases of *store* have lasted for as long as it takes until they survive. Yours, if it does."""
+
     async def test_jobs_facts_and_branches_survive(self, store: Store, restart: Restart) -> None:
         branches = (a_branch(report=Report("ok", data=Raw(b"1.0"))), a_branch(index=1))
         await store.commit(Commit(now=T0, job=a_job(client="c"), facts=(a_fact(),), branches=branches))
@@ -214,8 +217,8 @@ class SurvivalContract:
         await send(store, a_message())
         lease = await grab_one(store)
         longer = await store.extend(lease, now=at(1), ttl=TTL)
-        # A durable commit carries with it what was noted before.
         await store.commit(Commit(now=T0, take=(taken,)))
+        await self.lasted(store)
         store = await restart(store)
         assert list(await grab(store, now=at(TTL - 1))) == []
         for kept in (longer, taken):
@@ -229,7 +232,7 @@ class SurvivalContract:
         await send(store, a_message())
         await grab_one(store)
         await grab_one(store, now=at(TTL))
-        await store.commit(Commit(now=at(TTL)))
+        await self.lasted(store)
         store = await restart(store)
         assert (await grab_one(store, now=at(9 * TTL))).delivery == 3
 
