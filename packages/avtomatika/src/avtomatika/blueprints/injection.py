@@ -1,6 +1,8 @@
 """Which arguments a handler gets: by name, decided once when it is registered (features A2, A17)."""
 
+import dis
 import inspect
+import sys
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Final
@@ -15,15 +17,22 @@ from avtomatika.errors import BlueprintError, HandlerError
 CONTEXT_NAMES: Final = frozenset(JobContext.__dataclass_fields__)
 _REFUSED: Final = (inspect.Parameter.POSITIONAL_ONLY,)
 _OPEN: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_WAITS: Final = frozenset(
+    {"BEFORE_ASYNC_WITH", "GET_AITER", "GET_ANEXT", "GET_AWAITABLE", "SEND", "YIELD_VALUE"}
+)
 
 
 class Handler(msgspec.Struct, frozen=True, dict=True):
-    """A function of the user with the names of its arguments, and which of those have defaults."""
+    """A function of the user with the names of its arguments, and which of those have defaults.
+
+    One that is `prompt` is a coroutine that never waits: it ends in the step of the loop that it begins in.
+    """
 
     function: Callable[..., Any]
     names: tuple[str, ...]
     optional: frozenset[str]
     is_async: bool
+    prompt: bool = False
 
     @cached_property
     def accepts(self) -> Shape | None:
@@ -52,7 +61,18 @@ def handler_of(function: Callable[..., Any]) -> Handler:
         optional=frozenset(p.name for p in parameters if p.default is not p.empty),
         is_async=inspect.iscoroutinefunction(function)
         or inspect.iscoroutinefunction(getattr(function, "__call__", None)),  # noqa: B004 - an object
+        prompt=_never_waits(function),
     )
+
+
+def _never_waits(function: Callable[..., Any]) -> bool:
+    """True when its own code says so. A function of which nothing is known may wait."""
+    code = getattr(function, "__code__", None)
+    if not inspect.iscode(code) or not code.co_flags & inspect.CO_COROUTINE:
+        return False
+    if sys.implementation.name != "cpython":
+        return False  # others may spell the instructions differently
+    return all(instruction.opname not in _WAITS for instruction in dis.get_instructions(code))
 
 
 def arguments(handler: Handler, context: JobContext) -> dict[str, Any]:

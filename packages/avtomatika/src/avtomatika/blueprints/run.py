@@ -75,6 +75,14 @@ async def run_handler(
         return _raised(job, error)
 
 
+def never_waits(blueprint: Blueprint, job: Job) -> bool:
+    """True when `run_handler` ends in the step of the loop that it begins in, whatever handler it chooses."""
+    state, aggregator = blueprint.states.get(job.state), blueprint.aggregators.get(job.state)
+    if aggregator is not None and not aggregator.prompt:
+        return False
+    return state is None or all(handler.prompt for handler in state.handlers)
+
+
 def _raised(job: Job, error: BaseException) -> HandlerCrashed:
     message = f"{type(error).__name__} in state '{job.state}': {_said(error)}"
     return HandlerCrashed(job.run, Failure(code=RAISED, message=message))
@@ -191,7 +199,8 @@ def _changed(name: str, after: Mapping[str, Any], before: Data) -> Data | None:
     for key in map(_as_it_is, after):
         if not isinstance(key, str):
             raise HandlerError(f"The keys of {name} must be texts, not {key!r}.")
-        encoded(f"The key {key!r} of {name}", key)
+        if not key.isascii():
+            encoded(f"The key {key!r} of {name}", key)
     data = {key: _kept(f"{name}[{key!r}]", value, before.get(key)) for key, value in after.items()}
     return None if data == before else data
 

@@ -90,6 +90,8 @@ class Writer:
         """
         draft = Draft(job, self._clock.now(), exported=self._policy.export)
         draft.add([Submitted(job)])
+        if claim is None and not ack:  # else there may be an earlier job, and this one never was
+            await self._run_on(draft, patient=False)
         lease = self._take_run(draft) if self._decider.takes(draft.job) else None
         commit = draft.commit(claim=claim, take=lease, ack=ack, send=send)
         # Shielded: a client that hangs up must not leave an accepted job whose first run nobody begins.
@@ -206,19 +208,27 @@ class Writer:
             for witness in self._witnesses:
                 witness(commit)
 
-    async def _run_on(self, draft: Draft) -> asyncio.Task[HandlerEvent] | None:
-        """Due handlers have run and their decisions joined the draft; one that is slow is returned."""
+    async def _run_on(self, draft: Draft, *, patient: bool = True) -> asyncio.Task[HandlerEvent] | None:
+        """Due handlers have run and their decisions joined the draft; one that is slow is returned.
+
+        Without patience only those have run that never wait.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._policy.patience / 1_000
         for _ in range(MAX_FOLDED_RUNS):
             if not self._may_run(draft) or loop.time() >= deadline:
                 return None
             branches = await draft.gathered(self._store)
-            running = self._spawn(self._decider.decide(draft.job, branches), name="handler")
-            await asyncio.wait((running,), timeout=max(0.0, deadline - loop.time()))
-            if not running.done():
-                return running
-            draft.add([running.result()])
+            event = self._decider.decide_at_once(draft.job, branches)
+            if event is None:
+                if not patient:
+                    return None
+                running = self._spawn(self._decider.decide(draft.job, branches), name="handler")
+                await asyncio.wait((running,), timeout=max(0.0, deadline - loop.time()))
+                if not running.done():
+                    return running
+                event = running.result()
+            draft.add([event])
         return None
 
     def _may_run(self, draft: Draft) -> bool:

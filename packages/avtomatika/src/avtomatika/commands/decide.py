@@ -1,6 +1,7 @@
 """Running the user's handler for a job that is due, and what comes of it as an event."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import copy_context
 
 import msgspec
 
@@ -8,7 +9,7 @@ from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.blueprints.client import ClientConfig
 from avtomatika.blueprints.contracts import accept_input
 from avtomatika.blueprints.data_stores import Keeper
-from avtomatika.blueprints.run import HandlerEvent, run_handler
+from avtomatika.blueprints.run import HandlerEvent, never_waits, run_handler
 from avtomatika.blueprints.task_files import TaskFiles
 from avtomatika.commands.large_values import LargeValues
 from avtomatika.errors import ContractViolation, HandlerError, IntegrityError
@@ -91,6 +92,19 @@ class Decider:
         if isinstance(event, Decided) and isinstance(event.decision, RunChild):
             return self._bound(job, event, event.decision)
         return event
+
+    def decide_at_once(self, job: Job, branches: Sequence[Branch]) -> HandlerEvent | None:
+        """What `decide` returns, without a task for it; None when the handler may have to wait."""
+        blueprint = self._blueprints.get((job.blueprint, job.edition))
+        if blueprint is None or not never_waits(blueprint, job):
+            return None
+        deciding = self.decide(job, branches)
+        try:
+            copy_context().run(deciding.send, None)  # what the handler sets there is gone with it
+        except StopIteration as ended:
+            event: HandlerEvent = ended.value
+            return event
+        raise RuntimeError(f"the handler of state '{job.state}' waits, though its code does not say so")
 
     def _bound(self, job: Job, event: Decided, wanted: RunChild) -> HandlerEvent:
         """The event with the child bound to the edition that new jobs of its blueprint get.
