@@ -77,9 +77,10 @@ class Outbox:
                 assert task.attempt > 1 or task.id not in self.named, "a name was given twice"
                 self.named.add(task.id)
                 self.offers[task.id] = task
-            case WithdrawTask(task=task):
+            case WithdrawTask(task=task, limits=limits):
                 self.offers.pop(task, None)
-                self.timers = {key: timer for key, timer in self.timers.items() if key[0] != task}
+                gone = {(task, limit) for limit in limits}
+                self.timers = {key: timer for key, timer in self.timers.items() if key not in gone}
             case StartTimer(task=task, deadline=deadline, attempt=attempt, due=due):
                 self.timers[task, deadline] = (attempt, due)
             case StopTimer(task=task, deadline=deadline):

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from avtomatika.kernel.decisions import Dispatch
 from avtomatika.kernel.effects import WithdrawTask
+from avtomatika.kernel.events import Deadline
 from avtomatika.kernel.machine import fold, transition
 from avtomatika.kernel.model import NULL, Branch, Job, Policy, Ready, Task, Waiting
 from avtomatika.kernel.progress import Ignored
@@ -48,7 +49,7 @@ def test_an_event_with_a_transition_ends_the_task_and_its_members_are_laid_over_
     move = moved(job, signalled("found", b'{"at":3.0}'))
     assert (move.job.state, move.job.phase) == ("search over", Ready())
     assert move.job.history == {"at": Raw(b"3.0"), "kept": Raw(b"2")}
-    assert WithdrawTask(J, a_task().id) in move.effects
+    assert WithdrawTask(J, a_task().id, (Deadline.EXECUTION,)) in move.effects
 
 
 def test_progress_may_have_a_transition_too() -> None:

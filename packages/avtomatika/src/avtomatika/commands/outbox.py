@@ -102,9 +102,9 @@ def plan(effects: Iterable[Effect]) -> Outgoing:
                 send[message.id] = message
             case StopRun(job=job, version=version):
                 _remove(send, drop, run_id(job, version))
-            case WithdrawTask(task=task):
+            case WithdrawTask(task=task, limits=limits):
                 _remove(send, drop, task_message_id(task))
-                for deadline in Deadline:
+                for deadline in limits:
                     _remove(send, drop, _timer_id(task, deadline))
             case StopAlarm(job=job, since=since):
                 _remove(send, drop, _alarm_id(job, since))

@@ -37,10 +37,11 @@ class OfferTask(Value, frozen=True):
 
 
 class WithdrawTask(Value, frozen=True):
-    """The task and its timers are no longer wanted."""
+    """The task is no longer wanted, nor are the timers of these limits, which it may have."""
 
     job: JobId
     task: TaskId
+    limits: tuple[Deadline, ...] = tuple(Deadline)
 
 
 class StartTimer(Value, frozen=True):

@@ -12,7 +12,8 @@ from avtomatika.kernel.effects import (
     StopRun,
     WithdrawTask,
 )
-from avtomatika.kernel.ids import task_id
+from avtomatika.kernel.events import Deadline
+from avtomatika.kernel.ids import JobId, task_id
 from avtomatika.kernel.model import (
     NULL,
     AwaitingChild,
@@ -26,6 +27,7 @@ from avtomatika.kernel.model import (
     Phase,
     Ready,
     Sleeping,
+    Task,
     Verdict,
     Waiting,
 )
@@ -51,6 +53,9 @@ Outcome = Moved | Ignored
 
 LOOP = "LOOP_DETECTED"
 CANCELLED = "CANCELLED"
+
+_BEGUN = (Deadline.EXECUTION,)
+_BEFORE_RESULT = (Deadline.DISPATCH, Deadline.EXECUTION)
 
 
 def move(job: Job, now: Instant, phase: Phase, *effects: Effect, branches: tuple[Branch, ...] = ()) -> Moved:
@@ -104,7 +109,7 @@ def withdrawal(job: Job) -> tuple[Effect, ...]:
             closed = () if gathered is None else (CloseBranches(job.id, gathered),)
             return (StopRun(job.id, job.run), *closed)
         case Waiting(task=task):
-            return (WithdrawTask(job.id, task.id),)
+            return (withdraw_task(job.id, task),)
         case Gathering() as gathering:
             return withdraw_branches(job, gathering)
         case Sleeping(since=since) | Listening(since=since) | AwaitingHuman(since=since):
@@ -114,6 +119,13 @@ def withdrawal(job: Job) -> tuple[Effect, ...]:
             return (StopAlarm(job.id, since), CancelChild(job.id, child, reason, job.updated))
         case Done():
             return ()
+
+
+def withdraw_task(job: JobId, task: Task) -> WithdrawTask:
+    """The effect that takes *task* back, with those timers that it may have."""
+    if task.result_due is not None:
+        return WithdrawTask(job, task.id)
+    return WithdrawTask(job, task.id, _BEGUN if task.dispatch_due is None else _BEFORE_RESULT)
 
 
 def withdraw_branches(job: Job, gathering: Gathering) -> tuple[Effect, ...]:

@@ -3,11 +3,11 @@
 import msgspec
 
 from avtomatika.kernel.decisions import FanOut
-from avtomatika.kernel.effects import Effect, StopTimer, WithdrawTask
+from avtomatika.kernel.effects import Effect, StopTimer
 from avtomatika.kernel.events import Deadline, TaskAccepted
 from avtomatika.kernel.ids import task_id
 from avtomatika.kernel.model import Branch, Gathering, Job, OnFailure, Report
-from avtomatika.kernel.progress import Ignored, Moved, Outcome, enter, move, withdraw_branches
+from avtomatika.kernel.progress import Ignored, Moved, Outcome, enter, move, withdraw_branches, withdraw_task
 from avtomatika.kernel.rules.task import CANCELLED, follow, new_task, next_attempt, offer
 from avtomatika.kernel.time import Instant
 
@@ -42,7 +42,7 @@ def branch_accepted(job: Job, phase: Gathering, branch: Branch, event: TaskAccep
 
 def branch_reported(job: Job, phase: Gathering, branch: Branch, report: Report, now: Instant) -> Outcome:
     """The branch retried or ended; the fan-out closed when it was the last, or failed when that is asked."""
-    withdrawn = WithdrawTask(job.id, branch.task.id)
+    withdrawn = withdraw_task(job.id, branch.task)
     retry = next_attempt(job, branch.task, report, now)
     if retry is not None:
         task, at = retry

@@ -4,10 +4,9 @@ from typing import Final
 
 import msgspec
 
-from avtomatika.kernel.effects import WithdrawTask
 from avtomatika.kernel.events import TaskSignalled
 from avtomatika.kernel.model import Branch, Gathering, Job, Policy, Report, Task, Waiting
-from avtomatika.kernel.progress import Ignored, Outcome, enter, move
+from avtomatika.kernel.progress import Ignored, Outcome, enter, move, withdraw_task
 from avtomatika.kernel.rules.task import SUCCESS, merge
 from avtomatika.kernel.time import Instant
 
@@ -20,7 +19,7 @@ def signalled(job: Job, phase: Waiting, event: TaskSignalled, now: Instant) -> O
     target = phase.event_transitions.get(event.name)
     if target is not None:
         merged = merge(job, Report(status=SUCCESS, worker=event.worker, data=event.payload))
-        return enter(merged, now, target, WithdrawTask(job.id, phase.task.id))
+        return enter(merged, now, target, withdraw_task(job.id, phase.task))
     task = _noted(job.policy, phase.task, event)
     return TOO_MANY if task is None else move(job, now, msgspec.structs.replace(phase, task=task))
 

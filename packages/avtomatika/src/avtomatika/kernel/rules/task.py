@@ -6,11 +6,11 @@ import msgspec
 from msgspec import Raw
 
 from avtomatika.kernel.decisions import Dispatch
-from avtomatika.kernel.effects import Effect, OfferTask, StartTimer, StopTimer, WithdrawTask
+from avtomatika.kernel.effects import Effect, OfferTask, StartTimer, StopTimer
 from avtomatika.kernel.events import Deadline, TaskAbandoned, TaskAccepted
 from avtomatika.kernel.ids import JobId, TaskId, task_id
 from avtomatika.kernel.model import NULL, Data, Failure, Job, Order, Report, Task, Verdict, Waiting
-from avtomatika.kernel.progress import Ignored, Moved, Outcome, enter, finish, move
+from avtomatika.kernel.progress import Ignored, Moved, Outcome, enter, finish, move, withdraw_task
 from avtomatika.kernel.retry import TIMEOUT, TRANSIENT, Remedy, backoff, remedy
 from avtomatika.kernel.time import Instant, after, earlier
 
@@ -72,10 +72,9 @@ def reported(job: Job, phase: Waiting, report: Report, now: Instant) -> Outcome:
     if retry is not None:
         task, at = retry
         waiting = msgspec.structs.replace(phase, task=task)
-        withdrawn = WithdrawTask(job.id, task.id)
         noted = msgspec.structs.replace(job, failure=report.failure)
-        return move(noted, now, waiting, withdrawn, *offer(noted, task, at))
-    return follow(merge(job, report), now, report, phase.transitions, WithdrawTask(job.id, phase.task.id))
+        return move(noted, now, waiting, withdraw_task(job.id, phase.task), *offer(noted, task, at))
+    return follow(merge(job, report), now, report, phase.transitions, withdraw_task(job.id, phase.task))
 
 
 def next_attempt(job: Job, task: Task, report: Report, now: Instant) -> tuple[Task, Instant] | None:
