@@ -18,7 +18,8 @@ class SystemClock:
 
     def now(self) -> Instant:
         """Milliseconds since the epoch, at least those of every earlier answer."""
-        self._floor = max(self._floor, time.time_ns() // 1_000_000)
+        now = time.time_ns() // 1_000_000
+        self._floor = max(self._floor, now)
         return Instant(self._floor)
 
     def never_before(self, floor: Instant) -> None:

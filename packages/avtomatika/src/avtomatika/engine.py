@@ -1,6 +1,7 @@
 """`OrchestratorEngine`: a node inside a program of yours."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
@@ -38,6 +39,8 @@ with suppress(ImportError):  # there is no uvloop for Windows
 T = TypeVar("T")
 
 EXIT_STORAGE_BROKEN: Final = 70
+GARBAGE: Final = 20_000
+"""Objects between two collections; each looks at all jobs at hand, so that 700 cost a tenth of the time."""
 
 
 class OrchestratorEngine:
@@ -201,7 +204,12 @@ ENGINE_KEY: web.AppKey[OrchestratorEngine] = web.AppKey("engine", OrchestratorEn
 
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:
-    """What *main* returns, run in an event loop of its own: uvloop's where it is installed."""
+    """What *main* returns, run in an event loop of its own: uvloop's where it is installed.
+
+    From then on the process collects its garbage more rarely.
+    """
+    gc.freeze()  # modules and blueprints stay
+    gc.set_threshold(GARBAGE)
     with asyncio.Runner(loop_factory=_new_event_loop) as runner:
         return runner.run(main)
 

@@ -22,7 +22,7 @@ def decoded(value: Raw | bytes) -> Any:
 def encoded(what: str, value: Any) -> Raw:
     """The value as JSON. Raises HandlerError that says *what* is none."""
     try:
-        return Raw(msgspec.json.encode(value, enc_hook=_foreign))
+        return Raw(_encode(value))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise HandlerError(f"{what} must be JSON: {error}") from error
 
@@ -32,3 +32,6 @@ def _foreign(value: Any) -> Any:
     if dump is None:
         raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
     return dump(mode="json", by_alias=True)
+
+
+_encode: Final = msgspec.json.Encoder(enc_hook=_foreign).encode

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Final
@@ -95,6 +96,7 @@ def _is(known: Listed | None, value: bytes) -> bool:
     return known is not None and known.digest is not None and compare_digest(known.digest, value)
 
 
+@lru_cache(1_024)  # a stream brings the same token with every message
 def digest(token: str) -> bytes:
     """What is kept of a token."""
     # What is no UTF-8 in a header arrives as surrogates.

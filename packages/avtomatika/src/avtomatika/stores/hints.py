@@ -34,9 +34,11 @@ class Hints:
     def announce(self, topics: Iterable[str], at: int = 0) -> None:
         """Everybody who waits for one of *topics* is woken, but for those who look again before *at*."""
         for topic in topics:
-            for waker, until in self._waiting.get(topic, {}).items():
-                if until >= at:
-                    _wake(waker)
+            waiting = self._waiting.get(topic)
+            if waiting is not None:
+                for waker, until in waiting.items():
+                    if until >= at:
+                        _wake(waker)
 
     def announce_commit(self, commit: Commit, robbed: Iterable[str] = ()) -> None:
         """Everybody whom *commit* may concern is woken, and those whose messages it withdrew."""

@@ -43,9 +43,9 @@ _Due = Listening | AwaitingChild | AwaitingHuman | StartTimer | StartAlarm | Tic
 
 def refuse_unreadable(commit: Commit) -> None:
     """Nothing in *commit* would read differently than it was written. Raises InvalidInput."""
-    _moment(commit.now)
+    _moments(commit.now)
     if commit.claim is not None:
-        _moment(commit.claim.expires_at)
+        _moments(commit.claim.expires_at)
     if commit.job is not None:
         _job(commit.job)
     for fact in commit.facts:
@@ -82,42 +82,41 @@ def refuse_unencodable(field: str, *texts: str) -> None:
         raise InvalidInput("This text holds half a character.", field=field) from error
 
 
-def _moment(value: int | None) -> None:
-    if value is not None and not -_FOR_EVER < value < _FOR_EVER:
-        raise InvalidInput("A moment lies too far away.", field="time")
+def _moments(*values: int | None) -> None:
+    for value in values:
+        if value is not None and not -_FOR_EVER < value < _FOR_EVER:
+            raise InvalidInput("A moment lies too far away.", field="time")
 
 
 def _number(value: float | None, field: str = "priority") -> None:
-    if value is not None and not math.isfinite(value):
+    if value and not math.isfinite(value):
         raise InvalidInput("This must be a finite number.", field=field)
 
 
 def _job(job: Job) -> None:
-    _moment(job.created)
-    _moment(job.updated)
-    _moment(job.due)
+    _moments(job.created, job.updated, job.due)
     _number(job.priority)
     _part(_OF_PHASES, job.phase)
 
 
 def _task(task: Task) -> None:
-    _moment(task.dispatch_due)
-    _moment(task.result_due)
+    _moments(task.dispatch_due, task.result_due)
     _order(task.order)
 
 
 def _order(order: Order) -> None:
-    _number(order.priority)
-    _number(order.max_cost, "max_cost")
+    if order.priority or order.max_cost:
+        _number(order.priority)
+        _number(order.max_cost, "max_cost")
 
 
 def _fact(fact: Fact) -> None:
-    _moment(fact.at)
+    _moments(fact.at)
     _part(_OF_EVENTS, fact.event)
 
 
 def _message(message: Message) -> None:
-    _moment(message.visible_at)
+    _moments(message.visible_at)
     _number(message.priority)
     _part(_OF_BODIES, message.body)
 
@@ -129,36 +128,34 @@ def _part(checks: "_Checks", part: object) -> None:
 
 
 def _due(part: _Due) -> None:
-    _moment(part.due)
+    _moments(part.due)
 
 
 def _at(part: CancelChild | TellParent | PurgeFiles) -> None:
-    _moment(part.at)
+    _moments(part.at)
 
 
 def _sleep(decision: Sleep) -> None:
-    _moment(decision.span)
-    _moment(decision.until)
+    _moments(decision.span, decision.until)
 
 
 def _webhook(body: SendWebhook) -> None:
-    _moment(body.at)
-    _moment(body.first_try)
+    _moments(body.at, body.first_try)
 
 
 def _run(body: RunHandler) -> None:
-    _moment(body.at)
+    _moments(body.at)
     _number(body.priority)
 
 
 def _offer(body: OfferTask) -> None:
-    _moment(body.at)
+    _moments(body.at)
     _number(body.priority)
     _task(body.task)
 
 
 def _child(body: StartChild) -> None:
-    _moment(body.at)
+    _moments(body.at)
     _job(body.child)
 
 
@@ -172,7 +169,7 @@ _Checks = Mapping[type, Callable[[Any], None]]
 
 _OF_PHASES: Final[_Checks] = {
     Waiting: lambda phase: _task(phase.task),
-    Sleeping: lambda phase: _moment(phase.until),
+    Sleeping: lambda phase: _moments(phase.until),
     Listening: _due,
     AwaitingChild: _due,
     AwaitingHuman: _due,
@@ -181,9 +178,9 @@ _OF_DECISIONS: Final[_Checks] = {
     Dispatch: lambda decision: _order(decision.order),
     FanOut: lambda decision: _each(_order, decision.orders),
     Sleep: _sleep,
-    Listen: lambda decision: _moment(decision.timeout),
-    RunChild: lambda decision: _moment(decision.timeout),
-    Ask: lambda decision: _moment(decision.timeout),
+    Listen: lambda decision: _moments(decision.timeout),
+    RunChild: lambda decision: _moments(decision.timeout),
+    Ask: lambda decision: _moments(decision.timeout),
 }
 _OF_EVENTS: Final[_Checks] = {
     Submitted: lambda event: _job(event.job),
