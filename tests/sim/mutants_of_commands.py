@@ -24,7 +24,7 @@ from avtomatika.kernel.progress import Ignored
 from avtomatika.kernel.rules.task import execution_timer
 from avtomatika.ports.store import Commit, Lease, LeaseLost
 from avtomatika.stores.sql import group_commit
-from avtomatika.stores.sql.group_commit import GroupCommit
+from avtomatika.stores.sql.flight import refuse
 from rxon.errors import UnavailableError
 from tests.sim.planting import mutant, without
 
@@ -170,18 +170,18 @@ def heartbeats_break_with_the_store() -> AbstractContextManager[Any]:
 def key_answered_before_the_disk() -> AbstractContextManager[Any]:
     """An equal request learns of the job of an earlier one before that job is on disk."""
 
-    def stage(self: GroupCommit, batch: Any, waiting: Any) -> Any:
+    def stage(staging: Any, batch: Any, waiting: Any) -> Any:
         staged = []
         for commit, future in waiting:
             try:
-                self._staging.stage(batch, commit)
+                staging.stage(batch, commit)
             except Exception as refusal:
-                group_commit._refuse(future, refusal)
+                refuse(future, refusal)
             else:
                 staged.append((commit, future))
-        return staged
+        return staged, []
 
-    return patch.object(GroupCommit, "_stage", stage)
+    return patch.object(group_commit, "stage", stage)
 
 
 @mutant(0, "sqlite")

@@ -11,18 +11,19 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from msgspec import Raw
 
 from avtomatika.errors import StorageBroken, Unavailable
 from avtomatika.kernel.time import Instant
-from avtomatika.ports.store import Commit, KeyTaken, Lease
+from avtomatika.ports.store import Commit, Lease
 from avtomatika.stores.sql.alarm import Alarm
 from avtomatika.stores.sql.checkpoints import Checkpoints
 from avtomatika.stores.sql.file import checkpoint, commit, meta, set_meta, translate
+from avtomatika.stores.sql.flight import Flight, Waiting, refuse, stage
 from avtomatika.stores.sql.journal import Batch, Change, Prepared
-from avtomatika.stores.sql.lagging import LASTS_S, Staged
+from avtomatika.stores.sql.lagging import LASTS_S
 from avtomatika.stores.sql.staging import Staging
 
 SLOW_COMMIT_S: Final = 0.002
@@ -31,15 +32,6 @@ RETRY_S: Final = 1.0
 NOTED_S: Final = 0.01  # what nobody waits for can wait: an fsync of its own would hold up a task
 
 T = TypeVar("T")
-Waiting = tuple[Commit | Change, "asyncio.Future[None]"]
-
-
-class _Flight(NamedTuple):
-    """What goes to disk with one batch: what was asked for, what was noted, and the rows that lagged."""
-
-    asked: list[Waiting]
-    noted: list[Prepared]
-    lagging: Staged
 
 
 class GroupCommit:
@@ -200,7 +192,7 @@ class GroupCommit:
         running = asyncio.get_running_loop().run_in_executor(None, commit, self._database)
         running.add_done_callback(lambda result: self._after(result.result(), flight))
 
-    def _gather(self, batch: Batch) -> _Flight:
+    def _gather(self, batch: Batch) -> Flight:
         waiting, self._waiting = self._waiting, []
         noted, self._noted = self._noted, []
         for note in noted:
@@ -208,30 +200,10 @@ class GroupCommit:
         until = math.inf if self._all else asyncio.get_running_loop().time() - LASTS_S
         self._all = False
         lagging = self._staging.lagging.stage(batch, until)
-        return _Flight(self._stage(batch, waiting), noted, lagging)
+        asked, self._waiting = stage(self._staging, batch, waiting)
+        return Flight(asked, noted, lagging)
 
-    def _stage(self, batch: Batch, waiting: list[Waiting]) -> list[Waiting]:
-        staged: list[Waiting] = []
-        for work, future in waiting:
-            try:
-                if isinstance(work, Change):
-                    self._staging.alter(batch, work)
-                else:
-                    self._staging.stage(batch, work)
-            except sqlite3.Error as error:
-                _refuse(future, translate(error))
-            except KeyTaken as refusal:
-                if batch.claim(refusal.claim.key) is None:
-                    _refuse(future, refusal)
-                else:  # the job that has the key is not on disk yet: nobody may be told of it
-                    self._waiting.append((work, future))
-            except Exception as refusal:  # noqa: BLE001 - whoever asked for the commit hears of it
-                _refuse(future, refusal)
-            else:
-                staged.append((work, future))
-        return staged
-
-    def _after(self, outcome: float | sqlite3.Error, flight: _Flight) -> None:
+    def _after(self, outcome: float | sqlite3.Error, flight: Flight) -> None:
         if isinstance(outcome, sqlite3.Error):
             self._undo(outcome, flight)
             return
@@ -272,9 +244,9 @@ class GroupCommit:
         if error is None:
             self._go_on()
         else:
-            self._undo(error, _Flight([], [], []))
+            self._undo(error, Flight([], [], []))
 
-    def _undo(self, error: Exception, flight: _Flight) -> None:
+    def _undo(self, error: Exception, flight: Flight) -> None:
         """Nothing of the batch has happened; what was noted is kept for the next one."""
         self._busy = False
         self._writing = None
@@ -285,7 +257,7 @@ class GroupCommit:
             except sqlite3.Error as second:
                 refusal = StorageBroken(f"Neither COMMIT nor ROLLBACK worked: {second}")
         for _, future in flight.asked:
-            _refuse(future, refusal)
+            refuse(future, refusal)
         self._noted = flight.noted + self._noted
         if isinstance(refusal, StorageBroken):
             self._break(refusal)
@@ -294,17 +266,12 @@ class GroupCommit:
     def _break(self, failure: StorageBroken) -> None:
         self.failure = failure
         for _, future in self._waiting:
-            _refuse(future, failure)
+            refuse(future, failure)
         self._waiting = []
         self._broken(failure)
 
-    def _keep_floor(self, flight: _Flight) -> None:
+    def _keep_floor(self, flight: Flight) -> None:
         latest = max((work.now for work, _ in flight.asked if isinstance(work, Commit)), default=Instant(0))
         if latest - self._floor >= FLOOR_EVERY_MS:
             set_meta(self._database, "clock_floor", latest)
             self._floor = latest
-
-
-def _refuse(future: "asyncio.Future[None]", refusal: Exception) -> None:
-    if not future.done():
-        future.set_exception(refusal)
