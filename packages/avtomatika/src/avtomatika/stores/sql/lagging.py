@@ -44,15 +44,14 @@ class Lagging:
         else:  # in its old place: a lease that is extended often is written all the same
             self._notes[message] = Note(known.since, now, known.row)
 
-    def moved(self, message: MessageId, now: Instant, since: float, row: Row | None = None) -> None:
-        """A commit removed the message or gave it away; or sent it, with *row*, and there was none of it.
-
-        What one commit did is written at one moment.
-        """
+    def moved(self, message: MessageId, now: Instant, since: float) -> None:
+        """A commit removed the message, or gave it away. What one commit did is written at one moment."""
         known = self._notes.pop(message, None)
-        if row is None:
-            row = None if known is None else known.row
-        else:
+        self._notes[message] = Note(since, now, None if known is None else known.row)
+
+    def sent(self, message: MessageId, row: Row, now: Instant, since: float, *, first: bool) -> None:
+        """A commit sent the message; *first* tells that the image had none of its name."""
+        if self._notes.pop(message, None) is None and first:
             self._without_row.add(message)
         self._notes[message] = Note(since, now, row)
 

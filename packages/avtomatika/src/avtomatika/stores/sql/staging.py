@@ -64,10 +64,11 @@ class Staging:
         refuse_unreadable(commit)
         self._check(commit, None)
         prepared = self._prepare(commit, None)
-        self.done(commit)
         if commit.job is None:
             self._lag(prepared, moment)
+            self.done(commit)
             return None
+        self.done(commit)
         self.lagging.settled(messages_of(commit))
         if commit.job.over:
             self.ended.hold(commit.job)
@@ -111,7 +112,8 @@ class Staging:
             self.lagging.moved(message, commit.now, moment)
         for message, row, _ in noted.messages:
             if message not in had:
-                self.lagging.moved(message, commit.now, moment, row)
+                first = self.image.messages.find(message) is None
+                self.lagging.sent(message, row, commit.now, moment, first=first)
 
     def _prepare(self, commit: Commit, stored: Job | None) -> Prepared:
         job = commit.job
