@@ -17,7 +17,7 @@ from avtomatika.commands.decide import Decider, HandlerEvent
 from avtomatika.commands.draft import Draft
 from avtomatika.commands.outbox import run_id
 from avtomatika.errors import NotFound, Unavailable
-from avtomatika.kernel.events import Event, RunAbandoned, Submitted, TaskAbandoned
+from avtomatika.kernel.events import Decided, Event, HandlerCrashed, RunAbandoned, Submitted, TaskAbandoned
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Job, Ready
 from avtomatika.kernel.progress import Outcome
@@ -90,24 +90,30 @@ class Writer:
         """
         draft = Draft(job, self._clock.now(), exported=self._policy.export)
         draft.add([Submitted(job)])
+        pending = None
         if claim is None and not ack:  # else there may be an earlier job, and this one never was
-            await self._run_on(draft, patient=False)
+            pending = await self._run_on(draft, patient=False)
         lease = self._take_run(draft) if self._decider.takes(draft.job) else None
         commit = draft.commit(claim=claim, take=lease, ack=ack, send=send)
         # Shielded: a client that hangs up must not leave an accepted job whose first run nobody begins.
-        refusal = await asyncio.shield(self._spawn(self._accept(commit, lease), name="submit"))
+        refusal = await asyncio.shield(self._spawn(self._accept(commit, lease, pending), name="submit"))
         if refusal is not None:
             raise refusal
 
     async def _accept(
-        self, commit: Commit, lease: Lease | None
+        self, commit: Commit, lease: Lease | None, pending: asyncio.Task[HandlerEvent] | None
     ) -> KeyTaken | VersionConflict | LeaseLost | None:
         try:
             await self._commit(commit)
-        except (KeyTaken, VersionConflict, LeaseLost) as refusal:
-            return refusal
+        except BaseException as refusal:
+            if pending is not None:
+                pending.cancel()
+            if isinstance(refusal, KeyTaken | VersionConflict | LeaseLost):
+                return refusal
+            raise
         if lease is not None:
-            self._spawn(self.perform(lease), name="run")
+            run = self.perform(lease) if pending is None else self._finish(lease, pending)
+            self._spawn(run, name="run")
         return None
 
     async def apply(self, job: JobId, event: Event, *, ack: Lease | None = None) -> Outcome:
@@ -219,11 +225,11 @@ class Writer:
             if not self._may_run(draft) or loop.time() >= deadline:
                 return None
             branches = await draft.gathered(self._store)
-            event = self._decider.decide_at_once(draft.job, branches)
-            if event is None:
-                if not patient:
+            event = self._decider.begin(draft.job, branches)
+            if not isinstance(event, Decided | HandlerCrashed):
+                if event is None and not patient:
                     return None
-                running = self._spawn(self._decider.decide(draft.job, branches), name="handler")
+                running = self._spawn(event or self._decider.decide(draft.job, branches), name="handler")
                 await asyncio.wait((running,), timeout=max(0.0, deadline - loop.time()))
                 if not running.done():
                     return running

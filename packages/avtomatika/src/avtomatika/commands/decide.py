@@ -1,7 +1,10 @@
 """Running the user's handler for a job that is due, and what comes of it as an event."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from contextvars import copy_context
+from functools import partial
+from types import coroutine
+from typing import Any
 
 import msgspec
 
@@ -93,18 +96,23 @@ class Decider:
             return self._bound(job, event, event.decision)
         return event
 
-    def decide_at_once(self, job: Job, branches: Sequence[Branch]) -> HandlerEvent | None:
-        """What `decide` returns, without a task for it; None when the handler may have to wait."""
+    def begin(
+        self, job: Job, branches: Sequence[Branch]
+    ) -> HandlerEvent | Coroutine[Any, Any, HandlerEvent] | None:
+        """What `decide` returns, without a task for it, when no handler of the state ever waits; else None.
+
+        Should the node itself have to wait for something, it is a coroutine that goes on with it.
+        """
         blueprint = self._blueprints.get((job.blueprint, job.edition))
         if blueprint is None or not never_waits(blueprint, job):
             return None
         deciding = self.decide(job, branches)
         try:
-            copy_context().run(deciding.send, None)  # what the handler sets there is gone with it
+            awaited = copy_context().run(deciding.send, None)  # what the handler sets there is gone with it
         except StopIteration as ended:
             event: HandlerEvent = ended.value
             return event
-        raise RuntimeError(f"the handler of state '{job.state}' waits, though its code does not say so")
+        return _rest(deciding, awaited)
 
     def _bound(self, job: Job, event: Decided, wanted: RunChild) -> HandlerEvent:
         """The event with the child bound to the edition that new jobs of its blueprint get.
@@ -122,6 +130,27 @@ class Decider:
         start = blueprint.start_state or ""
         bound = msgspec.structs.replace(wanted, edition=blueprint.edition, state=start)
         return msgspec.structs.replace(event, decision=bound)
+
+
+async def _rest(begun: Coroutine[Any, Any, HandlerEvent], awaited: Any) -> HandlerEvent:
+    """The rest of a coroutine that waits for what it *awaited* in its first step."""
+    return await _going_on(begun, awaited)
+
+
+@coroutine
+def _going_on(begun: Coroutine[Any, Any, HandlerEvent], awaited: Any) -> Generator[Any, Any, HandlerEvent]:
+    while True:
+        try:
+            yield awaited
+        except BaseException as error:  # noqa: BLE001 - cancellation, too, is for the coroutine
+            step = partial(begun.throw, error)
+        else:
+            step = partial(begun.send, None)
+        try:
+            awaited = step()
+        except StopIteration as ended:
+            event: HandlerEvent = ended.value
+            return event
 
 
 def _crashed(job: Job, message: str, code: str = BLUEPRINT) -> HandlerCrashed:
