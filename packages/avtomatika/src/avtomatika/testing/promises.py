@@ -114,8 +114,7 @@ class Promises:
 
     def offered(self, handle: Handle, token: str, since: Instant) -> None:
         """A worker that asked at *since* is given this delivery: nobody had it, and it has its whole time."""
-        if handle in self._returned or handle not in self._tokens:
-            # Given anew, after a crash lost the lease: what was refused without it may count under this one.
+        if handle in self._returned:
             self._returned.discard(handle)
             self._refused = {(of, data) for of, data in self._refused if of != handle}
         if self._tokens.setdefault(handle, token) != token:
