@@ -12,7 +12,7 @@ from avtomatika import ActionFactory, Blueprint
 from tests.integration.http.blueprints import fan, flow, straight
 from tests.integration.http.conftest import Start
 
-OPTIONAL = ("opentelemetry", "redis", "asyncpg", "pydantic", "cryptography", "psutil", "rich", "watchfiles")
+OPTIONAL = ("opentelemetry", "redis", "asyncpg", "pydantic", "psutil", "rich", "watchfiles")
 
 BARE = f"""
 import asyncio, sys
