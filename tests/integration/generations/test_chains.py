@@ -214,7 +214,7 @@ FALSE: dict[str, tuple[Change, str]] = {
     "other data": (changed(data={"n": 2}, payload={"n": 2}), "Invalid signature of 'eye'"),
     "another task": (changed(task_id="x", target_task_id="x"), "Invalid signature of 'eye'"),
     "another time": (changed(timestamp=int(time.time()) - 1), "Invalid signature of 'eye'"),
-    "no time": (lambda message: message.pop("timestamp"), "Missing required timestamp"),
+    "no time": (lambda message: message.pop("timestamp"), "has no timestamp"),
     "a signature that is none": (hops(lambda all: ["é", *all[1:]]), "Invalid signature of 'eye'"),
     "too many": (chain_of("eye", *["cam-01"] * 63, "gate-1"), "1 to 64 workers"),
 }
@@ -263,7 +263,7 @@ async def test_a_chain_is_of_today(begin: Begin, seconds: int, status: int) -> N
         found, answer = await stage.send(make, passed(message, "cam-01", "gate-1"))
         assert found == status
         if status == 403:
-            assert answer["error"] == "Message timestamp expired (replay protection)"
+            assert answer["error"] == "Identity chain expired (replay protection)"
 
 
 async def test_a_chain_of_another_message_proves_nothing(begin: Begin) -> None:

@@ -15,6 +15,7 @@ from rxon.http.speech.signed import Pen, Signed
 from rxon.http.speech.speech import MOST_NONCES, Memory, Speech
 from rxon.http.speech.third import key_of_own_token
 from rxon.messages import Heartbeat, HeartbeatAnswer, Registration, SecurityContext, TaskResult, WorkerEvent
+from rxon.signing.identity import vouched
 from tests.integration.worker.earlier.signatures import of_o21, of_r14
 
 VALUES = st.recursive(
@@ -66,9 +67,30 @@ def test_each_generation_verifies_with_keys_of_its_own(version: str, keys: list[
     ("version", "signs"),
     [("1.0b4", True), ("1.0b13", True), ("1.0b999", True), ("1.0.0", True), ("2.0.0", False), ("3", False)],
 )
-def test_only_servers_before_protocol_2_get_signatures(version: str, signs: bool) -> None:
-    assert [isinstance(speech, Signed) for speech in spoken(version)] == [signs]
-    assert [speech.batches for speech in spoken(version)] == [not signs]
+def test_servers_before_protocol_2_get_signatures_at_once(version: str, signs: bool) -> None:
+    first = spoken(version)[0]
+    assert isinstance(first, Signed) is signs
+    assert first.batches is not signs
+
+
+def test_a_server_of_today_gets_signatures_when_it_demands_them() -> None:
+    plain, own, shared = spoken("2.0.0", keys=Keys("own", "all"))
+    assert json.loads(plain.result(result({}))).keys().isdisjoint({"security", "timestamp"})
+    for speech, key in ((own, "own"), (shared, "all")):
+        assert speech.batches
+        sent = json.loads(speech.result(result({"n": 1.0})))
+        assert sent["timestamp"] == 1790000000
+        assert sent["security"] == {"signature": of_r14(sent, key), "signer_id": "w1"}
+
+
+def test_the_time_of_a_message_that_others_vouch_for_stays() -> None:
+    told = vouched(msgspec.structs.replace(result({}), timestamp=1789999990), "w0", lambda _: "00")
+    (_, speech) = spoken("2.0.0")
+    sent = json.loads(speech.result(vouched(told, "w1", lambda _: "11")))
+    assert sent["timestamp"] == 1789999990
+    assert sent["origin_worker_id"] == "w0"
+    assert sent["security"]["identity_chain"] == ["w0", "w1"]
+    assert sent["security"]["hops"] == ["00", "11"]
 
 
 def test_a_server_that_has_said_nothing_is_spoken_to_plainly_first() -> None:

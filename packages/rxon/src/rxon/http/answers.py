@@ -42,7 +42,7 @@ SIGNATURE_TROUBLES: Final = (
     "missing required timestamp",
     "message signer id",
 )
-"""How refusals of a signature by earlier servers begin. What was in the message is as good as before."""
+"""How refusals of a signature begin. What was in the message is as good as before."""
 
 _BY_THE_WAY: Final = (502, 503, 504)  # what stands before a server may say so when the message had arrived
 _UNAUTHORIZED: Final = ("unauthorized", *SIGNATURE_TROUBLES)  # as some earlier servers say with 403
@@ -124,6 +124,8 @@ def raise_error(answer: Answer) -> NoReturn:
         said = details["retry_after"] = answer.headers.get("Retry-After")
         wait = seconds_to_wait(said, datetime.now(UTC))
         raise kind(message, retry_after=wait, details=details)
-    if answer.status == 403 and body.code is None and message.lower().startswith(_UNAUTHORIZED):
+    # What is wrong with a signature can be mended, also where a server of today says so.
+    mendable = _UNAUTHORIZED if body.code is None else SIGNATURE_TROUBLES
+    if answer.status == 403 and message.lower().startswith(mendable):
         raise AuthError(message, details=details)
     raise _ERROR_OF_STATUS.get(answer.status, ProtocolError)(message, details=details)

@@ -8,12 +8,13 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from rxon.codec import decode, encode
+from rxon.codec import decode
 from rxon.errors import ProtocolError, RxonError, TooLargeError, TransportError
 from rxon.http.answers import refusal, result_answer
 from rxon.http.channel import Channel
 from rxon.http.conversation import Body, Conversation
 from rxon.http.keys import Keys
+from rxon.http.speech.today import SignedToday
 from rxon.identifiers import validate_identifier
 from rxon.messages import (
     MAX_BATCH,
@@ -29,6 +30,7 @@ from rxon.messages import (
     TaskResult,
     WorkerEvent,
 )
+from rxon.signing.message import Signable
 from rxon.transport import PollRequest
 from rxon.vocabulary import PATH_PREFIX, AnswerStatus, EventStatus
 
@@ -80,6 +82,11 @@ class HttpTransport:
     def speaks_batches(self) -> bool:
         """Whether the server has shown that it knows batches."""
         return self._talk.speech.batches
+
+    def sealed(self, message: Signable) -> Signable:
+        """The message as the server wants it over a stream: signed, if it does so here."""
+        speech = self._talk.speech
+        return speech.sealed(message) if isinstance(speech, SignedToday) else message
 
     async def register(self, registration: Registration) -> Registered:
         """The server knows the worker."""
@@ -151,7 +158,7 @@ class HttpTransport:
         parts: list[bytes] = []
         size = 0
         for result in results[:MAX_BATCH]:
-            part = encode(result)
+            part = self._talk.speech.result(result)
             size += len(part) + 1
             if parts and size > MAX_BATCH_BYTES:
                 break

@@ -69,9 +69,9 @@ def proven_origin(
     if wrong is not None:
         raise ForbiddenError(f"Broken identity chain: {wrong}")
     if message.timestamp is None:
-        raise ForbiddenError("Missing required timestamp for replay protection")
+        raise ForbiddenError("Broken identity chain: the message has no timestamp")
     if not is_fresh(message.timestamp, now):
-        raise ForbiddenError("Message timestamp expired (replay protection)")
+        raise ForbiddenError("Identity chain expired (replay protection)")
     false = first_false_hop(body, chain, hops, fits)
     if false is not None:
         raise ForbiddenError(f"Invalid signature of '{_shown(false)}' in the identity chain")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from rxon.errors import AuthError, ProtocolError, RxonError, TooLargeError, TransportError, WorkerUnknownError
 from rxon.messages import (
@@ -17,6 +17,7 @@ from rxon.messages import (
     WorkerCommand,
     WorkerEvent,
 )
+from rxon.signing.message import Signable
 from rxon.stream.calling import CallingStream
 from rxon.stream.channel import STREAM, Channel, CloseCode
 from rxon.transport import PollRequest, PushTransport, SparingTransport, WorkerTransport
@@ -35,6 +36,15 @@ WELCOME_WITHIN: Final = 5.0
 POLL: Final = 30.0
 
 
+@runtime_checkable
+class Sealing(Protocol):
+    """Knows whether a server wants messages signed."""
+
+    def sealed(self, message: Signable) -> Signable:
+        """The message as the server wants it."""
+        ...
+
+
 class Opener(Protocol):
     """Makes channels to one orchestrator."""
 
@@ -47,6 +57,13 @@ class Opener(Protocol):
         ...
 
 
+class _Same:
+    """What is sent is what was given."""
+
+    def sealed(self, message: Signable) -> Signable:
+        return message
+
+
 class SwitchingTransport:
     """Registers over ``http``. Opens streams once the server offered them; between two of them, and when
     none can be had, everything goes over ``http`` too. With ``insist`` no task is asked for over ``http``.
@@ -56,6 +73,7 @@ class SwitchingTransport:
         self, http: WorkerTransport, opener: Opener, chance: Callable[[], float], *, insist: bool = False
     ) -> None:
         self._http, self._opener, self._chance, self._insist = http, opener, chance, insist
+        self._sealing: Sealing = http if isinstance(http, Sealing) else _Same()
         self._offered = False
         self._stream: CallingStream | None = None
         self._opening = asyncio.Lock()
@@ -121,7 +139,9 @@ class SwitchingTransport:
     async def heartbeat(self, beat: Heartbeat | None) -> HeartbeatAnswer:
         """The server knows that the worker is alive."""
         stream = await self._stream_or_none()
-        return await (self._http if stream is None else stream).heartbeat(beat)
+        if stream is None:
+            return await self._http.heartbeat(beat)
+        return await stream.heartbeat(None if beat is None else self._sealing.sealed(beat))
 
     async def report(self, results: Sequence[TaskResult]) -> Sequence[ResultAnswer]:
         """Answers for at least the first of ``results``, in order."""
@@ -129,7 +149,7 @@ class SwitchingTransport:
         if stream is None:
             return await self._http.report(results)
         try:
-            return await stream.report(results)
+            return await stream.report([self._sealing.sealed(result) for result in results])
         except (ProtocolError, TooLargeError):
             # One result is at fault: only sending them singly shows which, and HTTP has an answer to it.
             return await self._http.report(results[:1])
@@ -137,7 +157,9 @@ class SwitchingTransport:
     async def emit(self, event: WorkerEvent) -> EventAnswer:
         """The server has judged the event."""
         stream = self._open_stream()
-        return await (self._http if stream is None else stream).emit(event)
+        if stream is None:
+            return await self._http.emit(event)
+        return await stream.emit(self._sealing.sealed(event))
 
     async def close(self) -> None:
         """Connections are closed; calling it again does nothing."""

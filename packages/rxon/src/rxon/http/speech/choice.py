@@ -12,7 +12,7 @@ from rxon.http.speech.fourth import EarlyFourthGeneration, FourthGeneration
 from rxon.http.speech.signed import Pen, Signed
 from rxon.http.speech.speech import Memory, Speech
 from rxon.http.speech.third import ThirdGeneration, key_of_own_token
-from rxon.http.speech.today import Today, Unknown
+from rxon.http.speech.today import SignedToday, Today, Unknown
 
 __all__ = ["speeches", "keeping"]
 
@@ -23,12 +23,13 @@ def speeches(version: str | None, keys: Keys, pen: Pen, memory: Memory) -> list[
     """How a server of protocol ``version`` may want to be spoken to; the first that works is right.
 
     While it has not named one: plainly, as it does so when it refuses that; and if it does not, in all ways.
+    One of today is spoken to plainly, and with signatures if it refuses that.
     """
     if version is None:
         return [Unknown(), *_signing(FifthGeneration, keys, pen, memory), *_third(keys, pen, memory)]
     beta = _BETA.match(version)
     if beta is None and not version.startswith("1."):
-        return [Today()]
+        return [Today(), *(SignedToday(each) for each in _pens(keys, pen))]
     # Without a key nothing can be signed, and the server says so.
     return _earlier(15 if beta is None else int(beta["number"]), keys, pen, memory) or [Unknown()]
 
@@ -52,12 +53,12 @@ def _later(number: int) -> type[Signed]:
 
 
 def _signing(kind: type[Signed], keys: Keys, pen: Pen, memory: Memory) -> list[Speech]:
-    tokens = [keys.token, *([keys.shared] if keys.shared else [])]
-    return [
-        kind(msgspec.structs.replace(pen, registration_key=token, key=token), memory)
-        for token in dict.fromkeys(tokens)
-        if token
-    ]
+    return [kind(each, memory) for each in _pens(keys, pen)]
+
+
+def _pens(keys: Keys, pen: Pen) -> list[Pen]:
+    tokens = dict.fromkeys((keys.token, keys.shared))
+    return [msgspec.structs.replace(pen, registration_key=token, key=token) for token in tokens if token]
 
 
 def _third(keys: Keys, pen: Pen, memory: Memory) -> list[Speech]:
