@@ -23,6 +23,7 @@ from rxon.stream.frames import Answers, Beat, Beaten, Ready, Tasks
 from rxon.stream.frames import Results as ResultsFrame
 from rxon.stream.pushing import Pusher
 from rxon.stream.serving import ServedStream
+from rxon.transport import PollRequest
 from rxon.vocabulary import AnswerStatus
 from tests.sim.planting import mutant, without
 
@@ -82,17 +83,22 @@ def tasks_that_cannot_be_sent_are_lost() -> AbstractContextManager[Any]:
 
 
 @mutant(0)
-def a_poll_that_is_given_up_may_bring_tasks() -> AbstractContextManager[Any]:
-    """What a poll brings while it is given up is dropped."""
-    real = Pusher.hear
+def tasks_of_a_poll_are_lost_when_a_stream_ends() -> AbstractContextManager[Any]:
+    """What a poll brings at the moment when the stream ends is dropped."""
 
-    def hear(self: Pusher, ready: Ready) -> None:
-        polling = self._polling
-        real(self, ready)
-        if polling is not None and polling.done() and not polling.cancelled():
-            polling._result = ()  # type: ignore[attr-defined] # what it brought is gone
+    async def poll(self: Pusher, ready: Ready, limit: int) -> Any:
+        skills = None if ready.available_skills is None else frozenset(ready.available_skills)
+        self._asked, self._limit = ready, limit
+        polling = asyncio.create_task(self._polled(PollRequest(None, skills, ready.hot_skills, limit)))
+        self._polling = polling
+        try:
+            await asyncio.wait((polling,))
+        finally:
+            self._polling = self._asked = None
+            polling.cancel()
+        return () if polling.cancelled() else polling.result()
 
-    return patch.object(Pusher, "hear", hear)
+    return patch.object(Pusher, "_poll", poll)
 
 
 @mutant(0)

@@ -40,6 +40,7 @@ class Ledger:
         self.kin = Kinship(self.violated, self.messages, self.jobs)
         self.sink = Sink(self.violated)
         self.beats = Beats(self.violated, self.jobs, options)
+        self._read_early: dict[JobId, int] = {}
         self._branches: dict[JobId, dict[TaskId, Branch]] = {}
         self._claims: dict[str, Claim] = {}
 
@@ -77,7 +78,10 @@ class Ledger:
         """The store has shown the job."""
         known = self.jobs.get(job_id)
         shown = 0 if job is None else job.version
-        if shown != (0 if known is None else known.version):
+        version = 0 if known is None else known.version
+        if shown > version and not self.messages.exact:
+            self._read_early[job_id] = shown  # it is on the disk, and whoever wrote it is about to hear so
+        elif shown != version:
             self.violated("reads show what was committed", f"{job_id} {shown}: {known}")
 
     def reopened(
@@ -92,6 +96,10 @@ class Ledger:
         for job_id, known in self.jobs.items():
             if job_id not in found or found[job_id].version < known.version:
                 self.violated("what was committed survives", f"{job_id} version {known.version}")
+        for job_id, version in self._read_early.items():
+            if job_id not in found or found[job_id].version < version:
+                self.violated("what was read survives", f"{job_id} version {version}")
+        self._read_early = {}
         self.messages.replace_all(messages)
         self.promises.reopened()
         self._branches = {}

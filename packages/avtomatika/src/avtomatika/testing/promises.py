@@ -114,7 +114,8 @@ class Promises:
 
     def offered(self, handle: Handle, token: str, since: Instant) -> None:
         """A worker that asked at *since* is given this delivery: nobody had it, and it has its whole time."""
-        if handle in self._returned:
+        if handle in self._returned or (handle not in self._tokens and not self._messages.exact):
+            # It is given anew: who was refused under the token of before may be heard under this one.
             self._returned.discard(handle)
             self._refused = {(of, data) for of, data in self._refused if of != handle}
         if self._tokens.setdefault(handle, token) != token:
