@@ -26,7 +26,7 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[EarlierServer]
 
 @pytest.fixture
 def worker(server: EarlierServer, tmp_path: Path) -> Worker:
-    return worker_for(tmp_path, server.url, RAM_GB="16.0", COST_PER_SKILL='{"work": 2.0}')
+    return worker_for(tmp_path, server.url, CPU_CORES="4", RAM_GB="16.0", COST_PER_SKILL='{"work": 2.0}')
 
 
 async def test_a_result_with_nulls_and_floats_is_believed_and_arrives_as_it_is(
