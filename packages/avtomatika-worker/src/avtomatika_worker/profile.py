@@ -12,6 +12,7 @@ from avtomatika_worker.hardware import Hardware
 from avtomatika_worker.hot_cache import HotCache
 from avtomatika_worker.skills import Catalog
 from avtomatika_worker.usage import Deadband, UsageMeter
+from rxon.attachments import s3_config_hash
 from rxon.messages import (
     HardwareDevice,
     Heartbeat,
@@ -157,6 +158,7 @@ def _capabilities(config: WorkerConfig) -> WorkerCapabilities:
         hostname=platform.node() or "unknown",
         ip_address=_ip_address(),
         cost_per_skill=dict(config.COST_PER_SKILL) or None,
+        s3_config_hash=s3_config_hash(config.S3_ENDPOINT_URL, config.S3_ACCESS_KEY, config.S3_DEFAULT_BUCKET),
         extra={"websockets": config.may_use_websockets, **config.EXTRA_CAPABILITIES},
     )
 

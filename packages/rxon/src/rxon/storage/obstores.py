@@ -22,8 +22,8 @@ __all__ = ["local_buckets", "memory_buckets", "s3_buckets"]
 
 Store = S3Store | LocalStore | MemoryStore
 
-_CHUNK: Final = 1 << 20
-_PARTS_AT_ONCE: Final = 3
+_CHUNK: Final = 1 << 18
+_PARTS_AT_ONCE: Final = 2
 # A store that is dead or hangs is given up within 10 seconds, however it is dead: that is for first contacts.
 # A transfer that has begun is worth more: it outlives a restart of the store. What sends content hears its
 # answer only after the content is through.
