@@ -90,8 +90,12 @@ class HeldTasks:
         self.forget(task_id)
 
     def flush(self) -> None:
-        """A restart does not bring back what was settled."""
-        self._spool.flush()
+        """Nothing that was settled is left in the spool, unless more will be written there soon.
+
+        A restart would report it once more, which changes nothing.
+        """
+        if self.quiet.is_set():
+            self._spool.flush()
 
     def forget(self, task_id: str) -> None:
         """Nothing is left of the task, but for what removes its files."""

@@ -83,6 +83,8 @@ class Journal:
         """The result need not be kept any more; ``flush`` says so on the disk."""
         if self._places.pop((to, task_id), None) is not None:
             self._done.setdefault(to, []).append(task_id)
+            if self._size > self._compact_at:
+                self.flush()
 
     def flush(self) -> None:
         """The next process does not find what is done."""

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from avtomatika_worker.work import work_of
+from avtomatika_worker.work import is_same_work, work_of
 from rxon.errors import StaleLeaseError
 from rxon.messages import MAX_BATCH, ResultAnswer, TaskOffer, TaskResult
 
@@ -18,7 +18,7 @@ MAX_REFUSED: Final = 100
 
 class _Pending(msgspec.Struct):
     result: TaskResult
-    work: str | None
+    work: str
     failures: int = 0
 
 
@@ -39,10 +39,9 @@ class Outbox:
 
     def add(self, result: TaskResult) -> None:
         """The result waits."""
-        pending = _Pending(result, work_of(result.job_id, result.task_id))
+        pending = _Pending(result, work_of(result.task_id))
         self._waiting.append(pending)
-        if pending.work is not None:
-            self._by_work[pending.work] = pending
+        self._by_work[pending.work] = pending
 
     def renew(self, task_id: str, lease_token: str | None) -> None:
         """The result of the task, if it waits, goes with another token."""
@@ -97,19 +96,16 @@ class Outbox:
 
     def earlier(self, offer: TaskOffer) -> TaskResult | None:
         """The result of another delivery of the same work, as one of ``offer``; None if there is none."""
-        work = work_of(offer.job_id, offer.task_id)
-        if work is None:
-            return None
+        work = work_of(offer.task_id)
         pending = self._by_work.get(work)
-        known = self._refused.pop(work, None) if pending is None else pending.result
-        if known is None:
+        known = self._refused.get(work) if pending is None else pending.result
+        if known is None or not is_same_work(known, offer):
             return None
+        self._refused.pop(work, None)
         return msgspec.structs.replace(known, task_id=offer.task_id, lease_token=offer.lease_token)
 
     def _let_go(self, pending: _Pending, keep: bool = False) -> None:
         """``keep`` the result for the case that the work is handed out again."""
-        if pending.work is None:
-            return
         if self._by_work.get(pending.work) is pending:
             del self._by_work[pending.work]
         if keep:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
 import msgspec
@@ -13,6 +13,8 @@ from avtomatika_worker.choosing import Chooser
 from rxon.errors import RxonError, TransportError
 
 __all__ = ["Room"]
+
+NOBODY_ELSE: Final = nullcontext()
 
 SILENCE: Final = 10.0
 """Seconds beyond the time that an answer may take, after which an orchestrator counts as away."""
@@ -75,12 +77,12 @@ class Room:
             self.on_change()
         return lost
 
-    @contextmanager
-    def listening(self, seconds: float) -> Iterator[None]:
+    def listening(self, seconds: float) -> AbstractContextManager[None]:
         """The orchestrator counts as away when the block takes much longer than ``seconds``."""
-        if self.alone:
-            yield
-            return
+        return NOBODY_ELSE if self.alone else self._listening(seconds)
+
+    @contextmanager
+    def _listening(self, seconds: float) -> Iterator[None]:
         timer = asyncio.get_running_loop().call_later(seconds + SILENCE, self._silent)
         try:
             yield

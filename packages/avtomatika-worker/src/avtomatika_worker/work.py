@@ -3,15 +3,27 @@
 import re
 from typing import Final
 
-__all__ = ["work_of"]
+from rxon.messages import TaskOffer, TaskResult
+
+__all__ = ["is_same_work", "work_of"]
 
 # Our orchestrators call a task by its job, the step and place in it, the attempt and the delivery
 # (docs/reference/rxon.md). Earlier ones draw its name anew each time.
-_DELIVERY: Final = re.compile(r"-[0-9]+-[0-9]+-[0-9]+-[0-9]+").fullmatch
+_REST: Final = re.compile(r"-[0-9]+-[0-9]+-[0-9]+-[0-9]+").fullmatch
 
 
-def work_of(job_id: str, task_id: str) -> str | None:
-    """What all deliveries of one attempt of a task have in common; None when the id does not tell."""
-    if not task_id.startswith(job_id) or _DELIVERY(task_id, len(job_id)) is None:
-        return None
+def work_of(task_id: str) -> str:
+    """What the ids of all deliveries of one attempt of a task have in common; other ids may have it too."""
     return task_id.rpartition("-")[0]
+
+
+def is_same_work(result: TaskResult, offer: TaskOffer) -> bool:
+    """Whether both are of one attempt of a task, as far as their ids tell."""
+    job = offer.job_id
+    return (
+        result.job_id == job
+        and work_of(result.task_id) == work_of(offer.task_id)
+        and offer.task_id.startswith(job)
+        and _REST(result.task_id, len(job)) is not None
+        and _REST(offer.task_id, len(job)) is not None
+    )
