@@ -5,7 +5,7 @@ import functools
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from avtomatika_worker.execution import Execution
 from avtomatika_worker.hot_cache import HotCache
@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # what it needs is imported only where there is a storage
     from avtomatika_worker.files.depot import Depot
 
 __all__ = ["Calls"]
+
+MISSING: Final = object()
 
 
 class Calls:
@@ -57,13 +59,8 @@ class Calls:
             "params": params,
             "handler_kwargs": dict(given),
         }
-
-        async def handle() -> Any:
-            wanted: dict[str, Any] = details["handler_kwargs"]
-            added = {name: value for name, value in wanted.items() if given.get(name) is not value}
-            return await self._handle(execution, details["params"], wanted, added)
-
-        return await through(self._middleware, details, handle)
+        inner = functools.partial(self._handle_changed, execution, details, given)
+        return await through(self._middleware, details, inner)
 
     async def inputs(self, execution: Execution) -> Any:
         """The parameters of the task, with paths of copies in place of the addresses of files."""
@@ -90,6 +87,14 @@ class Calls:
     def close(self) -> None:
         """No process is left."""
         self._processes.close()
+
+    async def _handle_changed(
+        self, execution: Execution, details: CallDetails, given: Mapping[str, Any]
+    ) -> Any:
+        """With what the middleware has made of the parameters and of ``given``."""
+        wanted: dict[str, Any] = details["handler_kwargs"]
+        added = {name: value for name, value in wanted.items() if given.get(name, MISSING) is not value}
+        return await self._handle(execution, details["params"], wanted, added)
 
     async def _handle(
         self, execution: Execution, params: Any, given: Mapping[str, Any], added: Mapping[str, Any]

@@ -133,6 +133,7 @@ async def start_skill(
         tasks: list[asyncio.Task[None]] = []
 
         def spawn(call: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+            """The running task."""
             tasks.append(asyncio.get_running_loop().create_task(call))
             return tasks[-1]
 
