@@ -136,7 +136,9 @@ def timer_without_lease() -> AbstractContextManager[Any]:
 def repeats_refused_when_folded() -> AbstractContextManager[Any]:
     """A result that comes twice at the same time is refused the second time."""
 
-    async def take(self: Results, job: JobId, handle: Handle, report: Report, token: str | None) -> Accepted:
+    async def take(
+        self: Results, job: JobId, handle: Handle, report: Report, token: str | None, *_: Any
+    ) -> Accepted:
         lease = await self.held(handle, report.worker, token)
         if lease is None or lease.message.job != job:
             return await self._seen_before(job, handle, report)

@@ -3,10 +3,11 @@
 A simulation that does not find them proves nothing.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -29,6 +30,9 @@ class Mutant:
 
 
 MUTANTS: dict[str, Mutant] = {}
+
+UNFIT: Final = re.compile(r"\b(TypeError|AttributeError|NameError)\(")
+"""What is found when the code around a fault has changed: that proves nothing."""
 
 
 def mutant(found_at: int, store: str = "memory") -> Callable[[Plant], Plant]:
@@ -56,6 +60,8 @@ def first_finding(planted: Mutant, seeds: Sequence[int]) -> Outcome | None:
     with planted.plant():
         for outcome, _ in simulate_all(seeds, show(planted.store)):
             if outcome.violations:
+                broken = [each for each in outcome.violations if UNFIT.search(each.detail)]
+                assert not broken, f"{planted.name} does not fit what it replaces: {broken[0]}"
                 return outcome
     return None
 
