@@ -193,8 +193,12 @@ def worker_command(worker: str) -> Sequence[str | Path]:
 def worker_variables(engine: "OrchestratorEngine", settings: "Settings", number: int) -> Mapping[str, str]:
     """The environment of a worker beside the engine."""
     token = settings.worker_token or token_in(settings.data_dir, "worker") or ""
+    # The certificate of the node is not one of the worker, though its settings have the same names.
+    inherited = {
+        name: os.environ[name] for name in os.environ if name not in ("TLS_CERT_PATH", "TLS_KEY_PATH")
+    }
     return {
-        **os.environ,
+        **inherited,
         "ORCHESTRATOR_URL": url_of(engine),
         "WORKER_TOKEN": token,
         "WORKER_ID": f"dev-{number}",

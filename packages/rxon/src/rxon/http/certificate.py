@@ -1,6 +1,6 @@
 """Whose the certificate is that came with a connection."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -31,12 +31,14 @@ def names_in(certificate: Mapping[str, Any]) -> tuple[str, ...]:
     alternative = tuple(dict.fromkeys(_alternative(certificate)))
     if alternative:
         return alternative
-    subject = (pair for part in certificate.get("subject", ()) for pair in part)
-    return tuple(value for name, value in subject if name == "commonName" and is_valid_identifier(value))[:1]
+    subject: Iterable[Iterable[tuple[str, str]]] = certificate.get("subject", ())
+    pairs = (pair for part in subject for pair in part)
+    return tuple(value for name, value in pairs if name == "commonName" and is_valid_identifier(value))[:1]
 
 
 def _alternative(certificate: Mapping[str, Any]) -> Iterator[str]:
-    for kind, value in certificate.get("subjectAltName", ()):
+    names: Iterable[tuple[str, str]] = certificate.get("subjectAltName", ())
+    for kind, value in names:
         if kind == "DNS" and is_valid_identifier(value):
             yield value
         elif kind == "URI":

@@ -64,7 +64,8 @@ def proven_origin(
         if required and _claims(message, sender):
             raise ForbiddenError("Missing required identity chain")
         return None
-    chain, hops = security.identity_chain or (), security.hops
+    chain = [*(security.identity_chain or ())]
+    hops = security.hops
     wrong = _misshapen(message, chain, hops, sender)
     if wrong is not None:
         raise ForbiddenError(f"Broken identity chain: {wrong}")
