@@ -44,6 +44,11 @@ class Capacity:
         """The most tasks that run at once."""
         return self._limit
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no task of any type may start."""
+        return self._running_total >= self._limit
+
     def take(self, kind: str) -> None:
         """A task of type ``kind`` has arrived."""
         self._held[kind] += 1
@@ -57,7 +62,7 @@ class Capacity:
     def may_start(self, kind: str) -> bool:
         """Whether one more task of type ``kind`` is within the limits."""
         within_type = self._running[kind] < self._type_limits.get(kind, self._limit)
-        return within_type and self._running_total < self._limit
+        return within_type and not self.is_full
 
     def start(self, kind: str) -> None:
         """A task of type ``kind`` that had arrived is running."""

@@ -113,6 +113,8 @@ class HandlerProcesses:
         self._all: set[_Process] = set()
         self._lock = threading.Lock()
         self._closed = False
+        # Before multiprocessing waits for its children, as the interpreter ends.
+        Finalize(self, _kill, args=(self._all,), exitpriority=10)
 
     def run(self, call: ProcessCall) -> Any:
         """What the handler returned, decoded from JSON. Blocks: it is called in a thread.
@@ -153,8 +155,6 @@ class HandlerProcesses:
                 raise TransientError("The worker is stopping")
             if process is None:
                 process = _Process()
-                if not self._all:  # before multiprocessing waits for its children as the interpreter ends
-                    Finalize(self, _kill, args=(self._all,), exitpriority=10)
                 self._all.add(process)
             else:
                 self._idle.remove(process)

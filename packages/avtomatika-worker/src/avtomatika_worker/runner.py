@@ -191,6 +191,8 @@ class Runner:
         self._running.discard(execution)
         self._capacity.finish(execution.skill.type)
         for waiting in tuple(self._waiting):
+            if self._capacity.is_full:
+                break
             if self._capacity.may_start(waiting.skill.type):
                 self._waiting.remove(waiting)
                 self._start(waiting)
