@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.conftest import DEADLINE, until
 from tests.e2e.worker.conftest import Arrange, Scene
 
-KILLS = int(os.environ.get("WORKER_KILLS", "8"))
+KILLS = int(os.environ.get("WORKER_KILLS", "4"))
 WORKERS = 4
 
 

@@ -45,7 +45,7 @@ def test_what_came_while_the_loop_was_blocked_is_not_run_when_it_was_given_to_an
 ) -> None:
     scene = arrange(1)
     blocked = scene.worker("blocked", WORKER_TRANSPORT=transport, MAX_CONCURRENT_TASKS="2")
-    blocks = scene.create("blocks", block=5)
+    blocks = scene.create("blocks", block=3.5)
     until(lambda: len(scene.notes()) == 1)
     late = scene.create("late")
     scene.worker("spare", WORKER_TRANSPORT=transport)
@@ -92,7 +92,7 @@ def test_a_cancelled_handler_hears_of_it_at_once_or_with_the_next_heartbeat(
     scene = arrange(30)
     scene.worker("w0", WORKER_TRANSPORT=transport)
     taken: list[float] = []
-    for number in range(5):
+    for number in range(3):
         job = scene.create(f"c{number}", sleep=60)
         until(lambda key=f"c{number}": key in scene.count("begun"))
         before = time.time()
