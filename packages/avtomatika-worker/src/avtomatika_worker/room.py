@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
@@ -82,7 +82,7 @@ class Room:
         return NOBODY_ELSE if self.alone else self._listening(seconds)
 
     @contextmanager
-    def _listening(self, seconds: float) -> Iterator[None]:
+    def _listening(self, seconds: float) -> Generator[None]:
         timer = asyncio.get_running_loop().call_later(seconds + SILENCE, self._silent)
         try:
             yield
