@@ -42,7 +42,7 @@ def timer_gone_before_its_effect() -> AbstractContextManager[Any]:
     return patch.object(Timers, "fire", fire)
 
 
-@mutant(0)
+@mutant(1)
 def results_without_lease() -> AbstractContextManager[Any]:
     """A result counts whoever holds the task now."""
 
@@ -56,7 +56,7 @@ def results_without_lease() -> AbstractContextManager[Any]:
     return patch.object(Results, "take", take)
 
 
-@mutant(39)
+@mutant(42)
 def branches_counted_twice_when_folded() -> AbstractContextManager[Any]:
     """Two reports of one branch that meet in one commit both count: the second does not see the first."""
     real = Draft.add
@@ -70,7 +70,7 @@ def branches_counted_twice_when_folded() -> AbstractContextManager[Any]:
     return patch.object(Draft, "add", add)
 
 
-@mutant(4)
+@mutant(9)
 def folded_events_lose_an_ack() -> AbstractContextManager[Any]:
     """Of the events that meet in one commit only the first is acknowledged."""
     real = Draft.commit
@@ -93,7 +93,7 @@ def a_move_without_fact() -> AbstractContextManager[Any]:
     return patch.object(Draft, "commit", commit)
 
 
-@mutant(0)
+@mutant(2)
 def time_of_the_first_worker_for_all() -> AbstractContextManager[Any]:
     """The clock of an execution begins with the first worker that takes the task, and is never set again."""
     real = Grants._begin
@@ -109,7 +109,7 @@ def time_of_the_first_worker_for_all() -> AbstractContextManager[Any]:
     return patch.object(Grants, "_begin", begin)
 
 
-@mutant(16)
+@mutant(1)
 def timer_without_lease() -> AbstractContextManager[Any]:
     """The clock of an execution begins whether or not the task is still there."""
 
@@ -154,7 +154,7 @@ def repeats_refused_when_folded() -> AbstractContextManager[Any]:
     return patch.object(Results, "take", take)
 
 
-@mutant(0)
+@mutant(2)
 def heartbeats_break_with_the_store() -> AbstractContextManager[Any]:
     """A heartbeat is answered with an error of the store that no worker knows."""
     real = Gateway.heartbeat
@@ -168,7 +168,7 @@ def heartbeats_break_with_the_store() -> AbstractContextManager[Any]:
     return patch.object(Gateway, "heartbeat", heartbeat)
 
 
-@mutant(10, "sqlite")
+@mutant(177, "sqlite")
 def key_answered_before_the_disk() -> AbstractContextManager[Any]:
     """An equal request learns of the job of an earlier one before that job is on disk."""
 
@@ -186,7 +186,7 @@ def key_answered_before_the_disk() -> AbstractContextManager[Any]:
     return patch.object(group_commit, "stage", stage)
 
 
-@mutant(0, "sqlite")
+@mutant(1, "sqlite")
 def workers_hold_tasks_without_limit() -> AbstractContextManager[Any]:
     """A task is the worker's before its clock runs: a crash in between leaves a task that never times out."""
     real = Offers._lease
@@ -208,7 +208,7 @@ def tasks_of_vanished_pollers_stay() -> AbstractContextManager[Any]:
     return patch.object(Offers, "release", release)
 
 
-@mutant(115)
+@mutant(143)
 def released_tasks_count_anew() -> AbstractContextManager[Any]:
     """A task that is given back forgets how often it was given."""
     real = grants._unspent
@@ -230,7 +230,7 @@ def duties_die_with_the_store() -> AbstractContextManager[Any]:
     return patch.object(Offers, "serve_for_ever", serve_for_ever)
 
 
-@mutant(20)
+@mutant(4)
 def poison_is_folded() -> AbstractContextManager[Any]:
     """A handler that becomes due by a repeated delivery runs at once, before anything counts it."""
     return patch.object(apply, "_is_suspect", lambda requests: False)

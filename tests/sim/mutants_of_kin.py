@@ -58,7 +58,7 @@ def end_of_a_child_lost() -> AbstractContextManager[Any]:
     return acknowledged_first(TellParent)
 
 
-@mutant(0)
+@mutant(1)
 def start_of_a_child_lost() -> AbstractContextManager[Any]:
     """The wish for a child is acknowledged first and fulfilled then."""
     return acknowledged_first(StartChild)
@@ -70,7 +70,7 @@ def cancel_of_a_child_lost() -> AbstractContextManager[Any]:
     return acknowledged_first(CancelChild)
 
 
-@mutant(4)
+@mutant(1)
 def children_of_cancelled_jobs_run_on() -> AbstractContextManager[Any]:
     """A job that ends leaves its child alone."""
     real = draft.plan
@@ -87,7 +87,7 @@ def late_children_run_on() -> AbstractContextManager[Any]:
     return effects_without(CancelChild, child, "late")
 
 
-@mutant(4)
+@mutant(1)
 def start_of_a_child_outlives_its_cancel() -> AbstractContextManager[Any]:
     """To cancel a child does not take back the wish to start it."""
     real = outbox._remove
@@ -117,7 +117,7 @@ def child_accepted_without_its_message() -> AbstractContextManager[Any]:
     return patch.object(Kin, "deliver", deliver)
 
 
-@mutant(0)
+@mutant(1)
 def child_accepted_twice() -> AbstractContextManager[Any]:
     """A child gets a new name each time that its message is delivered."""
     real = Kin.deliver
@@ -145,7 +145,7 @@ def any_child_resumes() -> AbstractContextManager[Any]:
     return patch.object(child, "ended", ended)
 
 
-@mutant(0)
+@mutant(1)
 def parents_hear_of_success_alone() -> AbstractContextManager[Any]:
     """A child that failed or was cancelled tells nobody."""
     real = notices.announcements
@@ -173,7 +173,7 @@ def every_child_has_finished() -> AbstractContextManager[Any]:
     return patch.object(kin, "_event", event)
 
 
-@mutant(0)
+@mutant(1)
 def nesting_without_end() -> AbstractContextManager[Any]:
     """The depth of a child is not looked at."""
     real = child.run_child

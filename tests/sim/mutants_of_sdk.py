@@ -15,7 +15,7 @@ from rxon.messages import ResultAnswer, TaskOffer
 from tests.sim.planting import mutant, without
 
 
-@mutant(0)
+@mutant(3)
 def results_are_lost_with_their_answers() -> AbstractContextManager[Any]:
     """Results that got no answer do not wait any more."""
     real = Outbox.failed
@@ -29,13 +29,13 @@ def results_are_lost_with_their_answers() -> AbstractContextManager[Any]:
     return patch.object(Outbox, "failed", failed)
 
 
-@mutant(0, "sqlite")
+@mutant(34, "sqlite")
 def results_keep_their_first_token() -> AbstractContextManager[Any]:
     """A result that waits when its task is given again goes with the token of before."""
     return patch.object(Outbox, "renew", lambda *_: None)
 
 
-@mutant(0, "sqlite")
+@mutant(72, "sqlite")
 def tasks_keep_their_first_token() -> AbstractContextManager[Any]:
     """A task that is given again while it runs is reported with the token of before."""
     real = Session._take
@@ -50,7 +50,7 @@ def tasks_keep_their_first_token() -> AbstractContextManager[Any]:
     return patch.object(Session, "_take", take)
 
 
-@mutant(0)
+@mutant(14)
 def tasks_are_forgotten_when_the_worker_registers_again() -> AbstractContextManager[Any]:
     """Whoever registers holds nothing."""
     real = Session.register_answered
@@ -62,19 +62,19 @@ def tasks_are_forgotten_when_the_worker_registers_again() -> AbstractContextMana
     return patch.object(Session, "register_answered", register_answered)
 
 
-@mutant(0)
+@mutant(26)
 def revoked_results_are_sent() -> AbstractContextManager[Any]:
     """The result of a task that was called back is sent if it was there already."""
     return patch.object(Outbox, "drop", lambda *_: None)
 
 
-@mutant(0)
+@mutant(3)
 def results_on_their_way_are_revoked() -> AbstractContextManager[Any]:
     """A result is forgotten while its answer is awaited."""
     return patch.object(Outbox, "sending", lambda _: set())
 
 
-@mutant(0)
+@mutant(10)
 def who_is_told_to_stop_goes_on() -> AbstractContextManager[Any]:
     """What a heartbeat says of tasks that are lost is not read."""
     real = Session.beat_answered
@@ -85,13 +85,13 @@ def who_is_told_to_stop_goes_on() -> AbstractContextManager[Any]:
     return patch.object(Session, "beat_answered", beat_answered)
 
 
-@mutant(0)
+@mutant(71)
 def heartbeats_come_too_late() -> AbstractContextManager[Any]:
     """There is one heartbeat in two leases."""
     return patch.object(session, "BEATS_PER_LEASE", 0.5)
 
 
-@mutant(0)
+@mutant(227)
 def heartbeats_name_one_task_only() -> AbstractContextManager[Any]:
     """A worker says that it holds one task, however many there are."""
     real = Session.next_beat
@@ -103,7 +103,7 @@ def heartbeats_name_one_task_only() -> AbstractContextManager[Any]:
     return patch.object(Session, "next_beat", next_beat)
 
 
-@mutant(0, "sqlite")
+@mutant(21, "sqlite")
 def tasks_given_again_are_run_again() -> AbstractContextManager[Any]:
     """An offer of a task that is held is taken for a new one."""
     real = Session.poll_answered
@@ -115,7 +115,7 @@ def tasks_given_again_are_run_again() -> AbstractContextManager[Any]:
     return patch.object(Session, "poll_answered", poll_answered)
 
 
-@mutant(0)
+@mutant(67)
 def the_first_answers_are_for_all() -> AbstractContextManager[Any]:
     """All results that were sent are settled when some are answered."""
     real = Outbox.answered
@@ -129,7 +129,7 @@ def the_first_answers_are_for_all() -> AbstractContextManager[Any]:
     return patch.object(Outbox, "answered", answered)
 
 
-@mutant(0)
+@mutant(7)
 def strangers_do_not_register() -> AbstractContextManager[Any]:
     """A worker that is told that nobody knows it goes on as before."""
 
@@ -139,7 +139,7 @@ def strangers_do_not_register() -> AbstractContextManager[Any]:
     return patch.object(Session, "_lost", lost)
 
 
-@mutant(0)
+@mutant(14)
 def results_overtake_what_was_told() -> AbstractContextManager[Any]:
     """A result does not wait for the events of its task."""
 
@@ -149,7 +149,7 @@ def results_overtake_what_was_told() -> AbstractContextManager[Any]:
     return patch.object(EventQueue, "after", after)
 
 
-@mutant(0)
+@mutant(67)
 def results_of_before_are_not_sent() -> AbstractContextManager[Any]:
     """What an earlier process has left is held, and never sent."""
     real = Session.restore

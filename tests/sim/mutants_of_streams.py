@@ -28,19 +28,19 @@ from rxon.vocabulary import AnswerStatus
 from tests.sim.planting import mutant, without
 
 
-@mutant(0)
+@mutant(9)
 def credits_are_not_used_up() -> AbstractContextManager[Any]:
     """Every frame of tasks is taken for the first one."""
     return patch.object(Pusher, "_credits", lambda self: self._ready.credits)
 
 
-@mutant(0)
+@mutant(9)
 def credits_are_used_up_twice() -> AbstractContextManager[Any]:
     """Tasks that the worker has seen are counted as if they were still on their way."""
     return patch.object(Pusher, "_credits", lambda self: self._ready.credits - self._sent)
 
 
-@mutant(0)
+@mutant(9)
 def a_worker_asks_once_only() -> AbstractContextManager[Any]:
     """What there is room for is said once; then the server is believed to know."""
     real = calling._means
@@ -62,7 +62,7 @@ async def _hand_over(self: Pusher, offers: Sequence[TaskOffer], max_frame: int, 
         raise
 
 
-@mutant(0)
+@mutant(172)
 def tasks_in_hand_are_lost_when_a_stream_ends() -> AbstractContextManager[Any]:
     """Sending that is cancelled gives nothing back."""
 
@@ -72,7 +72,7 @@ def tasks_in_hand_are_lost_when_a_stream_ends() -> AbstractContextManager[Any]:
     return patch.object(Pusher, "_hand_over", hand_over)
 
 
-@mutant(0)
+@mutant(26)
 def tasks_that_cannot_be_sent_are_lost() -> AbstractContextManager[Any]:
     """Nothing is given back when the connection is closed."""
 
@@ -101,7 +101,7 @@ def tasks_of_a_poll_are_lost_when_a_stream_ends() -> AbstractContextManager[Any]
     return patch.object(Pusher, "_poll", poll)
 
 
-@mutant(0)
+@mutant(7)
 def results_are_acknowledged_before_their_commit() -> AbstractContextManager[Any]:
     """The answer goes out while the result is on its way to the disk."""
 
@@ -113,7 +113,7 @@ def results_are_acknowledged_before_their_commit() -> AbstractContextManager[Any
     return patch.object(ServedStream, "_report", report)
 
 
-@mutant(0)
+@mutant(71)
 def heartbeats_over_a_stream_keep_no_lease() -> AbstractContextManager[Any]:
     """That the connection stands is taken for enough."""
 
@@ -124,7 +124,7 @@ def heartbeats_over_a_stream_keep_no_lease() -> AbstractContextManager[Any]:
     return patch.object(ServedStream, "_beat", beat)
 
 
-@mutant(0)
+@mutant(30)
 def a_stream_without_store_gives_nothing_any_more() -> AbstractContextManager[Any]:
     """The first poll that fails is the last one."""
     real = Pusher._poll
