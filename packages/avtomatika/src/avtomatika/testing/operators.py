@@ -20,7 +20,7 @@ from avtomatika.testing.stage import Stage
 from avtomatika.testing.workload import SIGNAL
 
 STRANGER: Final = "stranger"
-VERBS: Final = ("requeue", "requeue", "rewind", "rewind", "fork", "resend", "cancel", "pry")
+VERBS: Final = ("requeue", "requeue", "rewind", "rewind", "fork", "resend", "resend", "cancel", "pry")
 
 
 class SimOperator:
