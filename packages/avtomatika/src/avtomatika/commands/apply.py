@@ -116,18 +116,25 @@ class Writer:
             self._spawn(run, name="run")
         return None
 
-    async def apply(self, job: JobId, event: Event, *, ack: Lease | None = None) -> Outcome:
+    async def apply(
+        self, job: JobId, event: Event, *, ack: Lease | None = None, owned: bool = False
+    ) -> Outcome:
         """The event has happened to the job and *ack* is acknowledged, in one commit.
 
-        Raises NotFound, LeaseLost when *ack* no longer stands (nothing has happened), and Unavailable.
+        *owned* tells that the caller is work of this node, which nobody else cancels: it then needs no task
+        of its own. Raises NotFound, LeaseLost when *ack* no longer stands (nothing has happened), and
+        Unavailable.
         """
         request = _Request(event, ack, asyncio.get_running_loop().create_future())
         waiting = self._queues.get(job)
-        if waiting is None:
-            self._queues[job] = [request]
-            self._spawn(self._serve(job), name="apply")
-        else:
+        if waiting is not None:
             waiting.append(request)
+        else:
+            self._queues[job] = [request]
+            if owned:
+                await self._take_turn(job)
+            if job in self._queues:  # others came meanwhile, who are not to hold up this one
+                self._spawn(self._serve(job), name="apply")
         return await request.answer
 
     async def perform(self, lease: Lease) -> None:
@@ -140,7 +147,7 @@ class Writer:
         if job is None or not isinstance(job.phase, Ready) or message.id != run_id(job.id, job.run):
             await self._store.commit(Commit(now=self._clock.now(), ack=(lease,)))
         elif lease.delivery > job.policy.max_deliveries:
-            await self.apply(job.id, RunAbandoned(job.run, lease.delivery), ack=lease)
+            await self.apply(job.id, RunAbandoned(job.run, lease.delivery), ack=lease, owned=True)
         else:
             gathered = job.phase.gathered
             branches = () if gathered is None else await self._store.branches(job.id, gathered)
@@ -148,17 +155,22 @@ class Writer:
             await self._finish(lease, running)
 
     async def _serve(self, job: JobId) -> None:
-        while requests := self._queues[job]:
-            self._queues[job] = []
-            try:
-                await self._settle(job, requests)
-            except Exception as error:  # noqa: BLE001 - each requester hears of it
-                _refuse(requests, error)
-            except BaseException as error:
-                left = (*requests, *self._queues.pop(job))
-                _refuse(left, Unavailable(f"The node stopped: {type(error).__name__}"))
-                raise
-        del self._queues[job]
+        while job in self._queues:
+            await self._take_turn(job)
+
+    async def _take_turn(self, job: JobId) -> None:
+        """Those who wait have their answers; the queue is gone unless others came meanwhile."""
+        requests, self._queues[job] = self._queues[job], []
+        try:
+            await self._settle(job, requests)
+        except Exception as error:  # noqa: BLE001 - each requester hears of it
+            _refuse(requests, error)
+        except BaseException as error:
+            left = (*requests, *self._queues.pop(job))
+            _refuse(left, Unavailable(f"The node stopped: {type(error).__name__}"))
+            raise
+        if not self._queues[job]:
+            del self._queues[job]
 
     async def _settle(self, job_id: JobId, requests: Sequence[_Request]) -> None:
         for _ in range(TRIES):
@@ -210,7 +222,7 @@ class Writer:
         await self._store.commit(commit)
         job = commit.job
         if job is not None:
-            observe.detail("job.moved", job=job.id, version=job.version, status=job.status)
+            observe.detail("job.moved", job=job.id, version=job.version, state=job.state)
             for witness in self._witnesses:
                 witness(commit)
 
@@ -259,7 +271,7 @@ class Writer:
         except BaseException:
             running.cancel()
             raise
-        await self.apply(lease.message.job, running.result(), ack=lease)
+        await self.apply(lease.message.job, running.result(), ack=lease, owned=True)
 
 
 def _is_suspect(requests: Sequence[_Request]) -> bool:

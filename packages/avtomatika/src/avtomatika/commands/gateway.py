@@ -1,8 +1,7 @@
 """The worker's side of the house: RXON in, commands out. The only module that knows both vocabularies."""
 
-import asyncio
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -10,22 +9,21 @@ from msgspec import Raw
 
 from avtomatika import observe
 from avtomatika.commands.admission import Admission
-from avtomatika.commands.declared import Declared, declared_by
+from avtomatika.commands.declared import declared_by
 from avtomatika.commands.heard import Told
 from avtomatika.commands.introduction import hot_of, introduction, is_another, skills_of, usage_of
 from avtomatika.commands.offers import Offers, Wanted, owner_of
 from avtomatika.commands.pace import Patience
 from avtomatika.commands.presence import Presence, Worker
+from avtomatika.commands.reports import Reports
 from avtomatika.commands.results import Handle, Results
-from avtomatika.commands.translation import Terms, answered, check_json, refused, report_of
+from avtomatika.commands.translation import Terms, check_json
 from avtomatika.commands.withdrawals import Withdrawals
 from avtomatika.errors import Conflict, InvalidInput, NotFound, Unavailable
-from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.time import after, seconds
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import LeaseLost
 from rxon.errors import (
-    AuthError,
     ForbiddenError,
     ProtocolError,
     StaleLeaseError,
@@ -47,7 +45,7 @@ from rxon.messages import (
 )
 from rxon.signing.content import EVENT_IGNORES
 from rxon.transport import Credentials, PollRequest
-from rxon.vocabulary import PROTOCOL_VERSION, AnswerStatus, ErrorCode, EventStatus
+from rxon.vocabulary import PROTOCOL_VERSION, ErrorCode, EventStatus
 
 MAX_TASKS_A_POLL: Final = 1_000
 MAX_EVENT_TYPE: Final = 255
@@ -70,6 +68,7 @@ class Gateway:
         self.admission, self._presence = admission, presence
         self._offers, self._results = offers, results
         self._terms = terms
+        self._reports = Reports(node, admission, presence, results)
         self._withdrawals = Withdrawals(node, results)
         self._patience = Patience(node.clock)
 
@@ -157,48 +156,7 @@ class Gateway:
 
         Raises AuthError.
         """
-        admitted = await self.admission.admit(credentials, credentials.worker_id)
-        if credentials.worker_id is None:
-            credentials = msgspec.structs.replace(credentials, worker_id=admitted.worker_id)
-        if len(results) == 1:
-            return (await self._report(credentials, results[0]),)
-        return await asyncio.gather(*(self._answer(credentials, result) for result in results))
-
-    async def _answer(self, credentials: Credentials, result: TaskResult) -> ResultAnswer:
-        """The answer within a batch: what is wrong with one result does not stop the others."""
-        try:
-            return await self._report(credentials, result)
-        except (ProtocolError, AuthError, ForbiddenError) as error:
-            return ResultAnswer(status=AnswerStatus.REFUSED, code=error.code, message=error.message)
-
-    async def _report(self, credentials: Credentials, result: TaskResult) -> ResultAnswer:
-        worker_id = result.worker_id or credentials.worker_id
-        if worker_id is None:
-            raise ProtocolError("A result names its worker.", details={"field": "worker_id"})
-        origin = await self.admission.admit_message(credentials, worker_id, result)
-        if credentials.generation is not Generation.OURS:
-            await self._presence.holdings.discard(worker_id, (result.task_id,))
-        try:
-            return await self._taken_in(credentials, result, worker_id, origin or "")
-        except Unavailable as error:
-            raise UnavailableError(error.message) from error
-
-    async def _taken_in(
-        self, credentials: Credentials, result: TaskResult, worker_id: str, origin: str
-    ) -> ResultAnswer:
-        try:
-            handle = Handle.parse(result.task_id)
-            report = report_of(result, worker_id, handle, origin)
-            declared, job = await self._declared(worker_id), JobId(result.job_id)
-            return answered(await self._results.take(job, handle, report, result.lease_token, declared))
-        except LeaseLost as error:
-            reason = await self._results.reason(JobId(result.job_id), result.task_id, worker_id)
-            return refused(result, error, reason)
-        except InvalidInput as error:
-            if credentials.generation is not Generation.OURS:
-                reason = await self._results.reason(JobId(result.job_id), result.task_id, worker_id)
-                return refused(result, error, reason)
-            raise ProtocolError(error.message, details={"field": error.field}) from error
+        return await self._reports.take(credentials, results)
 
     async def emit(self, credentials: Credentials, event: WorkerEvent) -> EventAnswer:
         """The event is part of the job whose task the worker holds; one about no task is only noted.
@@ -262,15 +220,9 @@ class Gateway:
         until = after(self._clock.now(), seconds(timeout))
         return await self._presence.mailbox.announced(worker_id, until)
 
-    async def _declared(self, worker_id: str) -> Mapping[str, Declared]:
-        try:
-            return (await self._presence.get(worker_id)).declared
-        except NotFound:
-            return {}
-
     async def _breach(self, handle: Handle, worker_id: str, told: Told) -> str | None:
         """What is wrong with the event by what the worker declared of the skill, or None."""
-        declared = await self._declared(worker_id)
+        declared = await self._presence.declared(worker_id)
         skill = await self._results.skill(handle, worker_id) if declared else None
         known = None if skill is None else declared.get(skill)
         return None if known is None else known.breach(told.name, told.payload)

@@ -1,6 +1,6 @@
 """Which workers there are. Presence expires; losing it only makes a worker register again."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -96,6 +96,13 @@ class Presence:
             self._decoded.pop(worker_id, None)
             raise NotFound(f"Worker '{worker_id}' not found: it must register.")
         return self._decode(doc)
+
+    async def declared(self, worker_id: str) -> Mapping[str, Declared]:
+        """What the worker declared of its skills; nothing when it is not known."""
+        try:
+            return (await self.get(worker_id)).declared
+        except NotFound:
+            return {}
 
     async def heard(
         self,

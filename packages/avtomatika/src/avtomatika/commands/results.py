@@ -107,7 +107,8 @@ class Results:
     ) -> Accepted:
         """The report is part of the job, once. Raises LeaseLost when the worker no longer held the task.
 
-        Its data is held to the schema of the order, and to what the worker *declared* of the skill.
+        Its data is held to the schema of the order, and to what the worker *declared* of the skill. To be
+        called as work of the node, which goes on when the worker hangs up.
         """
         lease = await self.held(handle, report.worker, token)
         if lease is None or lease.message.job != job:
@@ -116,7 +117,7 @@ class Results:
         event = TaskReported(handle.task, handle.attempt, handle.delivery, kept)
         before = await self._store.load(job)
         try:
-            outcome = await self._writer.apply(job, event, ack=lease)
+            outcome = await self._writer.apply(job, event, ack=lease, owned=True)
         except (LeaseLost, NotFound):
             return await self._seen_before(job, handle, report)
         if isinstance(outcome, Ignored):

@@ -43,13 +43,13 @@ _Due = Listening | AwaitingChild | AwaitingHuman | StartTimer | StartAlarm | Tic
 
 def refuse_unreadable(commit: Commit) -> None:
     """Nothing in *commit* would read differently than it was written. Raises InvalidInput."""
-    _moments(commit.now)
+    _moments(commit.now, *[fact.at for fact in commit.facts])
     if commit.claim is not None:
         _moments(commit.claim.expires_at)
     if commit.job is not None:
         _job(commit.job)
     for fact in commit.facts:
-        _fact(fact)
+        _part(_OF_EVENTS, fact.event)
     for branch in commit.branches:
         _task(branch.task)
     for message in commit.send:
@@ -89,25 +89,28 @@ def _moments(*values: int | None) -> None:
 
 
 def _number(value: float | None, field: str = "priority") -> None:
-    if value and not math.isfinite(value):
+    if value is not None and not math.isfinite(value):
         raise InvalidInput("This must be a finite number.", field=field)
 
 
 def _job(job: Job) -> None:
     _moments(job.created, job.updated, job.due)
-    _number(job.priority)
+    if job.priority:  # here and below: most have none, and every commit passes here
+        _number(job.priority)
     _part(_OF_PHASES, job.phase)
 
 
 def _task(task: Task) -> None:
-    _moments(task.dispatch_due, task.result_due)
-    _order(task.order)
+    order = task.order
+    if task.dispatch_due is not None or task.result_due is not None:
+        _moments(task.dispatch_due, task.result_due)
+    if order.priority or order.max_cost:
+        _order(order)
 
 
 def _order(order: Order) -> None:
-    if order.priority or order.max_cost:
-        _number(order.priority)
-        _number(order.max_cost, "max_cost")
+    _number(order.priority)
+    _number(order.max_cost, "max_cost")
 
 
 def _fact(fact: Fact) -> None:
@@ -117,7 +120,8 @@ def _fact(fact: Fact) -> None:
 
 def _message(message: Message) -> None:
     _moments(message.visible_at)
-    _number(message.priority)
+    if message.priority:
+        _number(message.priority)
     _part(_OF_BODIES, message.body)
 
 
@@ -150,7 +154,8 @@ def _run(body: RunHandler) -> None:
 
 def _offer(body: OfferTask) -> None:
     _moments(body.at)
-    _number(body.priority)
+    if body.priority:
+        _number(body.priority)
     _task(body.task)
 
 
