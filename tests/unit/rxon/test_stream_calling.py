@@ -8,7 +8,7 @@ import pytest
 
 from rxon.codec import encode
 from rxon.errors import ProtocolError, TooLargeError, TransportError, UnavailableError
-from rxon.messages import Heartbeat, HeartbeatAnswer, ResultAnswer, TaskOffer, TaskResult
+from rxon.messages import Heartbeat, HeartbeatAnswer, ResultAnswer, TaskOffer, TaskResult, WorkerCommand
 from rxon.stream.calling import CallingStream
 from rxon.stream.channel import CloseCode
 from rxon.stream.frames import (
@@ -18,6 +18,7 @@ from rxon.stream.frames import (
     Bye,
     Cancel,
     ClientFrame,
+    Commands,
     Error,
     Ready,
     Results,
@@ -38,7 +39,8 @@ class Host:
     def __init__(self) -> None:
         here, self._channel = channel_pair()
         self.cancelled: list[str] = []
-        self.stream = CallingStream(here, cancelled=self.cancelled.extend)
+        self.told: list[WorkerCommand] = []
+        self.stream = CallingStream(here, cancelled=self.cancelled.extend, told=self.told.extend)
         self.channel: MemoryChannel = self._channel
 
     async def say(self, frame: msgspec.Struct) -> None:
@@ -197,3 +199,33 @@ async def test_a_stream_begins_with_a_welcome() -> None:
     with pytest.raises(TransportError):
         await other.stream.open()
     assert other.stream.close_code == CloseCode.RESTART
+
+
+async def test_commands_are_passed_on_with_what_came_with_them(host: Host) -> None:
+    told = WorkerCommand(command="reload", params=msgspec.Raw(b'{"n":1.0}'), id="c-1")
+    await host.say(Commands(commands=(told,)))
+    assert host.told == [told]
+
+
+class Later(msgspec.Struct, tag_field="frame", tag="later"):
+    """A frame that servers of today do not send."""
+
+    what: str = "news"
+
+
+async def test_a_frame_of_later_servers_is_skipped(host: Host) -> None:
+    await host.say(Later())
+    await host.say(Cancel(task_ids=("t1",)))
+    assert host.cancelled == ["t1"]
+    assert host.stream.is_open
+
+
+@pytest.mark.parametrize(
+    "frame", [b'{"frame":"cancel"}', b'{"frame":7}', b'{"name":"later"}', b"[]", b"later"]
+)
+async def test_after_any_other_frame_that_cannot_be_understood_the_stream_is_closed(
+    host: Host, frame: bytes
+) -> None:
+    await host.say(msgspec.Raw(frame))  # type: ignore[arg-type] - sent as it is
+    assert not host.stream.is_open
+    assert host.stream.close_code == CloseCode.MALFORMED

@@ -37,6 +37,7 @@ from rxon.stream.frames import (
     Welcome,
     decode_server_frame,
     error_of,
+    known_server_frame,
 )
 from rxon.transport import PollRequest
 
@@ -171,7 +172,9 @@ class CallingStream:
         code: int | None = None
         try:
             while True:
-                self._take(decode_server_frame(await self._channel.receive()))
+                frame = known_server_frame(await self._channel.receive())
+                if frame is not None:
+                    self._take(frame)
         except ChannelClosed as closed:
             code = closed.code
         except ProtocolError as error:

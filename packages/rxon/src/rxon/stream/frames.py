@@ -1,7 +1,7 @@
 """The frames of a stream: one JSON object each, told apart by its member ``frame``."""
 
 from collections.abc import Iterable, Iterator
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar, cast, get_args
 
 import msgspec
 
@@ -47,6 +47,7 @@ __all__ = [
     "decode_client_frame",
     "decode_server_frame",
     "error_of",
+    "known_server_frame",
     "refusal",
     "sequence_of",
     "task_frames",
@@ -160,6 +161,7 @@ ServerFrame = Welcome | Tasks | Answers | Beaten | Heard | Cancel | Commands | B
 # A union is no `type`, but msgspec decodes it like one.
 _CLIENT: Final = cast("type[ClientFrame]", ClientFrame)
 _SERVER: Final = cast("type[ServerFrame]", ServerFrame)
+_SERVER_NAMES: Final = frozenset(kind.__struct_config__.tag for kind in get_args(ServerFrame))
 
 _ERRORS: Final[dict[str, type[RxonError]]] = {
     kind.code: kind
@@ -176,6 +178,10 @@ _ERRORS: Final[dict[str, type[RxonError]]] = {
 }
 
 
+class _Named(msgspec.Struct):
+    frame: str
+
+
 class _Envelope(msgspec.Struct):
     frame: str
     seq: int
@@ -189,6 +195,23 @@ def decode_client_frame(data: bytes) -> ClientFrame:
 def decode_server_frame(data: bytes) -> ServerFrame:
     """What the server sent. Raises ProtocolError."""
     return decode(_SERVER, data)
+
+
+def known_server_frame(data: bytes) -> ServerFrame | None:
+    """The same; None for a frame with a name of later servers, which is to be skipped."""
+    try:
+        return decode_server_frame(data)
+    except ProtocolError:
+        if _is_named_otherwise(data):
+            return None
+        raise
+
+
+def _is_named_otherwise(data: bytes) -> bool:
+    try:
+        return decode(_Named, data).frame not in _SERVER_NAMES
+    except ProtocolError:
+        return False
 
 
 def sequence_of(data: bytes) -> int | None:
