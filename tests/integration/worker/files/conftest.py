@@ -38,6 +38,12 @@ async def spoil(params):
         file.write(b"evil")
     return {"before": before}
 
+@worker.skill("apart", process=True)
+def apart(params, files: TaskFiles):
+    target = files.path_to_sync("copy")
+    shutil.copyfile(params["source"], target)
+    return {"copy": target}
+
 if __name__ == "__main__":
     worker.run()
 """

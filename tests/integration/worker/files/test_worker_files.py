@@ -87,6 +87,21 @@ async def test_a_folder_goes_through_a_worker(
     assert result.data_metadata["copy"].metadata == said.metadata
 
 
+async def test_a_handler_in_a_process_of_its_own_has_files_too(
+    moto_server: S3Server, program: Program, gateway: MemoryGateway, tmp_path: Path
+) -> None:
+    said = await stored(moto_server, "s3://inputs/apart", tmp_path)
+    async with program(**moto_server.environ()) as process:
+        result = await gateway.result_of(await gateway.offer("apart", {"source": said.uri}))
+        process.terminate()
+        assert await process.wait() == 0
+    assert result.error is None
+    assert json_of(result.data) == {"copy": "s3://results/jobs/job-1/task-1/copy"}
+    assert result.data_metadata is not None
+    assert result.data_metadata["copy"].metadata == said.metadata
+    assert list((tmp_path / "payloads").iterdir()) == []
+
+
 async def test_what_a_handler_does_to_its_input_is_not_seen_by_the_next(
     moto_server: S3Server, program: Program, gateway: MemoryGateway, tmp_path: Path
 ) -> None:
