@@ -86,7 +86,9 @@ def test_half_a_line_is_set_aside_and_the_next_one_is_whole(
     assert left_in(tmp_path) == [spooled("t1"), spooled("t3")]
 
 
-@pytest.mark.parametrize("rubbish", [b"rubbish\n", b"\x00" * 100 + b"\n", b"00000000 {}\n", b"zz {}\n", b"\n\n"])
+@pytest.mark.parametrize(
+    "rubbish", [b"rubbish\n", b"\x00" * 100 + b"\n", b"00000000 {}\n", b"zz {}\n", b"\n\n"]
+)
 def test_rubbish_between_results_does_no_harm(tmp_path: Path, rubbish: bytes) -> None:
     journal = Journal(tmp_path, NOW)
     journal.put(spooled("t1"))
@@ -156,6 +158,16 @@ def test_an_orderly_end_leaves_an_empty_file(tmp_path: Path) -> None:
     journal.done(URL, "t1")
     journal.close()
     assert (tmp_path / "results").stat().st_size == 0
+
+
+def test_what_comes_after_the_end_is_not_written_anywhere(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "spool", NOW)
+    journal.close()
+    other = tmp_path / "other"
+    with other.open("wb"):  # has the number that the file of the journal had
+        journal.put(spooled("t1"))
+        journal.close()
+    assert other.read_bytes() == b""
 
 
 def test_what_is_older_than_a_week_is_dropped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -95,10 +95,13 @@ class Journal:
 
     def close(self) -> None:
         """Another process may use the spool."""
+        if self._file < 0:
+            return
         self.flush()
         self._compact()
         os.close(self._file)
         os.close(self._lock)
+        self._file = -1  # what comes now must not get into the next file of that number
 
     # ------------------------------------------------------------ writing
 

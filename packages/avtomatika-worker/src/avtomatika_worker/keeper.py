@@ -102,8 +102,11 @@ class Keeper:
             if now - self._alive_at < 2 * TICK:
                 continue
             late = [kept for kept in self._kept if _late(kept, now)]
-            if late:
-                asyncio.run(self._keep_all(late, loop))
+            try:
+                if late:
+                    asyncio.run(self._keep_all(late, loop))
+            except Exception:  # noqa: BLE001 - leases would be lost without a word
+                _log.exception("Heartbeats in place of the event loop failed, and are tried again")
 
     async def _keep_all(self, late: Sequence[Kept], loop: asyncio.AbstractEventLoop) -> None:
         await asyncio.gather(*(self._keep(kept, loop) for kept in late))

@@ -126,7 +126,7 @@ class Connection:
             await self._register()
             return None
         if isinstance(due, Wait):
-            if self._room.alone or not self._streaming or self.session.draining or openings.limit > 0:
+            if openings.limit > 0 or not self._may_get_unasked:
                 return due
             # Others have the room, but a task may be on its way that was sent when they had not.
             due = Poll(self.session.room(openings, hot_skills))
@@ -243,6 +243,12 @@ class Connection:
         self._troubles.clear()
         self._events.reached()
         return answer
+
+    @property
+    def _may_get_unasked(self) -> bool:
+        return (
+            not self._room.alone and self._streaming and self.session.registered and not self.session.draining
+        )
 
     @property
     def _streaming(self) -> bool:
