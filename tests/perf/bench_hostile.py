@@ -26,8 +26,8 @@ from tests.perf.hostile import ACTS, BAIT, attack
 TOKENS: Final = {"CLIENT_TOKEN": "client-token-of-bench", "GLOBAL_WORKER_TOKEN": "worker-token-of-bench"}
 HONEST: Final = 20
 JOBS_A_SECOND: Final = 40
-SECONDS: Final = 4.0
-ROUNDS: Final = 5
+SECONDS: Final = 2.0
+ROUNDS: Final = 8
 CONNECTIONS: Final = 9
 
 one = Blueprint("one", api_version="v1", api_endpoint="/jobs/one")
