@@ -133,7 +133,7 @@ class JobFiles:
             await self._blobs.delete(prefix)
             if forgotten:
                 await self._blobs.delete(values)
-            aside = await self._blobs.metadata(values)
+            aside = None if found else await self._blobs.metadata(values)
         except Unavailable as error:
             observe.warning("files.left", job=job, why=error.message)
             return after(self._clock.now(), PAUSE)
