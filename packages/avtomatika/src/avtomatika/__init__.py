@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from avtomatika.blueprints.blueprint import Blueprint, StateMachineBlueprint
     from avtomatika.blueprints.client import ClientConfig
     from avtomatika.blueprints.context import JobContext
+    from avtomatika.blueprints.task_files import TaskFiles
     from avtomatika.config import Config
     from avtomatika.engine import OrchestratorEngine
     from avtomatika.errors import AvtomatikaError
@@ -27,6 +28,7 @@ __all__ = [
     "SQLiteStorage",
     "StateMachineBlueprint",
     "StorageBackend",
+    "TaskFiles",
 ]
 
 # A name is imported when it is first asked for: the commands that only talk to a server start without one.
@@ -42,6 +44,7 @@ _PLACES: Final = {
     "SQLiteStorage": "avtomatika.storage",
     "StateMachineBlueprint": "avtomatika.blueprints.blueprint",
     "StorageBackend": "avtomatika.storage",
+    "TaskFiles": "avtomatika.blueprints.task_files",
 }
 
 
