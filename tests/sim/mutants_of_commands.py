@@ -132,7 +132,7 @@ def timer_without_lease() -> AbstractContextManager[Any]:
     return patch.object(Grants, "_begin", begin)
 
 
-@mutant(33)
+@mutant(10)
 def repeats_refused_when_folded() -> AbstractContextManager[Any]:
     """A result that comes twice at the same time is refused the second time."""
 
@@ -198,7 +198,7 @@ def workers_hold_tasks_without_limit() -> AbstractContextManager[Any]:
     return patch.object(Offers, "_lease", lease)
 
 
-@mutant(7)
+@mutant(155)
 def tasks_of_vanished_pollers_stay() -> AbstractContextManager[Any]:
     """What a worker was about to get when its connection broke waits until the lease runs out."""
 
@@ -219,7 +219,7 @@ def released_tasks_count_anew() -> AbstractContextManager[Any]:
     return patch.object(grants, "_unspent", unspent)
 
 
-@mutant(0)
+@mutant(2)
 def duties_die_with_the_store() -> AbstractContextManager[Any]:
     """A store that is away for a moment ends the duty that meets parked workers."""
 
@@ -248,7 +248,7 @@ def answered_before(verb: str, event_of: Callable[..., Any]) -> AbstractContextM
     return patch.object(Control, verb, answer)
 
 
-@mutant(3)
+@mutant(6)
 def cancel_answered_before_the_commit() -> AbstractContextManager[Any]:
     """A client is told that its job is cancelled when that is on its way."""
     return answered_before("cancel", CancelRequested)

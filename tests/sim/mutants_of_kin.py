@@ -52,7 +52,7 @@ def acknowledged_first(kind: type) -> AbstractContextManager[Any]:
     return patch.object(Kin, "deliver", deliver)
 
 
-@mutant(0)
+@mutant(1)
 def end_of_a_child_lost() -> AbstractContextManager[Any]:
     """What a child has to tell is acknowledged first and told then."""
     return acknowledged_first(TellParent)
@@ -64,7 +64,7 @@ def start_of_a_child_lost() -> AbstractContextManager[Any]:
     return acknowledged_first(StartChild)
 
 
-@mutant(4)
+@mutant(1)
 def cancel_of_a_child_lost() -> AbstractContextManager[Any]:
     """The wish to end a child is acknowledged first and fulfilled then."""
     return acknowledged_first(CancelChild)
@@ -81,7 +81,7 @@ def children_of_cancelled_jobs_run_on() -> AbstractContextManager[Any]:
     return patch.object(draft, "plan", plan)
 
 
-@mutant(4)
+@mutant(1)
 def late_children_run_on() -> AbstractContextManager[Any]:
     """A child that took too long is waited for no more, but not ended."""
     return effects_without(CancelChild, child, "late")
@@ -99,7 +99,7 @@ def start_of_a_child_outlives_its_cancel() -> AbstractContextManager[Any]:
     return patch.object(outbox, "_remove", remove)
 
 
-@mutant(4)
+@mutant(5)
 def child_accepted_without_its_message() -> AbstractContextManager[Any]:
     """A child is accepted whether or not anybody still wants it, and the wish acknowledged afterwards."""
     real = Kin.deliver
@@ -132,7 +132,7 @@ def child_accepted_twice() -> AbstractContextManager[Any]:
     return patch.object(Kin, "deliver", deliver)
 
 
-@mutant(4)
+@mutant(1)
 def any_child_resumes() -> AbstractContextManager[Any]:
     """A job that waits for a child goes on when any child of it has ended."""
     real = child.ended
@@ -159,7 +159,7 @@ def parents_hear_of_success_alone() -> AbstractContextManager[Any]:
     return patch.object(progress, "announcements", announcements)
 
 
-@mutant(0)
+@mutant(1)
 def every_child_has_finished() -> AbstractContextManager[Any]:
     """The parent is told that its child has finished, however it ended."""
     real = kin._event
@@ -189,7 +189,7 @@ def nesting_without_end() -> AbstractContextManager[Any]:
     return patch.object(child, "run_child", run_child)
 
 
-@mutant(4)
+@mutant(1)
 def late_child_resumes_at_once_and_again() -> AbstractContextManager[Any]:
     """A job whose child took too long goes on without forgetting that it waits."""
     real = child.late
@@ -217,7 +217,7 @@ def answer_to_any_question() -> AbstractContextManager[Any]:
     return patch.object(approval, "human_decided", human_decided)
 
 
-@mutant(154)
+@mutant(41)
 def time_out_as_a_decision() -> AbstractContextManager[Any]:
     """Whatever has a transition can be decided, that nobody decided too."""
 
@@ -234,14 +234,14 @@ def both_decisions(decisions: Any) -> AbstractContextManager[Any]:
     )
 
 
-@mutant(18)
+@mutant(0)
 def time_of_a_question_forgotten() -> AbstractContextManager[Any]:
     """The alarm of a question rings and nobody listens."""
     rests = tuple(kind for kind in pause._TIMED if kind is not AwaitingHuman)
     return patch.object(pause, "_TIMED", rests)
 
 
-@mutant(4)
+@mutant(0)
 def alarms_stay_behind() -> AbstractContextManager[Any]:
     """What a job waited for came, and the alarm that it had set stays."""
     real = draft.plan
@@ -271,7 +271,7 @@ def alarm_of_any_rest() -> AbstractContextManager[Any]:
     return both(patch.object(pause, "rang", rang), patch.object(Timers, "fire", fire))
 
 
-@mutant(8)
+@mutant(0)
 def decision_answered_before_the_commit() -> AbstractContextManager[Any]:
     """Who decides is told that it counts when the decision is on its way."""
 
@@ -284,7 +284,7 @@ def decision_answered_before_the_commit() -> AbstractContextManager[Any]:
     return patch.object(Approvals, "_answer", answer)
 
 
-@mutant(4)
+@mutant(5)
 def everybody_sees_everything() -> AbstractContextManager[Any]:
     """A job is found whoever asks for it."""
     real = Queries.job

@@ -18,7 +18,7 @@ from avtomatika.ports.store import Lease
 from tests.sim.planting import both, mutant, without
 
 
-@mutant(4)
+@mutant(5)
 def cancelled_jobs_rise() -> AbstractContextManager[Any]:
     """A job that was cancelled goes on when its task reports."""
     real = machine.transition
@@ -32,7 +32,7 @@ def cancelled_jobs_rise() -> AbstractContextManager[Any]:
     return patch.object(machine, "transition", transition)
 
 
-@mutant(3)
+@mutant(6)
 def cancel_leaves_the_task() -> AbstractContextManager[Any]:
     """The task of a cancelled job stays in its queue."""
     real = cancellation.finish
@@ -44,7 +44,7 @@ def cancel_leaves_the_task() -> AbstractContextManager[Any]:
     return patch.object(cancellation, "finish", finish)
 
 
-@mutant(3)
+@mutant(0)
 def retry_of_a_handler_lost() -> AbstractContextManager[Any]:
     """A handler that raised is due again, but nobody is told."""
     real = handler.crashed
@@ -73,7 +73,7 @@ def stale_decisions_accepted() -> AbstractContextManager[Any]:
     return both(patch.object(handler, "decided", decided), patch.object(Writer, "_finish", without_lease))
 
 
-@mutant(0)
+@mutant(1)
 def withdrawn_timers_stay() -> AbstractContextManager[Any]:
     """A task that is over leaves its timers behind."""
     real = draft.plan

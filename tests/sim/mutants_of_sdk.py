@@ -29,13 +29,13 @@ def results_are_lost_with_their_answers() -> AbstractContextManager[Any]:
     return patch.object(Outbox, "failed", failed)
 
 
-@mutant(34, "sqlite")
+@mutant(20, "sqlite")
 def results_keep_their_first_token() -> AbstractContextManager[Any]:
     """A result that waits when its task is given again goes with the token of before."""
     return patch.object(Outbox, "renew", lambda *_: None)
 
 
-@mutant(72, "sqlite")
+@mutant(66, "sqlite")
 def tasks_keep_their_first_token() -> AbstractContextManager[Any]:
     """A task that is given again while it runs is reported with the token of before."""
     real = Session._take
@@ -103,7 +103,7 @@ def heartbeats_name_one_task_only() -> AbstractContextManager[Any]:
     return patch.object(Session, "next_beat", next_beat)
 
 
-@mutant(21, "sqlite")
+@mutant(7, "sqlite")
 def tasks_given_again_are_run_again() -> AbstractContextManager[Any]:
     """An offer of a task that is held is taken for a new one."""
     real = Session.poll_answered

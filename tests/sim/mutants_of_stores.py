@@ -31,7 +31,7 @@ def dual_write() -> AbstractContextManager[Any]:
     return patch.object(MemoryStore, "commit", commit)
 
 
-@mutant(0)
+@mutant(2)
 def acknowledged_when_taken() -> AbstractContextManager[Any]:
     """The queue forgets a message when it is handed out."""
     real = MessageTable.lease
@@ -44,7 +44,7 @@ def acknowledged_when_taken() -> AbstractContextManager[Any]:
     return patch.object(MessageTable, "lease", lease)
 
 
-@mutant(0)
+@mutant(11)
 def lease_without_token() -> AbstractContextManager[Any]:
     """Whoever once held a message may acknowledge it, also when another holds it now."""
 
@@ -55,7 +55,7 @@ def lease_without_token() -> AbstractContextManager[Any]:
     return patch.object(MessageTable, "check", check)
 
 
-@mutant(0)
+@mutant(3)
 def expired_lease_accepted() -> AbstractContextManager[Any]:
     """A lease counts until another is granted, whatever the time."""
     real = MessageTable.held
@@ -66,7 +66,7 @@ def expired_lease_accepted() -> AbstractContextManager[Any]:
     return patch.object(MessageTable, "held", held)
 
 
-@mutant(27)
+@mutant(17)
 def unguarded_commit() -> AbstractContextManager[Any]:
     """The last writer wins: the version of the job is not compared."""
     real = MemoryStore._check
@@ -77,7 +77,7 @@ def unguarded_commit() -> AbstractContextManager[Any]:
     return patch.object(MemoryStore, "_check", check)
 
 
-@mutant(0)
+@mutant(1)
 def deliveries_not_counted() -> AbstractContextManager[Any]:
     """Every delivery says that it is the first, so that a handler that kills its process runs for ever."""
     real = MessageTable.lease
@@ -92,7 +92,7 @@ def deliveries_not_counted() -> AbstractContextManager[Any]:
     return patch.object(MessageTable, "lease", lease)
 
 
-@mutant(1)
+@mutant(0)
 def claim_beside_the_job() -> AbstractContextManager[Any]:
     """The key is claimed in a commit of its own, after the job."""
     real = MemoryStore.commit
@@ -105,7 +105,7 @@ def claim_beside_the_job() -> AbstractContextManager[Any]:
     return patch.object(MemoryStore, "commit", commit)
 
 
-@mutant(0)
+@mutant(2)
 def lost_branch_write() -> AbstractContextManager[Any]:
     """Of several branches that change in one commit, the last is not written."""
     real = MemoryStore.commit
@@ -116,7 +116,7 @@ def lost_branch_write() -> AbstractContextManager[Any]:
     return patch.object(MemoryStore, "commit", commit)
 
 
-@mutant(0, "sqlite")
+@mutant(8, "sqlite")
 def deliveries_lost_when_reopened() -> AbstractContextManager[Any]:
     """A process that finds the file after a crash begins to count deliveries anew."""
     real = file.live_messages
@@ -127,7 +127,7 @@ def deliveries_lost_when_reopened() -> AbstractContextManager[Any]:
     return patch.object(file, "live_messages", live_messages)
 
 
-@mutant(0, "sqlite")
+@mutant(1, "sqlite")
 def answered_before_the_disk() -> AbstractContextManager[Any]:
     """A commit is answered when it is in memory, and goes to disk some time later."""
     real = SqliteStore.commit
@@ -138,7 +138,7 @@ def answered_before_the_disk() -> AbstractContextManager[Any]:
     return patch.object(SqliteStore, "commit", commit)
 
 
-@mutant(0)
+@mutant(1)
 def leased_again_half_way() -> AbstractContextManager[Any]:
     """A message is given to another when half of the time of its lease has passed."""
     real = MessageTable._place

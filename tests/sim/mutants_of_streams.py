@@ -82,7 +82,7 @@ def tasks_that_cannot_be_sent_are_lost() -> AbstractContextManager[Any]:
     return patch.object(Pusher, "_hand_over", hand_over)
 
 
-@mutant(0)
+@mutant(249)
 def tasks_of_a_poll_are_lost_when_a_stream_ends() -> AbstractContextManager[Any]:
     """What a poll brings at the moment when the stream ends is dropped."""
 
@@ -138,7 +138,7 @@ def a_stream_without_store_gives_nothing_any_more() -> AbstractContextManager[An
     return patch.object(Pusher, "_poll", poll)
 
 
-@mutant(0)
+@mutant(391)
 def tasks_take_the_place_of_others() -> AbstractContextManager[Any]:
     """Tasks that were not fetched yet are lost when the next ones come."""
     real = CallingStream._take
@@ -151,7 +151,7 @@ def tasks_take_the_place_of_others() -> AbstractContextManager[Any]:
     return patch.object(CallingStream, "_take", take)
 
 
-@mutant(0)
+@mutant(26)
 def the_last_frame_of_tasks_is_not_sent() -> AbstractContextManager[Any]:
     """Of tasks that do not fit into one frame, those of the last are never sent."""
     real = pushing.task_frames
@@ -163,7 +163,7 @@ def the_last_frame_of_tasks_is_not_sent() -> AbstractContextManager[Any]:
     return patch.object(pushing, "task_frames", task_frames)
 
 
-@mutant(0)
+@mutant(29)
 def nothing_is_called_back_by_heartbeats_over_a_stream() -> AbstractContextManager[Any]:
     """A worker is not told which of the tasks in its heartbeat it has lost."""
     real = ServedStream._beat
@@ -175,7 +175,7 @@ def nothing_is_called_back_by_heartbeats_over_a_stream() -> AbstractContextManag
     return patch.object(ServedStream, "_beat", beat)
 
 
-@mutant(0)
+@mutant(30)
 def a_store_that_is_away_ends_streams() -> AbstractContextManager[Any]:
     """What the store says when tasks are given back is not translated."""
 

@@ -12,7 +12,7 @@ from avtomatika.schedules.schedule import Schedule, Settled
 from tests.sim.planting import mutant, without
 
 
-@mutant(1)
+@mutant(2)
 def next_tick_armed_before_its_job() -> AbstractContextManager[Any]:
     """The next tick is on its way before the job of this one is accepted: a crash loses the job."""
 
@@ -27,7 +27,7 @@ def next_tick_armed_before_its_job() -> AbstractContextManager[Any]:
     return patch.object(Ticks, "_fire", fire)
 
 
-@mutant(1)
+@mutant(2)
 def next_tick_armed_after_its_job() -> AbstractContextManager[Any]:
     """The next tick is sent when the job of this one is accepted: a crash in between ends the schedule."""
 
@@ -44,7 +44,7 @@ def next_tick_armed_after_its_job() -> AbstractContextManager[Any]:
     return patch.object(Ticks, "_fire", fire)
 
 
-@mutant(1)
+@mutant(2)
 def ticks_counted_from_now() -> AbstractContextManager[Any]:
     """The next tick of an interval is due one interval after this one was dealt with."""
     real = Ticks._fire
@@ -55,7 +55,7 @@ def ticks_counted_from_now() -> AbstractContextManager[Any]:
     return patch.object(Ticks, "_fire", fire)
 
 
-@mutant(1)
+@mutant(2)
 def job_of_a_tick_named_anew() -> AbstractContextManager[Any]:
     """A tick that comes again makes another job."""
     real = Ticks._job
@@ -66,7 +66,7 @@ def job_of_a_tick_named_anew() -> AbstractContextManager[Any]:
     return patch.object(Ticks, "_job", job)
 
 
-@mutant(1)
+@mutant(2)
 def a_job_that_is_there_ends_the_schedule() -> AbstractContextManager[Any]:
     """A tick whose job is there already is acknowledged, and no other follows."""
 
@@ -80,7 +80,7 @@ def a_job_that_is_there_ends_the_schedule() -> AbstractContextManager[Any]:
     return patch.object(Ticks, "_fire", fire)
 
 
-@mutant(1)
+@mutant(2)
 def schedules_armed_by_everybody() -> AbstractContextManager[Any]:
     """Each node that starts arms the schedule anew, whatever is armed."""
 
@@ -93,7 +93,7 @@ def schedules_armed_by_everybody() -> AbstractContextManager[Any]:
     return patch.object(Ticks, "arm", arm)
 
 
-@mutant(22)
+@mutant(10)
 def missed_ticks_are_skipped() -> AbstractContextManager[Any]:
     """Of ticks that were missed only the last gets a job, whatever the schedule says."""
 

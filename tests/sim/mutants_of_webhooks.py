@@ -16,7 +16,7 @@ from avtomatika.ports.store import Commit, Lease
 from tests.sim.planting import mutant, without
 
 
-@mutant(1)
+@mutant(2)
 def news_gone_before_they_are_sent() -> AbstractContextManager[Any]:
     """News are acknowledged first and sent then."""
 
@@ -31,7 +31,7 @@ def news_gone_before_they_are_sent() -> AbstractContextManager[Any]:
     return patch.object(Webhooks, "deliver", deliver)
 
 
-@mutant(1)
+@mutant(2)
 def a_new_id_with_each_attempt() -> AbstractContextManager[Any]:
     """A server cannot tell a repetition from something new."""
     real, numbers = webhooks.webhook_id, count()
@@ -42,14 +42,14 @@ def a_new_id_with_each_attempt() -> AbstractContextManager[Any]:
     return patch.object(webhooks, "webhook_id", webhook_id)
 
 
-@mutant(1)
+@mutant(2)
 def one_id_for_all_news_of_a_job() -> AbstractContextManager[Any]:
     """What is new looks like a repetition."""
     real = webhooks.webhook_id
     return patch.object(webhooks, "webhook_id", lambda message: real(message).split(":")[0])
 
 
-@mutant(3)
+@mutant(2)
 def failures_count_as_taken() -> AbstractContextManager[Any]:
     """News that a server failed to take are forgotten."""
     real = Webhooks._again
@@ -60,7 +60,7 @@ def failures_count_as_taken() -> AbstractContextManager[Any]:
     return patch.object(Webhooks, "_again", again)
 
 
-@mutant(3)
+@mutant(2)
 def given_up_at_once() -> AbstractContextManager[Any]:
     """News that were not taken the first time lie among the dead."""
 
@@ -80,7 +80,7 @@ def refused_news_are_forgotten() -> AbstractContextManager[Any]:
     return patch.object(Webhooks, "_dead", dead)
 
 
-@mutant(3)
+@mutant(2)
 def news_of_another_moment() -> AbstractContextManager[Any]:
     """What a repetition says depends on the attempt."""
     real = webhooks._body
@@ -89,7 +89,7 @@ def news_of_another_moment() -> AbstractContextManager[Any]:
     )
 
 
-@mutant(3)
+@mutant(6)
 def a_cancel_is_not_told() -> AbstractContextManager[Any]:
     """The client is told of every end but one."""
     real = progress.announcements
@@ -103,13 +103,13 @@ def a_cancel_is_not_told() -> AbstractContextManager[Any]:
     return patch.object(progress, "announcements", announcements)
 
 
-@mutant(14)
+@mutant(2)
 def a_question_is_not_told() -> AbstractContextManager[Any]:
     """The client is not told that its job waits for somebody."""
     return patch.object(approval, "asked", lambda job: ())
 
 
-@mutant(1)
+@mutant(2)
 def taken_for_granted() -> AbstractContextManager[Any]:
     """News count as taken before the server has answered."""
     real = Webhooks.deliver
