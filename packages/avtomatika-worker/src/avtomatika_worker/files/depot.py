@@ -65,6 +65,7 @@ class Depot:
         await files.get_root()
 
         async def fetch(wanted: Input) -> None:
+            """One input is here, and everything that names it names its path."""
             where = f"Parameter '{wanted.spots[0].path}'"
             await files.remote.fetch(wanted.uri, wanted.path, wanted.expected, where)
             for spot in wanted.spots:
@@ -85,6 +86,7 @@ class Depot:
         described: dict[str, FileMetadata] = {}
 
         async def store(given: Output) -> None:
+            """One output is in the storage, and everything that names it names its address."""
             metadata = await files.remote.store(given.path, given.name)
             for spot in given.spots:
                 spot.put(metadata.uri)
