@@ -164,7 +164,7 @@ class Pusher:
         try:
             await asyncio.wait((polling,))
         except asyncio.CancelledError:
-            polling.cancel()
+            self._stop_polling()
             await asyncio.wait((polling,))
             brought = () if polling.cancelled() else polling.result()
             if not isinstance(brought, RxonError):
@@ -181,7 +181,8 @@ class Pusher:
             return error
 
     def _stop_polling(self) -> None:
-        if self._polling is not None:
+        # Once: a poll that is given up gives back what it had taken, and is not to be disturbed at that.
+        if self._polling is not None and not self._polling.cancelling():
             self._polling.cancel()
 
     async def _pause(self, seconds: float) -> None:
