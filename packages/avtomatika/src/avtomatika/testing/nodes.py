@@ -50,6 +50,8 @@ WIDTH: Final = 50
 HOOKS: Final = WebhookPolicy(tries=TRIES, backoff_first=Span(200), backoff_most=Span(3_000))
 KEY: Final = "the key of approvals"
 GRACE_MS: Final = 1_000
+CALL_MS: Final = 20
+"""Longer than a call of the store takes when nothing slows it down."""
 
 
 class SimNode:
@@ -139,6 +141,11 @@ class SimNode:
         self.stage.fault("jump", self.name, span)
         self.skew += span
         self.clock.skew = self.skew
+        self.stage.soon(CALL_MS, self._disturb)
+
+    def _disturb(self) -> None:
+        """Calls that were under way when the clock was set have named a time of before."""
+        self.stage.ledger.messages.unrest += 1
 
     async def restart(self, after_ms: int) -> None:
         """The node was drained as for an upgrade, and a new process starts a while later."""
