@@ -84,6 +84,7 @@ def answering_errors(handler: Handler) -> Handler:
     """The handler, whose RxonErrors are answers, and whose long answers are compressed for who takes it."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
+        """What the handler answers, or the error that it raises."""
         try:
             response = await handler(request)
         except RxonError as error:

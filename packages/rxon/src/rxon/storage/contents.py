@@ -92,6 +92,7 @@ async def pieces_of(source: Path, passage: Passage) -> AsyncIterator[bytes]:
     try:
 
         def read() -> bytes:
+            """The next piece, digested."""
             piece = file.read(_PIECE)
             passage.take(piece)
             return piece
@@ -109,6 +110,7 @@ async def write(chunks: AsyncIterator[bytes], target: Path, passage: Passage) ->
     try:
 
         def add(chunk: bytes) -> None:
+            """The chunk is digested, and in the file."""
             passage.take(chunk)
             file.write(chunk)
 
@@ -141,6 +143,7 @@ async def for_each(items: AsyncIterator[T], work: Callable[[T], Awaitable[None]]
     turn = asyncio.Lock()
 
     async def take() -> None:
+        """No item is left that nobody works on."""
         while True:
             async with turn:
                 try:

@@ -116,6 +116,7 @@ class ObjectStorage:
         bucket, key, passage = self._bucket(address), safe_key(address.key), Passage(size, progress)
 
         async def counted() -> AsyncIterator[bytes]:
+            """The chunks, digested and counted as they pass."""
             async for chunk in chunks:
                 await asyncio.to_thread(passage.take, chunk)
                 yield chunk

@@ -79,6 +79,7 @@ class Transfers:
             return await bucket.put(safe_key(key), b"".join(head))
 
         async def all_of_it() -> AsyncIterator[bytes]:
+            """What was read ahead, and then the rest."""
             while head:
                 yield head.pop(0)
             async for piece in pieces:
