@@ -50,7 +50,7 @@ WIDTH: Final = 50
 HOOKS: Final = WebhookPolicy(tries=TRIES, backoff_first=Span(200), backoff_most=Span(3_000))
 KEY: Final = "the key of approvals"
 GRACE_MS: Final = 1_000
-CALL_MS: Final = 20
+CALL_MS: Final = 10
 """Longer than a call of the store takes when nothing slows it down."""
 
 
