@@ -111,13 +111,13 @@ class NodeStore:
 
     async def _troubled(self, verb: str, work: Coroutine[Any, Any, T], dice: float) -> T:
         process, stage = self._process, self._stage
-        stood = process.stands_still
+        stood, calm = process.stands_still, stage.ledger.messages.unrest
         await process.awake()
         fail, lose, before, after, _ = self._thresholds
         faulty = stage.faulty
         if not faulty or dice >= after:
             slow = await self._delay()
-            stood = stood or slow or process.stands_still
+            stood = stood or slow or process.stands_still or stage.ledger.messages.unrest != calm
             await process.awake()
             try:
                 return await work
