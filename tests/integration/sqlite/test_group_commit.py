@@ -1,6 +1,8 @@
 """Many commits in one transaction, and what happens while a COMMIT waits for the disk."""
 
 import asyncio
+import sqlite3
+import threading
 
 import msgspec
 import pytest
@@ -10,7 +12,7 @@ from avtomatika.errors import StorageFull
 from avtomatika.kernel.ids import JobId
 from avtomatika.ports.store import Commit, LeaseLost, MessageId
 from avtomatika.ports.store import VersionConflict as Moved
-from avtomatika.stores.sql import checkpoints
+from avtomatika.stores.sql import checkpoints, group_commit
 from avtomatika.testing.contract.values import (
     T0,
     TTL,
@@ -188,6 +190,35 @@ class TestDuringACommit:
         await moving
         assert await store.load(J) == a_job(version=2)
         assert len(await grab(store, "new")) == 1
+
+    async def test_facts_are_never_ahead_of_the_job(
+        self, files: Files, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = files.open()
+        await store.commit(Commit(now=T0, job=a_job(), facts=(a_fact(),)))
+        on_disk, gate, loop = asyncio.Event(), threading.Event(), asyncio.get_running_loop()
+        real = group_commit.commit
+
+        def slow(database: sqlite3.Connection) -> float | sqlite3.Error:
+            outcome = real(database)
+            loop.call_soon_threadsafe(on_disk.set)
+            gate.wait(20)
+            return outcome
+
+        monkeypatch.setattr(group_commit, "SLOW_COMMIT_S", 0.0)
+        monkeypatch.setattr(group_commit, "commit", slow)
+        move = Commit(now=T0, job=a_job(version=2), expected=1, facts=(a_fact(version=2),))
+        moving = asyncio.ensure_future(store.commit(move))
+        await on_disk.wait()
+        asking = asyncio.ensure_future(store.facts(J))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not asking.done()
+        assert await store.load(J) == a_job()
+        gate.set()
+        assert [fact.version for fact in await asking] == [1, 2]
+        assert await store.load(J) == a_job(version=2)
+        await moving
 
     async def test_reads_and_sweeps_find_their_turn_under_constant_load(self, files: Files) -> None:
         store = files.open()

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -51,10 +52,11 @@ class Connection:
     def submit(self, endpoint: str, body: bytes, key: str | None = None) -> dict[str, Any]:
         """The job is accepted. Raises Refusal.
 
-        *endpoint* is that of a blueprint, with or without the version of its API before it.
+        *endpoint* is that of a blueprint, with or without the version of its API before it. Without *key*
+        the request has one of its own: the job is on record before its first handler runs.
         """
         path = "/" + endpoint.strip("/")
-        headers = {} if key is None else {"Idempotency-Key": key}
+        headers = {"Idempotency-Key": key or secrets.token_hex(16)}
         try:
             return self._ask("POST", path, body=body, headers=headers)
         except Answered as answer:

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from msgspec import Raw
 
 from avtomatika.errors import StorageBroken, Unavailable
+from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.time import Instant
 from avtomatika.ports.store import Commit, Lease
 from avtomatika.stores.sql.alarm import Alarm
@@ -105,6 +106,12 @@ class GroupCommit:
         if self._unwritten:
             with suppress(Unavailable):
                 await self.flushed()
+
+    async def in_step(self, job: JobId) -> None:
+        """What the disk has of the job is what the image has of it: at least for one step of the loop."""
+        await self.caught_up()
+        if self._writing is not None and self._writing.job(job) is not None:
+            await self._pause()
 
     async def exclusively(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """*work* has run between two batches, with all noted commits on disk. Raises as `commit` does."""

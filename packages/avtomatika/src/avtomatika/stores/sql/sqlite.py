@@ -131,7 +131,7 @@ class SqliteStore(LiveReads):
         return longer
 
     async def facts(self, job: JobId, *, after: int = 0, limit: int | None = None) -> Sequence[Fact]:
-        await self._writer.caught_up()
+        await self._writer.in_step(job)
         return self._read(reading.facts, job, after, limit)
 
     async def find(self, query: JobQuery) -> Page:
