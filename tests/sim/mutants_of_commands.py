@@ -56,7 +56,7 @@ def results_without_lease() -> AbstractContextManager[Any]:
     return patch.object(Results, "take", take)
 
 
-@mutant(42)
+@mutant(82)
 def branches_counted_twice_when_folded() -> AbstractContextManager[Any]:
     """Two reports of one branch that meet in one commit both count: the second does not see the first."""
     real = Draft.add
@@ -93,7 +93,7 @@ def a_move_without_fact() -> AbstractContextManager[Any]:
     return patch.object(Draft, "commit", commit)
 
 
-@mutant(2)
+@mutant(1)
 def time_of_the_first_worker_for_all() -> AbstractContextManager[Any]:
     """The clock of an execution begins with the first worker that takes the task, and is never set again."""
     real = Grants._begin
@@ -109,7 +109,7 @@ def time_of_the_first_worker_for_all() -> AbstractContextManager[Any]:
     return patch.object(Grants, "_begin", begin)
 
 
-@mutant(1)
+@mutant(23)
 def timer_without_lease() -> AbstractContextManager[Any]:
     """The clock of an execution begins whether or not the task is still there."""
 
@@ -132,7 +132,7 @@ def timer_without_lease() -> AbstractContextManager[Any]:
     return patch.object(Grants, "_begin", begin)
 
 
-@mutant(10)
+@mutant(63)
 def repeats_refused_when_folded() -> AbstractContextManager[Any]:
     """A result that comes twice at the same time is refused the second time."""
 
@@ -154,7 +154,7 @@ def repeats_refused_when_folded() -> AbstractContextManager[Any]:
     return patch.object(Results, "take", take)
 
 
-@mutant(2)
+@mutant(12)
 def heartbeats_break_with_the_store() -> AbstractContextManager[Any]:
     """A heartbeat is answered with an error of the store that no worker knows."""
     real = Gateway.heartbeat
@@ -168,7 +168,7 @@ def heartbeats_break_with_the_store() -> AbstractContextManager[Any]:
     return patch.object(Gateway, "heartbeat", heartbeat)
 
 
-@mutant(177, "sqlite")
+@mutant(206, "sqlite")
 def key_answered_before_the_disk() -> AbstractContextManager[Any]:
     """An equal request learns of the job of an earlier one before that job is on disk."""
 
@@ -208,7 +208,7 @@ def tasks_of_vanished_pollers_stay() -> AbstractContextManager[Any]:
     return patch.object(Offers, "release", release)
 
 
-@mutant(143)
+@mutant(24)
 def released_tasks_count_anew() -> AbstractContextManager[Any]:
     """A task that is given back forgets how often it was given."""
     real = grants._unspent

@@ -145,7 +145,7 @@ def any_child_resumes() -> AbstractContextManager[Any]:
     return patch.object(child, "ended", ended)
 
 
-@mutant(1)
+@mutant(5)
 def parents_hear_of_success_alone() -> AbstractContextManager[Any]:
     """A child that failed or was cancelled tells nobody."""
     real = notices.announcements
@@ -173,7 +173,7 @@ def every_child_has_finished() -> AbstractContextManager[Any]:
     return patch.object(kin, "_event", event)
 
 
-@mutant(1)
+@mutant(5)
 def nesting_without_end() -> AbstractContextManager[Any]:
     """The depth of a child is not looked at."""
     real = child.run_child
@@ -204,7 +204,7 @@ def late_child_resumes_at_once_and_again() -> AbstractContextManager[Any]:
 # ---------------------------------------------------------------- questions and answers
 
 
-@mutant(186)
+@mutant(636)
 def answer_to_any_question() -> AbstractContextManager[Any]:
     """A decision counts for whatever the job asks by now."""
     real = approval.human_decided

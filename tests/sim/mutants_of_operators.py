@@ -37,7 +37,7 @@ def rewind_leaves_the_task() -> AbstractContextManager[Any]:
     return rewind_leaves(WithdrawTask)
 
 
-@mutant(241)
+@mutant(182)
 def rewind_leaves_the_alarm() -> AbstractContextManager[Any]:
     """The alarm of a job that is rewound rings later."""
     return rewind_leaves(StopAlarm)
@@ -122,7 +122,7 @@ def fork_shares_the_id() -> AbstractContextManager[Any]:
     return patch.object(Operator, "fork", fork)
 
 
-@mutant(414)
+@mutant(20)
 def fork_keeps_the_parent() -> AbstractContextManager[Any]:
     """The fork of a child believes that its parent waits for it."""
     return replacing(lambda changes: {k: v for k, v in changes.items() if k != "parent"})

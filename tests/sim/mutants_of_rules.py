@@ -58,7 +58,7 @@ def retry_of_a_handler_lost() -> AbstractContextManager[Any]:
     return patch.object(handler, "crashed", crashed)
 
 
-@mutant(239)
+@mutant(5)
 def stale_decisions_accepted() -> AbstractContextManager[Any]:
     """A decision counts for whatever state the job is in by now, and needs no lease."""
     real = handler.decided

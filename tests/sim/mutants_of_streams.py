@@ -189,7 +189,7 @@ def a_store_that_is_away_ends_streams() -> AbstractContextManager[Any]:
     return patch.object(Gateway, "give_back", give_back)
 
 
-@mutant(0)
+@mutant(383)
 def tasks_given_back_stay_away() -> AbstractContextManager[Any]:
     """What is given back over a stream waits until its lease has run out."""
 
