@@ -7,13 +7,8 @@ from typing import Any
 from unittest.mock import patch
 
 from avtomatika.commands.gateway import Gateway
-from avtomatika.commands.heard import Told
 from avtomatika.commands.offers import Offers
-from avtomatika.commands.results import Handle, Results
-from avtomatika.errors import NotFound, Unavailable
-from avtomatika.kernel.ids import opened_by
-from avtomatika.kernel.progress import Ignored
-from avtomatika.ports.store import LeaseLost
+from avtomatika.errors import Unavailable
 from rxon.errors import RxonError
 from rxon.messages import HeartbeatAnswer, ResultAnswer, TaskOffer
 from rxon.stream import calling, pushing
@@ -197,19 +192,3 @@ def tasks_given_back_stay_away() -> AbstractContextManager[Any]:
         await self.serve()
 
     return patch.object(Offers, "release", release)
-
-
-@mutant(0)
-def events_are_given_up_with_their_requests() -> AbstractContextManager[Any]:
-    """An event whose request is cut lets the next one in before it is applied."""
-
-    async def signal(self: Results, handle: Handle, worker_id: str, token: str | None, told: Told) -> None:
-        if await self.held(handle, worker_id, token) is None:
-            raise LeaseLost("not held")
-        outcome = await self._hear(opened_by(handle.task)[0], handle, worker_id, told)
-        if isinstance(outcome, Unavailable):
-            raise outcome
-        if isinstance(outcome, NotFound | Ignored):
-            raise LeaseLost("over")
-
-    return patch.object(Results, "signal", signal)
