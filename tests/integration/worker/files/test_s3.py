@@ -191,6 +191,7 @@ async def test_a_download_survives_broken_connections(moto_server: S3Server, tmp
     sent = await moto_server.storage().upload(tmp_path / "a", address)
     port = int(moto_server.endpoint.rpartition(":")[2])
     broken = 0
+    handling: set[asyncio.Task[None] | None] = set()
 
     async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Passes on 5 MB of an answer, then breaks the connection."""
@@ -201,14 +202,16 @@ async def test_a_download_survives_broken_connections(moto_server: S3Server, tmp
             while data := await reader.read(65536):
                 up_writer.write(data)
 
-        async with asyncio.TaskGroup() as group:
-            forward = group.create_task(requests())
-            left = 5_000_000
+        forward = asyncio.create_task(requests())
+        handling.update({asyncio.current_task(), forward})
+        left = 5_000_000
+        try:
             while left > 0 and (data := await up_reader.read(min(left, 65536))):
                 writer.write(data)
                 await writer.drain()
                 left -= len(data)
             broken += left <= 0
+        finally:
             forward.cancel()
             writer.transport.abort()
             up_writer.transport.abort()
@@ -218,5 +221,9 @@ async def test_a_download_survives_broken_connections(moto_server: S3Server, tmp
         endpoint = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
         storage = ObjectStorage.s3(StorageSettings(endpoint=endpoint, access_key="k", secret_key="s"))
         await storage.download(address, tmp_path / "b", expected=sent)
+    running = [task for task in handling if task is not None]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
     assert (tmp_path / "b").read_bytes() == BIG
     assert broken >= 3
