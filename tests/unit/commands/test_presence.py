@@ -113,10 +113,12 @@ async def test_the_same_skills_once_more_change_nothing(presence: Presence) -> N
         ({}, None),
         ({"hot_skills": []}, set()),
         ({"hot_skills": ["a"], "hot_cache": ["m"]}, {"a"}),
-        ({"hot_cache": ["m"]}, {"m"}),
-        ({"hot_cache": ["m"], "skill_dependencies": {"a": ["m"], "b": ["m", "n"]}}, {"m", "a"}),
+        ({"hot_cache": ["m"]}, set()),
+        ({"hot_cache": ["a", "m"]}, {"a"}),
+        ({"hot_cache": ["m"], "skill_dependencies": {"a": ["m"], "b": ["m", "n"]}}, {"a"}),
+        ({"hot_cache": ["a"], "skill_dependencies": {"a": ["m"]}}, set()),
     ],
 )
 def test_hot_is_said_in_several_ways(said: dict[str, Any], hot: set[str] | None) -> None:
-    found = hot_of(msgspec.convert(said, Heartbeat))
+    found = hot_of(msgspec.convert(said, Heartbeat), {"a", "b"})
     assert (None if found is None else set(found)) == hot

@@ -127,9 +127,8 @@ class Gateway:
             declared = declared_by(beat.supported_skills)
             worker = msgspec.structs.replace(worker, skills_hash=beat.skills_hash, declared=declared)
         skills = None if beat.supported_skills is None else skills_of(beat.supported_skills)
-        await self._presence.heard(
-            worker, status=beat.status, skills=skills, hot=hot_of(beat), usage=usage_of(beat)
-        )
+        hot = hot_of(beat, worker.profile.skills if skills is None else [skill.name for skill in skills])
+        await self._presence.heard(worker, status=beat.status, skills=skills, hot=hot, usage=usage_of(beat))
         lost = await self._lost(worker, beat.current_tasks)
         told = await self._presence.mailbox.take(worker_id) if worker.generation is Generation.OURS else ()
         return HeartbeatAnswer("ok", unsynced, tuple(lost) or None, tuple(told) or None)

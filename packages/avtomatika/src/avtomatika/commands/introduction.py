@@ -41,20 +41,21 @@ def skills_of(declared: Iterable[SkillInfo]) -> list[Skill]:
     return [Skill(skill.name, skill.type, skill.version, skill.properties or {}) for skill in declared]
 
 
-def hot_of(beat: Heartbeat) -> Collection[str] | None:
+def hot_of(beat: Heartbeat, known: Collection[str]) -> Collection[str] | None:
     """The skills that the worker can begin with at once, or None when the heartbeat says nothing of it.
 
-    A worker that names only the models it has loaded has the skills hot that need no others.
+    A worker that names only the models it has loaded has those of its *known* skills hot that need no
+    others; a skill that needs none is hot when its own name is among them.
     """
     if beat.hot_skills is not None or beat.hot_cache is None:
         return beat.hot_skills
     needs, loaded = beat.skill_dependencies or {}, set(beat.hot_cache)
-    return loaded | {skill for skill, models in needs.items() if loaded.issuperset(models)}
+    return {skill for skill in known if loaded.issuperset(needs.get(skill) or (skill,))}
 
 
 def is_another(beat: Heartbeat, worker: Worker) -> bool:
     """True when the worker is not as it was before, as far as others would notice."""
-    hot = hot_of(beat)
+    hot = hot_of(beat, worker.profile.skills)
     return beat.status not in (None, worker.status) or (hot is not None and worker.profile.hot != {*hot})
 
 
