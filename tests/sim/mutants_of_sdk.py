@@ -115,7 +115,7 @@ def tasks_given_again_are_run_again() -> AbstractContextManager[Any]:
     return patch.object(Session, "poll_answered", poll_answered)
 
 
-@mutant(67)
+@mutant(189)
 def the_first_answers_are_for_all() -> AbstractContextManager[Any]:
     """All results that were sent are settled when some are answered."""
     real = Outbox.answered

@@ -146,7 +146,7 @@ def tasks_take_the_place_of_others() -> AbstractContextManager[Any]:
     return patch.object(CallingStream, "_take", take)
 
 
-@mutant(26)
+@mutant(183)
 def the_last_frame_of_tasks_is_not_sent() -> AbstractContextManager[Any]:
     """Of tasks that do not fit into one frame, those of the last are never sent."""
     real = pushing.task_frames
@@ -184,7 +184,7 @@ def a_store_that_is_away_ends_streams() -> AbstractContextManager[Any]:
     return patch.object(Gateway, "give_back", give_back)
 
 
-@mutant(383)
+@mutant(53)
 def tasks_given_back_stay_away() -> AbstractContextManager[Any]:
     """What is given back over a stream waits until its lease has run out."""
 
