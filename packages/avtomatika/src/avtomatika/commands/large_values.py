@@ -54,8 +54,7 @@ class LargeValues:
 
     async def whole(self, job: Job) -> Job:
         """The job with all its values; itself if none is large. Raises IntegrityError, Unavailable."""
-        values = (raw for data in (job.input, job.history) for raw in data.values())
-        if not (self._heavy(job.last) or any(map(self._heavy, values))):
+        if not (self._heavy(job.last) or self._any_heavy(job.input) or self._any_heavy(job.history)):
             return job
         return msgspec.structs.replace(
             job,
@@ -158,8 +157,8 @@ class LargeValues:
         return Raw(content)
 
     def _heavy_decision(self, event: Decided) -> bool:
-        changed = (raw for data in (event.input, event.history) if data is not None for raw in data.values())
-        if self._heavy(event.returned) or any(map(self._heavy, changed)):
+        changed = (event.input, event.history)
+        if self._heavy(event.returned) or any(data and self._any_heavy(data) for data in changed):
             return True
         match event.decision:
             case Dispatch(order=order):
@@ -169,8 +168,12 @@ class LargeValues:
             case _:
                 return False
 
+    def _any_heavy(self, data: Data) -> bool:
+        # By size first: every value of every job passes here, and nearly all are small.
+        return any(len(raw) >= _LEAST and self._heavy(raw) for raw in data.values())
+
     def _heavy(self, raw: Raw) -> bool:
-        size = len(raw)  # by size first: every value of every job passes here
+        size = len(raw)
         return size > self._most or (_LEAST <= size <= _LONGEST and _digest(raw) is not None)
 
     def _large(self, raw: Raw) -> bool:

@@ -9,6 +9,8 @@ import itertools
 import sqlite3
 from typing import Final
 
+import msgspec
+
 from avtomatika.kernel.ids import JobId, TaskId
 from avtomatika.kernel.model import Job
 from avtomatika.kernel.time import Instant
@@ -61,13 +63,12 @@ class Staging:
 
         *moment* is in seconds of the loop. Raises what refuses the commit.
         """
+        if commit.job is None:
+            self._lag(commit, moment)
+            return None
         refuse_unreadable(commit)
         self._check(commit, None)
         prepared = self._prepare(commit, None)
-        if commit.job is None:
-            self._lag(prepared, moment)
-            self.done(commit)
-            return None
         self.done(commit)
         self.lagging.settled(messages_of(commit))
         if commit.job.over:
@@ -106,14 +107,19 @@ class Staging:
         self.ended.forget(job.id)
         self.counts.move(group_of(job), None)
 
-    def _lag(self, noted: Prepared, moment: float) -> None:
-        commit, had = noted.commit, {lease.message.id for lease in noted.commit.ack}
+    def _lag(self, commit: Commit, moment: float) -> None:
+        had = {lease.message.id: lease.message for lease in commit.ack}
+        new = tuple(lease for lease in commit.take if had.get(lease.message.id) is not lease.message)
+        sent = msgspec.structs.replace(commit, take=new)  # what is handed on was judged when it was sent
+        refuse_unreadable(sent)
+        self._check(commit, None)
+        rows = prepare(sent, None, ()).messages
         for message in (*had, *commit.drop):
             self.lagging.moved(message, commit.now, moment)
-        for message, row, _ in noted.messages:
-            if message not in had:
-                first = self.image.messages.find(message) is None
-                self.lagging.sent(message, row, commit.now, moment, first=first)
+        for message, row, _ in rows:
+            first = self.image.messages.find(message) is None
+            self.lagging.sent(message, row, commit.now, moment, first=first)
+        self.done(commit)
 
     def _prepare(self, commit: Commit, stored: Job | None) -> Prepared:
         job = commit.job
