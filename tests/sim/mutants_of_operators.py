@@ -31,7 +31,7 @@ def rewind_leaves(kind: type) -> AbstractContextManager[Any]:
     return patch.object(revival, "withdrawal", withdrawal)
 
 
-@mutant(166)
+@mutant(159)
 def rewind_leaves_the_task() -> AbstractContextManager[Any]:
     """The task of a job that is rewound stays in its queue."""
     return rewind_leaves(WithdrawTask)
@@ -43,7 +43,7 @@ def rewind_leaves_the_alarm() -> AbstractContextManager[Any]:
     return rewind_leaves(StopAlarm)
 
 
-@mutant(61)
+@mutant(131)
 def rewind_leaves_the_child() -> AbstractContextManager[Any]:
     """The child of a job that is rewound runs on."""
     return rewind_leaves(CancelChild)
