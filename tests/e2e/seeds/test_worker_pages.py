@@ -1,0 +1,331 @@
+"""What the pages of the worker show works, with real workers and a real orchestrator.
+
+Which block is shown by which test is listed in docs/reference/seeds.md.
+"""
+
+import asyncio
+import json
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rxon.attachments import parse_uri
+from tests.e2e.conftest import Api, Launch, Program, free_port, until
+from tests.integration.worker.files.s3_servers import S3Server, moto
+
+HERE = Path(__file__).parent
+CLIENT_TOKEN = "a-client-token-of-the-seeds"
+WORKER_TOKEN = "your-secret-token"
+OPERATOR_TOKEN = "an-operator-token-of-the-seeds"
+PACE = {
+    "HEARTBEAT_INTERVAL": "0.5",
+    "POLL_BACKOFF_INITIAL": "0.1",
+    "POLL_BACKOFF_MAX": "0.2",
+    "REGISTRATION_RETRY_INITIAL_DELAY": "0.1",
+    "REGISTRATION_RETRY_MAX_DELAY": "0.2",
+    "WORKER_HEARTBEAT_COOLDOWN": "0",
+}
+
+
+class Node:
+    """An orchestrator whose jobs are one task each, with its clients and its workers."""
+
+    def __init__(self, folder: Path, token: str = WORKER_TOKEN) -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        port = free_port()
+        environment = {
+            "API_PORT": str(port),
+            "CLIENT_TOKEN": CLIENT_TOKEN,
+            "OPERATOR_TOKEN": OPERATOR_TOKEN,
+            "GLOBAL_WORKER_TOKEN": token,
+            "RETRY_BACKOFF_SECONDS": "0.02",
+            "JOB_MAX_RETRIES": "2",
+        }
+        self.program = Program(HERE / "one_task.py", folder, environment).run()
+        self.api, self.operator = Api(port, CLIENT_TOKEN), Api(port, OPERATOR_TOKEN)
+
+    def until_ready(self) -> "Node":
+        self.api.until_ready(self.program)
+        return self
+
+    def begun(
+        self, skill: str, params: Any = None, ways: dict[str, str] | None = None, priority: float = 0
+    ) -> str:
+        """A job of one task for *skill*."""
+        task = {"skill": skill, "params": params or {}, "transitions": {"success": "done", **(ways or {})}}
+        return self.api.create("/api/v1/jobs/one", {**task, "task_priority": priority})
+
+    def over(self, skill: str, params: Any = None, ways: dict[str, str] | None = None) -> dict[str, Any]:
+        """Such a job at its end."""
+        return self.api.ended(self.begun(skill, params, ways))
+
+    def result(self, skill: str, params: Any = None) -> Any:
+        """What came out of such a job."""
+        job = self.over(skill, params)
+        assert job["status"] == "finished", job
+        return job["result"]
+
+    def error(self, skill: str, params: Any = None) -> tuple[str, str, str]:
+        """How such a job ended, and why."""
+        job = self.over(skill, params)
+        return job["status"], job["error"]["code"], job["error"]["message"]
+
+    def hot(self, worker_id: str) -> list[str]:
+        """The skills that are hot on a worker."""
+        workers = self.operator.call("GET", "/api/v1/workers")[1]["workers"]
+        (found,) = [worker["hot_skills"] for worker in workers if worker["worker_id"] == worker_id]
+        return list(found)
+
+    def tell(self, worker_id: str, command: str) -> str:
+        """Whether the command is sent or waits to be."""
+        status, answer = self.operator.call("POST", f"/api/v1/workers/{worker_id}/commands/{command}")
+        assert status == 202, answer
+        return str(answer["status"])
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    node = Node(tmp_path_factory.mktemp("node"))
+    yield node.until_ready()
+    node.program.kill()
+
+
+Start = Callable[..., Program]
+
+
+@pytest.fixture
+def start(node: Node, launch: Launch, tmp_path: Path) -> Start:
+    """Runs one of the workers of this folder for the node, with more in its environment if need be."""
+
+    def run(name: str, **environment: str) -> Program:
+        shared = {
+            "WORKER_ID": name,
+            "ORCHESTRATOR_URL": node.api.url,
+            "WORKER_TOKEN": WORKER_TOKEN,
+            "WORKER_PORT": str(free_port()),
+            "TASK_FILES_DIR": str(tmp_path / "payloads"),
+            "WORKER_BLOB_CACHE_DIR": str(tmp_path / "cache"),
+        }
+        return launch(HERE / f"{name}.py", **(shared | PACE | environment))
+
+    return run
+
+
+def health(program: Program, path: str = "/health") -> Any:
+    port = program.environment["WORKER_PORT"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        assert answer.status == 200
+        return json.loads(answer.read())
+
+
+def until_gone(folder: Path) -> None:
+    until(lambda: not folder.exists(), f"{folder} is still there")
+
+
+def test_parameters_and_results_are_what_the_pages_say(node: Node, start: Start) -> None:
+    program = start("sizes", ORCHESTRATORS_CONFIG="[this is no JSON")  # it goes by ORCHESTRATOR_URL then
+
+    job = node.api.ended(node.begun("resize_dict", {"width": 3, "height": 4}, priority=7))
+    given = job["result"]
+    assert (given["width"], given["height"], given["job_id"], given["priority"]) == (3, 4, job["id"], 7)
+    assert given["task_id"].startswith(job["id"])
+    assert node.result("nothing") == {}
+    assert health(program)["registered"] == [node.api.url]
+    assert health(program, "/ready")["status"] == "ok"
+
+    assert node.result("resize_dataclass", {"width": 3, "height": 4}) == {"said": "to 3x4"}
+    for params, message in (
+        ({"width": 0, "height": 4}, "Width and height must be positive."),
+        ({"width": "wide", "height": 4}, "Expected `int`, got `str` - at `$.width`"),
+        ({"width": 3}, "Missing required parameter: height"),
+    ):
+        assert node.error("resize_dataclass", params) == ("failed", "INVALID_INPUT_ERROR", message)
+
+    source = {"width": "3", "height": 4, "source_url": "http://a"}
+    assert node.result("resize_pydantic", source) == {"said": "http://a to 3x4"}
+    for change, field, reason in (
+        ({"width": 0}, "width", "Input should be greater than 0"),
+        ({"source_url": None}, "source_url", "Input should be a valid string"),
+    ):
+        status, code, message = node.error("resize_pydantic", source | change)
+        assert (status, code) == ("failed", "INVALID_INPUT_ERROR")
+        assert message.startswith(f"1 validation error for Source\n{field}\n  {reason}")
+
+    assert node.result("succeed") == {"output": "some_value"}
+    doubted = node.over("doubt", ways={"needs_manual_review": "reviewed"})
+    assert doubted["result"] == "a person looked at it, because of: Low confidence score"
+    for skill, code, message, tries in (
+        ("fail_for_now", "TRANSIENT_ERROR", "External API timeout", 3),
+        ("fail_for_good", "PERMANENT_ERROR", "Corrupted input file", 1),
+    ):
+        job = node.over(skill)
+        assert (job["status"], job["error"]["code"], job["error"]["message"]) == (
+            "quarantined",
+            code,
+            message,
+        )
+        assert program.output.count(f"tried {job['id']}") == tries
+    assert node.over("fail_for_good", ways={"failure": "given_up"})["result"] == "it went another way"
+
+
+def test_one_video_and_four_recordings_are_worked_on_at_once_and_ten_tasks_in_all(
+    node: Node, start: Start
+) -> None:
+    program = start("media")
+
+    def begun(kind: str, number: int) -> None:
+        until(lambda: program.output.count(f"began {kind}") == number, program.output)
+
+    jobs = [node.begun(skill) for skill in ("upscale_video", "blur_video_faces", *["transcribe_audio"] * 6)]
+    begun("video", 1)
+    begun("audio", 4)
+    jobs += [node.begun("generate_report") for _ in range(8)]
+    begun("report", 5)
+    assert health(program)["running_tasks"] == 10
+    assert node.tell("media", "go_on") == "sent"
+    results = [node.api.ended(job)["result"] for job in jobs]
+    assert {most["all"] for most in results} == {10}
+    assert {most["video"] for most in results} == {1}
+    assert {most["audio"] for most in results} == {4}
+    begun("video", 2)
+    begun("audio", 6)
+    begun("report", 8)
+
+
+def test_a_skill_is_hot_once_the_last_of_its_models_is_loaded(node: Node, start: Start) -> None:
+    start("models")
+
+    def until_hot(*skills: str) -> None:
+        until(lambda: node.hot("models") == list(skills), "never hot: ", lambda: str(skills))
+
+    assert node.result("image_generation") == {"by": "image_generation"}  # added by middleware
+    assert node.hot("models") == []
+    node.result("image_generation", {"load": ["stable_diffusion_v1.5"]})
+    node.result("upscale")
+    until_hot("upscale")  # and the heartbeat that said so knew of one model of the other
+    node.result("image_generation", {"load": ["vae-ft-mse"]})
+    until_hot("image_generation", "upscale")
+    node.result("image_generation", {"drop": ["stable_diffusion_v1.5"]})
+    until_hot("upscale")
+
+
+def test_a_command_of_an_operator_is_heard_over_the_websocket_at_once(node: Node, start: Start) -> None:
+    program = start("hello", WORKER_ENABLE_WEBSOCKETS="true", HEARTBEAT_INTERVAL="60")
+    assert node.result("hello_world", {"name": "Ann"}) == {"message": "Hello, Ann!"}
+    assert node.result("hello_world") == {"message": "Hello, World!"}
+    assert node.tell("hello", "reboot") == "sent"
+    program.says("rebooting")
+    assert program.end() == 0
+
+
+def test_the_files_of_a_task_are_its_own_and_gone_after_it(node: Node, start: Start, tmp_path: Path) -> None:
+    program = start("papers")
+    for _ in range(2):
+        said = node.result("generate_report")
+        assert said["before"] == []
+        assert said["content"] == '{"status": "ok"}'
+        assert said["found"] == {"data.json": True, "report.pdf": False, "input.jpg": False}
+        assert said["listed"] == ["data.json", "notes"]
+        folder = Path(said["report"]).parent
+        assert (Path(said["report"]).name, folder.parent) == ("report.pdf", tmp_path / "payloads")
+        until_gone(folder)
+    assert program.end() == 0
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3Server]:
+    pytest.importorskip("moto")
+    with moto() as server:
+        yield server
+
+
+def test_files_and_folders_come_from_an_s3_and_go_there(
+    node: Node, start: Start, s3: S3Server, tmp_path: Path
+) -> None:
+    storage = s3.storage()
+
+    async def stored(contents: dict[str, bytes]) -> None:
+        for uri, content in contents.items():
+            (tmp_path / "source").write_bytes(content)
+            await storage.upload(tmp_path / "source", parse_uri(uri))
+
+    async def found(uri: str) -> bytes:
+        return b"".join([piece async for piece in storage.stream(parse_uri(uri))])
+
+    folder = {"s3://inputs/data/a.txt": b"a", "s3://inputs/data/deep/b.txt": b"b"}
+    asyncio.run(stored({"s3://inputs/photo.jpg": b"a photo", **folder}))
+    start("papers", **s3.environ())
+
+    job = node.over("process_image", {"input_image": "s3://inputs/photo.jpg"})
+    uri = job["result"]["output_image"]
+    assert job["result"]["input_name"] == "photo.jpg"
+    assert uri.startswith(f"s3://results/jobs/{job['id']}/")
+    assert uri.endswith("/processed.png")
+    assert asyncio.run(found(uri)) == b"A PHOTO"
+
+    outputs = node.result("process_folder", {"inputs": "s3://inputs/data/"})["outputs"]
+    assert outputs.endswith("/processed/")
+    assert asyncio.run(found(outputs + "a.txt")) == b"A"
+    assert asyncio.run(found(outputs + "deep/b.txt")) == b"B"
+    until(lambda: not any((tmp_path / "payloads").iterdir()), "files of tasks are still there")
+
+
+class Three:
+    """The three orchestrators of the page: of two customers, with tokens of their own, and a spare one."""
+
+    def __init__(self, folder: Path) -> None:
+        tokens = {"a": "token-for-customer-a", "b": "token-for-customer-b", "spare": WORKER_TOKEN}
+        self.a, self.b, self.spare = self.nodes = [
+            Node(folder / name, token) for name, token in tokens.items()
+        ]
+        for node in self.nodes:
+            node.until_ready()
+
+    def config(self) -> str:
+        first = {"url": self.a.api.url, "priority": 10, "weight": 100, "token": "token-for-customer-a"}
+        second = {"url": self.b.api.url, "priority": 11, "weight": 50, "token": "token-for-customer-b"}
+        return json.dumps([first, second, {"url": self.spare.api.url, "priority": 20, "weight": 10}])
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[Three]:
+    three = Three(tmp_path)
+    yield three
+    for node in three.nodes:
+        node.program.kill()
+
+
+def test_failover_goes_down_the_list_and_back_up(three: Three, start: Start) -> None:
+    start("sizes", ORCHESTRATORS_CONFIG=three.config(), ORCHESTRATOR_URL="http://127.0.0.1:9")
+    assert three.a.result("succeed") == {"output": "some_value"}
+    waiting = three.b.begun("succeed")
+    assert three.a.result("succeed") == {"output": "some_value"}
+    assert three.b.api.call("GET", f"/api/v1/jobs/{waiting}")[1]["status"] == "waiting_for_worker"
+    three.a.program.kill()
+    assert three.b.api.ended(waiting)["result"] == {"output": "some_value"}
+    three.b.program.kill()
+    assert three.spare.result("succeed") == {"output": "some_value"}
+    three.a.program.run()
+    three.a.until_ready()
+    assert three.a.result("succeed") == {"output": "some_value"}
+
+
+def test_round_robin_asks_by_weight(three: Three, start: Start) -> None:
+    def finished(node: Node) -> int:
+        return int(node.api.call("GET", "/api/v1/dashboard")[1]["jobs"].get("finished", 0))
+
+    one = {"skill": "succeed", "params": {}, "transitions": {"success": "done"}, "task_priority": 0}
+    for node in three.nodes:
+        status, _ = node.api.call("POST", "/api/v1/jobs/one/batch", {"jobs": [{"initial_data": one}] * 100})
+        assert status == 202
+    mode = {"MULTI_ORCHESTRATOR_MODE": "ROUND_ROBIN", "MAX_CONCURRENT_TASKS": "1"}
+    start("sizes", ORCHESTRATORS_CONFIG=three.config(), **mode)
+    until(lambda: finished(three.a) >= 50, "the first was never served")
+    first, second, spare = map(finished, three.nodes)  # one after the other, while work goes on
+    assert first < 100
+    assert 0.3 * first < second < 0.8 * first
+    assert 0 < spare < 0.4 * second
