@@ -8,6 +8,7 @@ Not part of the tests. It needs `atheris`, which is in no lock; run it for as lo
 """
 
 import sys
+from contextlib import suppress
 
 import atheris
 
@@ -17,9 +18,13 @@ with atheris.instrument_imports(include=["rxon"]):
     from rxon.canonical import Form, canonical
     from rxon.codec import decode, encode
     from rxon.errors import RxonError
+    from rxon.generations import dialect_of
+    from rxon.generations.generation import Generation
     from rxon.requirements import Machine, lacks, parse
+    from rxon.schema.burden import burden
     from rxon.signing import chain, shared_key
     from rxon.signing.message import EVERY_FORM, admit, open_envelope
+    from rxon.stream import frames
 
 KINDS = [getattr(messages, name) for name in messages.__all__ if name != "MAX_BATCH"]
 MACHINE = Machine(properties={"a": 1, "b": ["x"]})
@@ -68,12 +73,35 @@ def addressing(data: bytes) -> None:
     assert parse_uri(found.uri) == found
 
 
-TARGETS = (decoding, canonicalising, judging, signing, matching, addressing)
+def framing(data: bytes) -> None:
+    """A frame of a stream, of either side, is decoded to what it is encoded to."""
+    for read in (frames.decode_client_frame, frames.decode_server_frame):
+        with suppress(RxonError):
+            frame = read(data[1:])
+            assert read(encode(frame)) == frame
+    frames.sequence_of(data[1:])
+
+
+def weighing(data: bytes) -> None:
+    """What a schema may cost is known, or it is refused, without trying it."""
+    burden(data[1:])
+
+
+def introducing(data: bytes) -> None:
+    """What an earlier generation says is translated or refused."""
+    dialect = dialect_of(list(Generation)[data[0] % len(Generation)])
+    reads = (dialect.registration, dialect.beat, dialect.result, dialect.event)
+    reads[data[1] % len(reads)](data[2:])
+
+
+TARGETS = (
+    decoding, canonicalising, judging, signing, matching, addressing, framing, weighing, introducing
+)  # fmt: skip
 
 
 def one_input(data: bytes) -> None:
     """One try: the first byte picks the target."""
-    if len(data) < 2:
+    if len(data) < 4:
         return
     target = TARGETS[data[0] % len(TARGETS)]
     try:

@@ -34,6 +34,7 @@ from rxon.stream.frames import (
     Welcome,
     decode_server_frame,
 )
+from rxon.stream.pushing import Pusher
 from rxon.stream.serving import MAX_IN_HAND, ServedStream
 from rxon.testing.channels import LoopbackOpener, MemoryChannel, channel_pair
 from rxon.testing.gateway import MemoryGateway
@@ -415,3 +416,38 @@ async def test_calls_over_a_stream_that_was_cut_fail_as_if_the_server_was_away(
     assert cuts == [stream]
     await stream.close()
     await opener.close()
+
+
+class SlowToGiveUp(MemoryGateway):
+    """A poll that is given up has just been granted a task, and takes a while to notice."""
+
+    async def poll(
+        self, credentials: Credentials, worker_id: str, request: PollRequest
+    ) -> Sequence[TaskOffer]:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await settled()
+        return await super().poll(credentials, worker_id, msgspec.structs.replace(request, timeout=0.0))
+
+
+async def test_a_task_of_a_poll_that_ends_with_its_stream_is_available_again() -> None:
+    gateway = SlowToGiveUp()
+    await gateway.register(ME, Registration(worker_id="w1"))
+    task = await gateway.offer("work")
+
+    async def nobody(data: bytes) -> None:
+        raise AssertionError("nothing is sent")
+
+    pusher = Pusher(gateway, ME, "w1", nobody)
+    pusher.hear(Ready(credits=1))
+    pushing = asyncio.create_task(pusher.push(1_000))
+    await settled()
+    pushing.cancel()
+    await asyncio.sleep(0)
+    pushing.cancel()
+    await asyncio.wait((pushing,))
+    await settled()
+    await settled()
+    assert [offer.task_id for offer in gateway._waiting] == [task]
+    assert gateway._open == {}

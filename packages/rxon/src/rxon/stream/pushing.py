@@ -1,9 +1,9 @@
 """What a server sends unasked: tasks, as far as there is room for them, and those to be stopped."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -54,6 +54,7 @@ class Pusher:
         self._asked: Ready | None = None
         self._limit = 0
         self._held: dict[str, None] = {}
+        self._undisturbed_work: set[asyncio.Task[None]] = set()
         self._holds = asyncio.Event()
 
     def hear(self, ready: Ready) -> None:
@@ -117,8 +118,15 @@ class Pusher:
                 await self._send(frame)
         except (ChannelClosed, asyncio.CancelledError):
             # Some may have arrived nevertheless: their results are refused, as after any lease that is over.
-            await self._give_back(offers)
+            await self._undisturbed(self._give_back(offers))
             raise
+
+    async def _undisturbed(self, work: Coroutine[Any, Any, None]) -> None:
+        """The work is done; it goes on when this is cancelled, as the end of a stream does more than once."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._undisturbed_work.add(task)
+        task.add_done_callback(self._undisturbed_work.discard)
+        await asyncio.shield(task)
 
     async def _give_back(self, offers: Sequence[TaskOffer]) -> None:
         with suppress(RxonError):  # then their leases run out
@@ -165,14 +173,18 @@ class Pusher:
             await asyncio.wait((polling,))
         except asyncio.CancelledError:
             self._stop_polling()
-            await asyncio.wait((polling,))
-            brought = () if polling.cancelled() else polling.result()
-            if not isinstance(brought, RxonError):
-                await self._give_back(brought)
+            await self._undisturbed(self._bring_back(polling))
             raise
         finally:
             self._polling = self._asked = None
         return () if polling.cancelled() else polling.result()
+
+    async def _bring_back(self, polling: "asyncio.Task[Sequence[TaskOffer] | RxonError]") -> None:
+        """What the poll still brings is available again."""
+        await asyncio.wait((polling,))
+        brought = () if polling.cancelled() else polling.result()
+        if brought and not isinstance(brought, RxonError):
+            await self._give_back(brought)
 
     async def _polled(self, request: PollRequest) -> Sequence[TaskOffer] | RxonError:
         try:
