@@ -144,6 +144,8 @@ def test_parameters_and_results_are_what_the_pages_say(node: Node, start: Start)
         ({"width": 3}, "Missing required parameter: height"),
     ):
         assert node.error("resize_dataclass", params) == ("failed", "INVALID_INPUT_ERROR", message)
+    missing = node.over("resize_dataclass", {"width": 3})["error"]
+    assert missing["details"] == {"field": "height"}
 
     source = {"width": "3", "height": 4, "source_url": "http://a"}
     assert node.result("resize_pydantic", source) == {"said": "http://a to 3x4"}
@@ -151,9 +153,9 @@ def test_parameters_and_results_are_what_the_pages_say(node: Node, start: Start)
         ({"width": 0}, "width", "Input should be greater than 0"),
         ({"source_url": None}, "source_url", "Input should be a valid string"),
     ):
-        status, code, message = node.error("resize_pydantic", source | change)
-        assert (status, code) == ("failed", "INVALID_INPUT_ERROR")
-        assert message.startswith(f"1 validation error for Source\n{field}\n  {reason}")
+        error = node.over("resize_pydantic", source | change)["error"]
+        assert (error["code"], error["details"]) == ("INVALID_INPUT_ERROR", {"field": field})
+        assert error["message"].startswith(f"1 validation error for Source\n{field}\n  {reason}")
 
     assert node.result("succeed") == {"output": "some_value"}
     doubted = node.over("doubt", ways={"needs_manual_review": "reviewed"})

@@ -16,11 +16,12 @@ from avtomatika.ports.store import Page
 
 
 class ErrorView(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Why the job failed, or what last went wrong while it goes on."""
+    """Why the job failed, or what last went wrong while it goes on; details are those of the worker."""
 
     code: str
     message: str
     task_id: str | None = None
+    details: Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class ProgressView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -148,7 +149,8 @@ def job_list(page: Page, held: Callable[[Job], str | None]) -> JobList:
 
 
 def _error(failure: Failure) -> ErrorView:
-    return ErrorView(failure.code, failure.message, failure.task)
+    details = msgspec.UNSET if failure.details == NULL else failure.details
+    return ErrorView(failure.code, failure.message, failure.task, details)
 
 
 def _progress(job: Job) -> ProgressView | None:
