@@ -56,7 +56,9 @@ def hot_of(beat: Heartbeat, known: Collection[str]) -> Collection[str] | None:
 def is_another(beat: Heartbeat, worker: Worker) -> bool:
     """True when the worker is not as it was before, as far as others would notice."""
     hot = hot_of(beat, worker.profile.skills)
-    return beat.status not in (None, worker.status) or (hot is not None and worker.profile.hot != {*hot})
+    return beat.status not in (None, worker.status) or (
+        hot is not None and worker.profile.hot != frozenset(hot)
+    )
 
 
 def usage_of(beat: Heartbeat) -> dict[str, float] | None:
