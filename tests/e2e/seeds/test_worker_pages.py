@@ -5,6 +5,7 @@ Which block is shown by which test is listed in docs/reference/seeds.md.
 
 import asyncio
 import json
+import tomllib
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.e2e.conftest import Api, Launch, Program, free_port, until
 from tests.integration.worker.files.s3_servers import S3Server, moto
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
 CLIENT_TOKEN = "a-client-token-of-the-seeds"
 WORKER_TOKEN = "your-secret-token"
 OPERATOR_TOKEN = "an-operator-token-of-the-seeds"
@@ -92,6 +94,13 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     node = Node(tmp_path_factory.mktemp("node"))
     yield node.until_ready()
     node.program.kill()
+
+
+def test_the_extras_that_the_pages_install_are_there() -> None:
+    project = tomllib.loads((ROOT / "packages/avtomatika-worker/pyproject.toml").read_text("utf-8"))[
+        "project"
+    ]
+    assert {"dev", "pydantic", "s3", "test"} <= set(project["optional-dependencies"])
 
 
 Start = Callable[..., Program]
