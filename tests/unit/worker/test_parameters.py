@@ -307,6 +307,14 @@ async def test_named_values_are_injected() -> None:
     assert called.data == {"seen": seen}
 
 
+@pytest.mark.parametrize(("said", "kind"), [(0.0, "int"), (7.0, "int"), (-1.5, "float")])
+async def test_a_priority_is_an_int_unless_it_has_a_fraction(said: float, kind: str) -> None:
+    async def handler(priority: float) -> Any:
+        return {"kind": type(priority).__name__, "value": priority}
+
+    assert (await call(handler, priority=said)).data == {"kind": kind, "value": said}
+
+
 async def test_kwargs_get_everything_that_is_injected() -> None:
     async def handler(params: dict[str, Any], **kwargs: Any) -> Any:
         kwargs["add_to_hot_cache"]("m")

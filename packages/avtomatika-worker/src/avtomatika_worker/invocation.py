@@ -34,7 +34,7 @@ class CallContext(NamedTuple):
 _INJECTED: Final[dict[str, Callable[[CallContext], Any]]] = {
     "task_id": lambda context: context.offer.task_id,
     "job_id": lambda context: context.offer.job_id,
-    "priority": lambda context: context.offer.priority,
+    "priority": lambda context: _whole(context.offer.priority),
     "deadline": lambda context: context.offer.deadline,
     "tracing_context": lambda context: context.offer.tracing_context or {},
     "metadata": lambda context: _object(context.offer.metadata),
@@ -158,6 +158,11 @@ def _is_task_files(annotation: Any) -> bool:
     if get_origin(annotation) in (Annotated, Union, types.UnionType):
         return any(_is_task_files(part) for part in get_args(annotation))
     return isinstance(annotation, type) and issubclass(annotation, TaskFiles)
+
+
+def _whole(number: float) -> float:
+    """The number, as an int if it is one: handlers were promised ints before there were fractions."""
+    return int(number) if number.is_integer() else number
 
 
 def _object(raw: msgspec.Raw | None) -> Any:
