@@ -194,6 +194,18 @@ async def test_what_lies_elsewhere_or_nowhere_is_left_as_it_is(
     assert [found async for found in storage.entries(parse_uri("s3://results/"))] == []
 
 
+async def test_a_returned_path_without_a_file_is_on_the_log(
+    call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(files: TaskFiles) -> Any:
+        return {"reports": [await files.path_to("forgotten.pdf")], "elsewhere": "/etc/missing"}
+
+    await call(handler)
+    (line,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert line.startswith("'reports[0]' of the result names no file, and goes out as it is: ")
+    assert line.endswith("/forgotten.pdf")
+
+
 async def test_a_link_in_a_returned_folder_does_not_give_away_what_is_outside(
     call: Call, storage: ObjectStorage, tmp_path: Path
 ) -> None:

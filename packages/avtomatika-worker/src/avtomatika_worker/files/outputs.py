@@ -1,5 +1,6 @@
 """The files of a task that its result names."""
 
+import logging
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,6 +9,8 @@ import msgspec
 from avtomatika_worker.files.spots import Spot, spots
 
 __all__ = ["Output", "marks_of", "outputs_of"]
+
+_log = logging.getLogger(__name__)
 
 
 class Output(NamedTuple):
@@ -26,7 +29,7 @@ def marks_of(root: Path) -> tuple[bytes, ...]:
 def outputs_of(data: dict[str, Any], root: Path) -> list[Output]:
     """What the absolute paths in ``data`` name, if it is in the folder ``root`` of the task.
 
-    What is not there, or only seems to be in the folder, is none of its outputs.
+    What is not there, which is on the log, or only seems to be in the folder, is none of its outputs.
     """
     found: dict[Path, Output] = {}
     beginnings, inside = _spellings(root), root.resolve()
@@ -34,7 +37,10 @@ def outputs_of(data: dict[str, Any], root: Path) -> list[Output]:
         if not spot.text.startswith(beginnings) or "\0" in spot.text:
             continue
         path = Path(spot.text).resolve()
-        if not path.is_relative_to(inside) or not path.exists():
+        if not path.is_relative_to(inside):
+            continue
+        if not path.exists():
+            _log.warning("%r of the result names no file, and goes out as it is: %s", spot.path, path)
             continue
         if path not in found:
             name = path.relative_to(inside).as_posix()
