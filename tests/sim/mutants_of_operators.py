@@ -90,7 +90,7 @@ def failed_jobs_rise_by_themselves() -> AbstractContextManager[Any]:
     return patch.object(machine, "transition", transition)
 
 
-@mutant(25)
+@mutant(20)
 def rewind_keeps_the_data_of_now() -> AbstractContextManager[Any]:
     """A job goes back to an earlier state with the data that it has by now."""
     real = Operator._then

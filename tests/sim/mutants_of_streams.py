@@ -170,7 +170,7 @@ def nothing_is_called_back_by_heartbeats_over_a_stream() -> AbstractContextManag
     return patch.object(ServedStream, "_beat", beat)
 
 
-@mutant(30)
+@mutant(734)
 def a_store_that_is_away_ends_streams() -> AbstractContextManager[Any]:
     """What the store says when tasks are given back is not translated."""
 
