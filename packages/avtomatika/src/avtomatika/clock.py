@@ -36,12 +36,18 @@ class SystemNames:
 
     def __init__(self) -> None:
         self._pool = b""
+        self._moment = Instant(0)
+        self._chance = 0
 
     def job(self, now: Instant) -> JobId:
-        """A UUID of version 7 (RFC 9562): jobs sort by creation."""
-        chance = int.from_bytes(self._random(10))
-        bits = (now & 0xFFFF_FFFF_FFFF) << 80 | 7 << 76 | (chance >> 68) << 64
-        bits |= 0b10 << 62 | chance & (1 << 62) - 1
+        """A UUID of version 7 (RFC 9562, 6.2 method 2): jobs sort by creation, also within a millisecond."""
+        if now == self._moment:
+            self._chance += 1 + int.from_bytes(self._random(4))
+        else:
+            self._moment = now
+            self._chance = int.from_bytes(self._random(9))  # two bits less than there are: room to count
+        bits = (now & 0xFFFF_FFFF_FFFF) << 80 | 7 << 76 | (self._chance >> 62) << 64
+        bits |= 0b10 << 62 | self._chance & (1 << 62) - 1
         return JobId(str(uuid.UUID(int=bits)))
 
     def token(self) -> str:
