@@ -10,10 +10,10 @@ import pytest
 from avtomatika.kernel.model import Order
 from avtomatika.matching.compliance import Skill, WorkerProfile, reasons
 from avtomatika_worker import SkillBlueprint, WorkerConfig
-from avtomatika_worker.capacity import Openings
-from avtomatika_worker.hot_cache import HotCache
-from avtomatika_worker.profile import Profile
-from avtomatika_worker.skills import Catalog
+from avtomatika_worker.machine.profile import Profile
+from avtomatika_worker.running.capacity import Openings
+from avtomatika_worker.skills.hot_cache import HotCache
+from avtomatika_worker.skills.skills import Catalog
 from rxon.attachments import parse_uri, s3_config_hash
 from rxon.canonical import Form, canonical
 from rxon.codec import encode

@@ -5,11 +5,11 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
 
-from avtomatika_worker import session
-from avtomatika_worker.event_queue import EventQueue
-from avtomatika_worker.outbox import Outbox
-from avtomatika_worker.session import Session
-from avtomatika_worker.steps import Beat
+from avtomatika_worker.conversation import session
+from avtomatika_worker.conversation.event_queue import EventQueue
+from avtomatika_worker.conversation.outbox import Outbox
+from avtomatika_worker.conversation.session import Session
+from avtomatika_worker.conversation.steps import Beat
 from rxon.errors import AuthError, RxonError
 from rxon.messages import ResultAnswer, TaskOffer
 from tests.sim.planting import mutant, without

@@ -13,7 +13,7 @@ from avtomatika_worker.errors import (
     TimedOutError,
     TransientError,
 )
-from avtomatika_worker.outcome import Outcome, outcome_of_error, outcome_of_value
+from avtomatika_worker.skills.outcome import Outcome, outcome_of_error, outcome_of_value
 from tests.sim.sdk_turns import SimProcess
 
 HUNG_S: Final = 10_000.0

@@ -8,11 +8,11 @@ from avtomatika.testing.network import Network, Way
 from avtomatika.testing.nodes import WORKER_TOKEN
 from avtomatika.testing.stage import Stage
 from avtomatika.testing.transports import SimOpener, SimTransport
-from avtomatika_worker.event_queue import EventQueue
-from avtomatika_worker.held_tasks import HeldTasks
-from avtomatika_worker.runner import Runner
-from avtomatika_worker.spool import NoSpool
-from avtomatika_worker.steps import Pace, Poll, Register, Wait
+from avtomatika_worker.conversation.event_queue import EventQueue
+from avtomatika_worker.conversation.held_tasks import HeldTasks
+from avtomatika_worker.conversation.steps import Pace, Poll, Register, Wait
+from avtomatika_worker.running.runner import Runner
+from avtomatika_worker.spool.spool import NoSpool
 from rxon.errors import RxonError
 from rxon.messages import Heartbeat, Registration, SkillInfo
 from rxon.stream.switching import SwitchingTransport

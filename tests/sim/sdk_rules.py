@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from avtomatika.testing.stage import Stage
 from avtomatika.testing.watched_gateway import key_of, words_of
-from avtomatika_worker.session import Session
-from avtomatika_worker.steps import Pace
+from avtomatika_worker.conversation.session import Session
+from avtomatika_worker.conversation.steps import Pace
 from rxon.messages import ResultAnswer, TaskOffer, TaskResult, WorkerEvent
 from rxon.vocabulary import AnswerStatus
 

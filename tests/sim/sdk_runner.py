@@ -9,10 +9,10 @@ from typing import Final
 import msgspec
 
 from avtomatika.testing.stage import Stage
-from avtomatika_worker.capacity import Openings
-from avtomatika_worker.outcome import Outcome
-from avtomatika_worker.spool import Spooled
-from avtomatika_worker.teller import Told
+from avtomatika_worker.running.capacity import Openings
+from avtomatika_worker.skills.outcome import Outcome
+from avtomatika_worker.skills.teller import Told
+from avtomatika_worker.spool.spool import Spooled
 from rxon.messages import TaskOffer
 from tests.sim.sdk_handlers import handle
 from tests.sim.sdk_turns import SimProcess
@@ -68,7 +68,7 @@ class Execution:
 
 
 class SimRunner:
-    """Runs what simulated handlers do, as `avtomatika_worker.runner` runs those of users."""
+    """Runs what simulated handlers do, as `avtomatika_worker.running.runner` runs those of users."""
 
     def __init__(self, stage: Stage, process: SimProcess, name: str, capacity: int) -> None:
         self.on_change: Callable[[], None] = lambda: None

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from avtomatika.testing.stage import Stage
-from avtomatika_worker.steps import Wait
+from avtomatika_worker.conversation.steps import Wait
 
 Turn = Callable[[], Awaitable[Wait | None]]
 

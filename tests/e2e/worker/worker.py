@@ -9,8 +9,8 @@ from typing import Any
 
 from avtomatika_worker import Worker
 from avtomatika_worker.config import WorkerConfig
-from avtomatika_worker.orchestrators import Orchestrator, transport_to
-from avtomatika_worker.relay import Relay
+from avtomatika_worker.conversation.orchestrators import Orchestrator, transport_to
+from avtomatika_worker.watching.relay import Relay
 from rxon.messages import ResultAnswer, TaskResult
 from rxon.transport import WorkerTransport
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from avtomatika_worker import Worker, WorkerConfig
-from avtomatika_worker.commands import Command
+from avtomatika_worker.skills.commands import Command
 from tests.integration.http.blueprints import flow
 from tests.integration.http.conftest import OPERATOR_TOKEN, WORKER_TOKEN, Orchestrator, Start
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from avtomatika_worker import Worker, WorkerConfig, backoff
+from avtomatika_worker import Worker, WorkerConfig
+from avtomatika_worker.conversation import backoff
 from rxon.http.server import add_routes
 from rxon.stream import switching
 from rxon.stream.channel import STREAM

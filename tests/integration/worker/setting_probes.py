@@ -14,15 +14,15 @@ from aiohttp import web
 from aiohttp.test_utils import unused_port
 
 from avtomatika_worker import TaskFiles, Worker, WorkerConfig
-from avtomatika_worker.capacity import Openings
+from avtomatika_worker.conversation.orchestrators import configured_orchestrators, transport_to
+from avtomatika_worker.conversation.session import Session
 from avtomatika_worker.crew import _pace
 from avtomatika_worker.errors import ConfigError
-from avtomatika_worker.hot_cache import HotCache
-from avtomatika_worker.orchestrators import configured_orchestrators, transport_to
-from avtomatika_worker.profile import Profile
-from avtomatika_worker.session import Session
-from avtomatika_worker.skills import Catalog
-from avtomatika_worker.usage import UsageMeter
+from avtomatika_worker.machine.profile import Profile
+from avtomatika_worker.machine.usage import UsageMeter
+from avtomatika_worker.running.capacity import Openings
+from avtomatika_worker.skills.hot_cache import HotCache
+from avtomatika_worker.skills.skills import Catalog
 from rxon.errors import RateLimitError, RxonError, UnavailableError
 from rxon.messages import (
     HeartbeatAnswer,
@@ -281,7 +281,7 @@ def reporting(stage: Stage) -> Session:
 
 
 def news_after_a_heartbeat(stage: Stage) -> float:
-    from avtomatika_worker.steps import Beat
+    from avtomatika_worker.conversation.steps import Beat
 
     subject = session(stage)
     subject.beat_answered(Beat((), full=False), HeartbeatAnswer("ok"), NOW)

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from avtomatika_worker import Worker, WorkerConfig
-from avtomatika_worker.commands import Command
+from avtomatika_worker.skills.commands import Command
 from rxon.http import command_socket
 from rxon.http.server import add_routes
 from rxon.testing.gateway import MemoryGateway

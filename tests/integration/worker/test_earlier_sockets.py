@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from avtomatika_worker import Worker
-from avtomatika_worker.commands import Command
+from avtomatika_worker.skills.commands import Command
 from rxon.http.command_socket import ListeningTransport
 from rxon.http.keys import Keys
 from rxon.messages import Registration

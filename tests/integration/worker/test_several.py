@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from avtomatika_worker import Worker, WorkerConfig, backoff, choosing, room
+from avtomatika_worker import Worker, WorkerConfig
+from avtomatika_worker.conversation import backoff, choosing, room
 from avtomatika_worker.errors import ConfigError
 from rxon.errors import RateLimitError
 from rxon.messages import Heartbeat, HeartbeatAnswer, TaskOffer

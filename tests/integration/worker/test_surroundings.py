@@ -103,7 +103,7 @@ async def test_metrics_are_not_found_unless_they_are_enabled(busy: Worker, gatew
 async def test_metrics_without_the_extra_say_what_to_install(
     busy: Worker, gateway: MemoryGateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.delitem(sys.modules, "avtomatika_worker.metrics", raising=False)
+    monkeypatch.delitem(sys.modules, "avtomatika_worker.watching.metrics", raising=False)
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     busy.config.WORKER_ENABLE_METRICS = True
     async with asking(busy) as http:

@@ -11,7 +11,7 @@ import pytest
 from aiohttp.test_utils import unused_port
 
 from avtomatika_worker import TaskFiles, Worker
-from avtomatika_worker.orchestrators import Orchestrator, transport_to
+from avtomatika_worker.conversation.orchestrators import Orchestrator, transport_to
 from rxon.messages import ResultAnswer, TaskOffer, TaskResult
 from rxon.stream.switching import SwitchingTransport
 from rxon.testing.gateway import MemoryGateway

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from avtomatika_worker.capacity import Capacity
-from avtomatika_worker.hot_cache import HotCache
-from avtomatika_worker.outcome import Outcome
-from avtomatika_worker.runner import Execution, Runner
-from avtomatika_worker.skills import Catalog, SkillBlueprint
+from avtomatika_worker.running.capacity import Capacity
+from avtomatika_worker.running.runner import Execution, Runner
+from avtomatika_worker.skills.hot_cache import HotCache
+from avtomatika_worker.skills.outcome import Outcome
+from avtomatika_worker.skills.skills import Catalog, SkillBlueprint
 from rxon.messages import TaskError, TaskOffer
 
 

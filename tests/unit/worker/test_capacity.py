@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from avtomatika_worker import SkillBlueprint
-from avtomatika_worker.capacity import Capacity, Openings
-from avtomatika_worker.hot_cache import HotCache
-from avtomatika_worker.skills import Catalog
+from avtomatika_worker.running.capacity import Capacity, Openings
+from avtomatika_worker.skills.hot_cache import HotCache
+from avtomatika_worker.skills.skills import Catalog
 
 
 def catalog() -> Catalog:

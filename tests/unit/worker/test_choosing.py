@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from avtomatika_worker.choosing import FIRST_CHANCE, Ask, Chooser, Mode, Rank
+from avtomatika_worker.conversation.choosing import FIRST_CHANCE, Ask, Chooser, Mode, Rank
 
 A, B, BACKUP = Rank("a", 10, 100), Rank("b", 10, 50), Rank("backup", 20, 10)
 NOW = 100.0

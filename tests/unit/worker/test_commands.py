@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from avtomatika_worker import Worker, WorkerConfig
-from avtomatika_worker.commands import Command, CommandDesk
 from avtomatika_worker.errors import SkillError
+from avtomatika_worker.skills.commands import Command, CommandDesk
 from rxon.messages import WorkerCommand
 
 

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from avtomatika_worker import Worker, WorkerConfig
+from avtomatika_worker.conversation.orchestrators import Orchestrator, configured_orchestrators
 from avtomatika_worker.errors import ConfigError
-from avtomatika_worker.orchestrators import Orchestrator, configured_orchestrators
 
 DEFAULTS = {
     "WORKER_TYPE": "generic-cpu-worker",

@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from avtomatika_worker import SkillBlueprint, declared
-from avtomatika_worker.skills import Catalog
-from avtomatika_worker.teller import Told
+from avtomatika_worker import SkillBlueprint
+from avtomatika_worker.skills import declared
+from avtomatika_worker.skills.skills import Catalog
+from avtomatika_worker.skills.teller import Told
 from rxon.messages import SkillInfo
 from tests.unit.worker.calling import Bench, offer
 

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from avtomatika_worker.event_queue import MAX_EVENTS, EventQueue
-from avtomatika_worker.steps import Pace, Wait
+from avtomatika_worker.conversation.event_queue import MAX_EVENTS, EventQueue
+from avtomatika_worker.conversation.steps import Pace, Wait
 from rxon.errors import ProtocolError, StaleLeaseError, TransportError, UnavailableError
 from rxon.messages import EventAnswer, WorkerEvent
 from rxon.vocabulary import EventStatus

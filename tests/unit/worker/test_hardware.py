@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from avtomatika_worker import Worker, WorkerConfig
-from avtomatika_worker.capacity import Openings
-from avtomatika_worker.hardware import Hardware, Machine
-from avtomatika_worker.hot_cache import HotCache
-from avtomatika_worker.profile import Profile
-from avtomatika_worker.skills import Catalog
+from avtomatika_worker.machine.hardware import Hardware, Machine
+from avtomatika_worker.machine.profile import Profile
+from avtomatika_worker.running.capacity import Openings
+from avtomatika_worker.skills.hot_cache import HotCache
+from avtomatika_worker.skills.skills import Catalog
 from rxon.messages import DeviceUsage, HardwareDevice, Resources
 from tests.unit.worker.fake_pynvml import GIB, Card, install, without
 

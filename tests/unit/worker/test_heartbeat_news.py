@@ -2,10 +2,10 @@
 
 import threading
 
-from avtomatika_worker.backoff import Backoff, Lane
-from avtomatika_worker.hot_cache import HotCache
-from avtomatika_worker.session import Session
-from avtomatika_worker.steps import Beat, Pace, Wait
+from avtomatika_worker.conversation.backoff import Backoff, Lane
+from avtomatika_worker.conversation.session import Session
+from avtomatika_worker.conversation.steps import Beat, Pace, Wait
+from avtomatika_worker.skills.hot_cache import HotCache
 from rxon.errors import RateLimitError, UnavailableError
 from rxon.messages import HeartbeatAnswer
 

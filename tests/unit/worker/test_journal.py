@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from avtomatika_worker import journal as module
-from avtomatika_worker.journal import Journal
-from avtomatika_worker.spool import Spooled
+from avtomatika_worker.spool import journal as module
+from avtomatika_worker.spool.journal import Journal
+from avtomatika_worker.spool.spool import Spooled
 from rxon.messages import TaskResult
 
 NOW = 1_000_000.0
@@ -103,7 +103,7 @@ def test_only_one_process_has_it(tmp_path: Path) -> None:
     journal = Journal(tmp_path, NOW)
     try_it = f"""
 from pathlib import Path
-from avtomatika_worker.journal import Journal
+from avtomatika_worker.spool.journal import Journal
 try:
     Journal(Path({str(tmp_path)!r}), 0.0)
 except BlockingIOError:

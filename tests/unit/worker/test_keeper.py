@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from avtomatika_worker import keeper as module
-from avtomatika_worker.keeper import Keeper, Kept
-from avtomatika_worker.session import Session
-from avtomatika_worker.steps import Pace
+from avtomatika_worker.conversation import keeper as module
+from avtomatika_worker.conversation.keeper import Keeper, Kept
+from avtomatika_worker.conversation.session import Session
+from avtomatika_worker.conversation.steps import Pace
 from rxon.errors import TransportError
 from rxon.messages import Heartbeat, HeartbeatAnswer, TaskOffer
 from rxon.testing.gateway import MemoryGateway

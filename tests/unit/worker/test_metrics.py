@@ -9,9 +9,9 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 from avtomatika_worker import SkillBlueprint
-from avtomatika_worker.health import Health
-from avtomatika_worker.metrics import MOST_OUTCOMES, Metrics
 from avtomatika_worker.types import PermanentError
+from avtomatika_worker.watching.health import Health
+from avtomatika_worker.watching.metrics import MOST_OUTCOMES, Metrics
 from rxon.errors import AuthError
 from rxon.messages import Heartbeat, Registration
 from rxon.testing.gateway import MemoryGateway

@@ -9,13 +9,13 @@ import msgspec
 import pytest
 
 from avtomatika_worker import SkillBlueprint, Worker, WorkerConfig
-from avtomatika_worker.capacity import Capacity
 from avtomatika_worker.errors import PermanentError, SkillError
-from avtomatika_worker.hot_cache import HotCache
-from avtomatika_worker.middleware import Middleware
-from avtomatika_worker.outcome import Outcome
-from avtomatika_worker.runner import Runner
-from avtomatika_worker.skills import Catalog
+from avtomatika_worker.running.capacity import Capacity
+from avtomatika_worker.running.runner import Runner
+from avtomatika_worker.skills.hot_cache import HotCache
+from avtomatika_worker.skills.middleware import Middleware
+from avtomatika_worker.skills.outcome import Outcome
+from avtomatika_worker.skills.skills import Catalog
 from tests.unit.worker.calling import offer
 
 

@@ -14,12 +14,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from avtomatika_worker import SkillBlueprint, TaskFiles, processes
+from avtomatika_worker import SkillBlueprint, TaskFiles
 from avtomatika_worker.errors import PermanentError, SkillError
-from avtomatika_worker.outcome import Outcome
-from avtomatika_worker.processes import GRACE
-from avtomatika_worker.runner import Execution
-from avtomatika_worker.teller import Told
+from avtomatika_worker.running import processes
+from avtomatika_worker.running.processes import GRACE
+from avtomatika_worker.running.runner import Execution
+from avtomatika_worker.skills.outcome import Outcome
+from avtomatika_worker.skills.teller import Told
 from tests.unit.worker.calling import Bench, offer
 
 
@@ -260,7 +261,7 @@ def test_only_functions_that_can_be_imported_run_in_processes() -> None:
 PROGRAM = """
 import asyncio, os, sys, time
 from avtomatika_worker import Worker
-from avtomatika_worker.processes import HandlerProcesses, ProcessCall
+from avtomatika_worker.running.processes import HandlerProcesses, ProcessCall
 from rxon.messages import TaskOffer
 
 worker = Worker()

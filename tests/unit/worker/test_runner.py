@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from avtomatika_worker import SkillBlueprint, TaskFiles
-from avtomatika_worker.capacity import Openings
+from avtomatika_worker.running.capacity import Openings
 from tests.unit.worker.calling import Bench, call, offer
 
 

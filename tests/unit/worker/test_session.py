@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from avtomatika_worker.capacity import Openings
-from avtomatika_worker.session import Session
-from avtomatika_worker.steps import Beat, Pace, Poll, Register, Report, Wait
+from avtomatika_worker.conversation.session import Session
+from avtomatika_worker.conversation.steps import Beat, Pace, Poll, Register, Report, Wait
+from avtomatika_worker.running.capacity import Openings
 from rxon.errors import (
     AuthError,
     ProtocolError,

@@ -9,11 +9,11 @@ import pytest
 from avtomatika_worker import SkillBlueprint, SkillInfo, Worker, WorkerConfig
 from avtomatika_worker import types as published_types
 from avtomatika_worker import typing as published_typing
-from avtomatika_worker.capacity import Openings
 from avtomatika_worker.errors import SkillError
-from avtomatika_worker.hot_cache import HotCache
-from avtomatika_worker.profile import Profile
-from avtomatika_worker.skills import Catalog
+from avtomatika_worker.machine.profile import Profile
+from avtomatika_worker.running.capacity import Openings
+from avtomatika_worker.skills.hot_cache import HotCache
+from avtomatika_worker.skills.skills import Catalog
 
 
 def infos(skills: SkillBlueprint) -> list[SkillInfo]:

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from avtomatika_worker.task_signatures import SignedTasksOnly
+from avtomatika_worker.conversation.task_signatures import SignedTasksOnly
 from rxon.codec import encode
 from rxon.errors import UnavailableError
 from rxon.messages import ResultAnswer, TaskOffer, TaskResult

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from avtomatika_worker import SkillBlueprint
-from avtomatika_worker.teller import Told, event_of
+from avtomatika_worker.skills.teller import Told, event_of
 from tests.unit.worker.calling import Bench, offer
 
 Handler = Callable[..., Any]

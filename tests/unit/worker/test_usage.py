@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from avtomatika_worker.capacity import Openings
 from avtomatika_worker.config import WorkerConfig
-from avtomatika_worker.hot_cache import HotCache
-from avtomatika_worker.profile import Profile
-from avtomatika_worker.skills import Catalog, SkillBlueprint
-from avtomatika_worker.usage import Deadband, UsageMeter
+from avtomatika_worker.machine.profile import Profile
+from avtomatika_worker.machine.usage import Deadband, UsageMeter
+from avtomatika_worker.running.capacity import Openings
+from avtomatika_worker.skills.hot_cache import HotCache
+from avtomatika_worker.skills.skills import Catalog, SkillBlueprint
 from rxon.messages import DeviceUsage, ResourcesUsage
 
 

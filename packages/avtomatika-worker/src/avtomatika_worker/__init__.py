@@ -1,8 +1,8 @@
 """The worker SDK of the Avtomatika orchestrator."""
 
-from avtomatika_worker.commands import Command
 from avtomatika_worker.config import WorkerConfig
-from avtomatika_worker.skills import SkillBlueprint
+from avtomatika_worker.skills.commands import Command
+from avtomatika_worker.skills.skills import SkillBlueprint
 from avtomatika_worker.task_files import TaskFiles
 from avtomatika_worker.worker import Worker
 from rxon.messages import DeviceUsage, ResourcesUsage, SkillInfo

@@ -10,26 +10,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avtomatika_worker.capacity import Capacity
-from avtomatika_worker.choosing import Chooser, Mode, Rank
-from avtomatika_worker.commands import CommandDesk
 from avtomatika_worker.config import WorkerConfig
+from avtomatika_worker.conversation.choosing import Chooser, Mode, Rank
+from avtomatika_worker.conversation.event_queue import EventQueue
+from avtomatika_worker.conversation.held_tasks import HeldTasks
+from avtomatika_worker.conversation.keeper import Keeper, Kept
+from avtomatika_worker.conversation.loops import Connection
+from avtomatika_worker.conversation.orchestrators import configured_orchestrators
+from avtomatika_worker.conversation.room import Room
+from avtomatika_worker.conversation.session import Session
+from avtomatika_worker.conversation.steps import Pace
 from avtomatika_worker.errors import ConfigError
-from avtomatika_worker.event_queue import EventQueue
-from avtomatika_worker.health import Health
-from avtomatika_worker.held_tasks import HeldTasks
-from avtomatika_worker.hot_cache import HotCache
-from avtomatika_worker.keeper import Keeper, Kept
-from avtomatika_worker.loops import Connection
-from avtomatika_worker.orchestrators import configured_orchestrators
-from avtomatika_worker.profile import Profile
-from avtomatika_worker.room import Room
-from avtomatika_worker.runner import Runner
-from avtomatika_worker.session import Session
-from avtomatika_worker.skills import Catalog
-from avtomatika_worker.spooling import open_spool
-from avtomatika_worker.steps import Pace
-from avtomatika_worker.watch import TaskWatch
+from avtomatika_worker.machine.profile import Profile
+from avtomatika_worker.running.capacity import Capacity
+from avtomatika_worker.running.runner import Runner
+from avtomatika_worker.skills.commands import CommandDesk
+from avtomatika_worker.skills.hot_cache import HotCache
+from avtomatika_worker.skills.skills import Catalog
+from avtomatika_worker.spool.spooling import open_spool
+from avtomatika_worker.watching.health import Health
+from avtomatika_worker.watching.watch import TaskWatch
 from rxon.transport import SparingTransport, WorkerTransport
 
 if TYPE_CHECKING:  # what it needs is imported only where there is a storage

@@ -7,16 +7,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from avtomatika_worker.config import WorkerConfig
+from avtomatika_worker.conversation.task_signatures import SignedTasksOnly
 from avtomatika_worker.errors import ConfigError
-from avtomatika_worker.hardware import Hardware, Machine
-from avtomatika_worker.health import DISABLED, Figures, NoFigures
-from avtomatika_worker.task_signatures import SignedTasksOnly
-from avtomatika_worker.usage import UsageChecker, UsageMeter
-from avtomatika_worker.watch import TaskWatch
+from avtomatika_worker.machine.hardware import Hardware, Machine
+from avtomatika_worker.machine.usage import UsageChecker, UsageMeter
+from avtomatika_worker.watching.health import DISABLED, Figures, NoFigures
+from avtomatika_worker.watching.watch import TaskWatch
 from rxon.transport import WorkerTransport
 
 if TYPE_CHECKING:
-    from avtomatika_worker.metrics import Metrics
+    from avtomatika_worker.watching.metrics import Metrics
 
 __all__ = ["Surroundings", "surroundings"]
 
@@ -75,7 +75,7 @@ async def surroundings(config: WorkerConfig, checker: UsageChecker | None) -> As
 
 def _metrics(config: WorkerConfig) -> "Metrics | None":
     try:
-        from avtomatika_worker.metrics import Metrics
+        from avtomatika_worker.watching.metrics import Metrics
     except ImportError:
         return None
     return Metrics(config.MAX_CONCURRENT_TASKS)
@@ -83,7 +83,7 @@ def _metrics(config: WorkerConfig) -> "Metrics | None":
 
 def _tracing(config: WorkerConfig, stack: AsyncExitStack) -> tuple[TaskWatch, ...]:
     try:
-        from avtomatika_worker.tracing import Tracing, export_to
+        from avtomatika_worker.watching.tracing import Tracing, export_to
     except ImportError:
         hint = "Tracing needs the extra: pip install 'avtomatika-worker[otel]'"
         if config.WORKER_ENABLE_TRACING:

@@ -11,24 +11,24 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from avtomatika_worker.capacity import Capacity
-from avtomatika_worker.commands import check_command_handler
 from avtomatika_worker.config import WorkerConfig
 from avtomatika_worker.errors import ConfigError, SkillError
-from avtomatika_worker.hot_cache import HotCache
-from avtomatika_worker.logs import setup_logging
-from avtomatika_worker.middleware import Middleware, check_middleware
-from avtomatika_worker.skill_folder import skill_modules
-from avtomatika_worker.skills import Catalog, SkillBlueprint
+from avtomatika_worker.running.capacity import Capacity
+from avtomatika_worker.skills.commands import check_command_handler
+from avtomatika_worker.skills.hot_cache import HotCache
+from avtomatika_worker.skills.middleware import Middleware, check_middleware
+from avtomatika_worker.skills.skill_folder import skill_modules
+from avtomatika_worker.skills.skills import Catalog, SkillBlueprint
+from avtomatika_worker.watching.logs import setup_logging
 from rxon.messages import SkillInfo
 
 if TYPE_CHECKING:  # aiohttp is imported when a worker starts: programs that only know of one are spared it
     import aiohttp
 
+    from avtomatika_worker.conversation.orchestrators import Orchestrator
     from avtomatika_worker.crew import Crew
-    from avtomatika_worker.orchestrators import Orchestrator
+    from avtomatika_worker.machine.usage import UsageChecker
     from avtomatika_worker.surroundings import Surroundings
-    from avtomatika_worker.usage import UsageChecker
     from rxon.storage import ObjectStorage
     from rxon.transport import WorkerTransport
 
@@ -202,9 +202,9 @@ class Worker(SkillBlueprint):
         Raises ConfigError when the worker cannot start as it is configured.
         """
         self._stop = asyncio.Event()
-        from avtomatika_worker.health import serve_health
-        from avtomatika_worker.orchestrators import configured_orchestrators
+        from avtomatika_worker.conversation.orchestrators import configured_orchestrators
         from avtomatika_worker.surroundings import surroundings
+        from avtomatika_worker.watching.health import serve_health
 
         config, orchestrators = self.config, configured_orchestrators(self.config)
         async with AsyncExitStack() as stack:
@@ -230,7 +230,7 @@ class Worker(SkillBlueprint):
         self._stop.set()
 
     def _transport(self, orchestrator: "Orchestrator") -> "WorkerTransport":
-        from avtomatika_worker.orchestrators import transport_to
+        from avtomatika_worker.conversation.orchestrators import transport_to
 
         if self._connect is not None:
             return self._connect(orchestrator)
@@ -238,7 +238,7 @@ class Worker(SkillBlueprint):
 
     def _crew(self, ways: "Sequence[tuple[str, WorkerTransport]]", around: "Surroundings") -> "Crew":
         from avtomatika_worker.crew import Crew
-        from avtomatika_worker.profile import Profile
+        from avtomatika_worker.machine.profile import Profile
 
         if self.config.MAX_CONCURRENT_TASKS < 1:
             raise ConfigError("MAX_CONCURRENT_TASKS must be at least 1")

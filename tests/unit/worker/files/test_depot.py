@@ -10,7 +10,7 @@ import pytest
 
 from avtomatika_worker import SkillBlueprint, TaskFiles
 from avtomatika_worker.files.depot import Depot
-from avtomatika_worker.teller import Told
+from avtomatika_worker.skills.teller import Told
 from rxon.attachments import SHA256, parse_uri
 from rxon.messages import FileMetadata
 from rxon.storage import ObjectStorage, StorageUnavailable

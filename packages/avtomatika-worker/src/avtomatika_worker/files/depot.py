@@ -12,9 +12,9 @@ from avtomatika_worker.files.inputs import Input, inputs_of
 from avtomatika_worker.files.outputs import Output, marks_of, outputs_of
 from avtomatika_worker.files.remote_folder import RemoteFolder
 from avtomatika_worker.files.transfer_progress import told_progress
-from avtomatika_worker.outcome import Outcome
+from avtomatika_worker.skills.outcome import Outcome
+from avtomatika_worker.skills.teller import Tell
 from avtomatika_worker.task_files import TaskFiles, plain_name
-from avtomatika_worker.teller import Tell
 from rxon.attachments import SCHEME
 from rxon.messages import FileMetadata, TaskOffer
 from rxon.storage import ObjectStorage, UnsafeKey

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from avtomatika_worker.json_shape import is_array, is_object
+from avtomatika_worker.skills.json_shape import is_array, is_object
 
 __all__ = ["Spot", "spots"]
 

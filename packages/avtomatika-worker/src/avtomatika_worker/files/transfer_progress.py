@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from avtomatika_worker.teller import PROGRESS, Tell, Told
+from avtomatika_worker.skills.teller import PROGRESS, Tell, Told
 from rxon.storage import Progress
 
 __all__ = ["told_progress"]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from avtomatika_worker.capacity import Capacity
-from avtomatika_worker.outcome import Outcome, result_of
-from avtomatika_worker.runner import Execution, Runner, unsupported
+from avtomatika_worker.running.capacity import Capacity
+from avtomatika_worker.running.runner import Execution, Runner, unsupported
+from avtomatika_worker.skills.outcome import Outcome, result_of
+from avtomatika_worker.skills.teller import PROGRESS, Told
 from avtomatika_worker.task_files import TaskFiles, task_folder
-from avtomatika_worker.teller import PROGRESS, Told
 from avtomatika_worker.testing.seen import Event, Progress, SkillRun
 from avtomatika_worker.worker import Worker
 from rxon.codec import encode

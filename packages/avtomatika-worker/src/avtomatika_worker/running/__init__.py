@@ -1,0 +1,1 @@
+"""Handlers at work, within the limits."""

@@ -1,0 +1,1 @@
+"""Results on disk until they are acknowledged."""

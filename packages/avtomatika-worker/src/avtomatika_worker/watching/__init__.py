@@ -1,0 +1,1 @@
+"""What is seen of a worker from outside: health, metrics, traces, log."""
