@@ -143,7 +143,7 @@ async def _ask(worker: Worker, orchestrator: Orchestrator) -> str | None:
 def _overheard(problems: list[str]) -> Generator[None]:
     """What the worker logs as a warning or worse, such as files of skills that cannot be imported."""
     handler = _Collector(problems)
-    logger = logging.getLogger(__package__)
+    logger = logging.getLogger("avtomatika_worker")
     logger.addHandler(handler)
     try:
         yield

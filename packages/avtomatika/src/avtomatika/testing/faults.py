@@ -144,8 +144,13 @@ class NodeStore:
         if self._options.store_delay:
             if self._options.slow_delay and self._rng.random() < 0.03:
                 self._stage.fault("slow_store")
-                await self._stage.pass_time(0, 2_500)
-                self._stage.ledger.messages.unrest += 1  # also for what others did meanwhile
+                messages = self._stage.ledger.messages
+                messages.slow += 1
+                try:
+                    await self._stage.pass_time(0, 2_500)
+                finally:
+                    messages.slow -= 1
+                    messages.unrest += 1  # also for what others did meanwhile
                 return True
             await self._stage.pass_time(0, 6)
         return False
