@@ -63,7 +63,8 @@ def test_the_result_of_a_worker_that_stood_still_beyond_its_lease_is_stale(arran
         for number in range(-(-ZOMBIES // SLOTS))
     ]
     count = len(zombies) * SLOTS
-    jobs = {f"z{number}": scene.create(f"z{number}", sleep=1.2) for number in range(count)}
+    sleep = 1.2 + count / 30  # all have begun before the first one ends
+    jobs = {f"z{number}": scene.create(f"z{number}", sleep=sleep) for number in range(count)}
     until(lambda: scene.count("begun").total() == count)
     for zombie in zombies:
         assert zombie.process is not None
