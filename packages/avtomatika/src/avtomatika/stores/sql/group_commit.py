@@ -8,7 +8,7 @@ for the interpreter lock.)
 import asyncio
 import math
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
@@ -85,11 +85,12 @@ class GroupCommit:
             self._unwritten += 1
             self._write_within(NOTED_S)
 
-    def leased(self, leases: Iterable[Lease], now: Instant) -> None:
+    def leased(self, leases: Sequence[Lease], now: Instant) -> None:
         """The leases, which are in the image, go to disk when they have lasted; nobody waits for them."""
         moment = asyncio.get_running_loop().time()
         for lease in leases:
-            self._staging.leased(lease, now, moment)
+            self._staging.lagging.leased(lease.message.id, now, moment)
+        if leases:
             self._write_within(LASTS_S)
 
     def is_writing(self, commit: Commit) -> bool:

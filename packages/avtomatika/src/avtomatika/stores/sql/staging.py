@@ -13,8 +13,7 @@ import msgspec
 
 from avtomatika.kernel.ids import JobId, TaskId
 from avtomatika.kernel.model import Job
-from avtomatika.kernel.time import Instant
-from avtomatika.ports.store import Claim, Commit, KeyTaken, Lease, LeaseLost, VersionConflict
+from avtomatika.ports.store import Claim, Commit, KeyTaken, LeaseLost, VersionConflict
 from avtomatika.stores.hints import Hints
 from avtomatika.stores.image import Image
 from avtomatika.stores.readable import refuse_unreadable
@@ -74,10 +73,6 @@ class Staging:
         if commit.job.over:
             self.ended.hold(commit.job)
         return prepared
-
-    def leased(self, lease: Lease, now: Instant, moment: float) -> None:
-        """The lease, which is in the image, is to be written when it has lasted since *moment*."""
-        self.lagging.leased(lease.message.id, now, moment)
 
     def written(self, noted: Prepared) -> None:
         """What was noted is on disk."""
