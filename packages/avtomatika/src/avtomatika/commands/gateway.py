@@ -118,15 +118,16 @@ class Gateway:
             raise ForbiddenError("A worker can only speak for itself.")
         await self.admission.admit_message(credentials, worker_id, beat)
         worker = await self._present(worker_id)
+        skills, unsynced = None, False
         if beat.supported_skills is not None:
             self._patience.presented(worker_id, len(credentials.body or b""), known=True)
-        elif is_another(beat, worker):
-            self._patience.changed(worker_id)
-        unsynced = beat.supported_skills is None and beat.skills_hash not in (None, worker.skills_hash)
-        if beat.supported_skills is not None:
             declared = declared_by(beat.supported_skills)
             worker = msgspec.structs.replace(worker, skills_hash=beat.skills_hash, declared=declared)
-        skills = None if beat.supported_skills is None else skills_of(beat.supported_skills)
+            skills = skills_of(beat.supported_skills)
+        else:
+            unsynced = beat.skills_hash not in (None, worker.skills_hash)
+            if is_another(beat, worker):
+                self._patience.changed(worker_id)
         hot = hot_of(beat, worker.profile.skills if skills is None else [skill.name for skill in skills])
         await self._presence.heard(worker, status=beat.status, skills=skills, hot=hot, usage=usage_of(beat))
         lost = await self._lost(worker, beat.current_tasks)
