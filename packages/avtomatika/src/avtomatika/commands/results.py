@@ -166,7 +166,7 @@ class Results:
             async with self._heard.turn(job, handle.task) as known:
                 if told.id in known:
                     return None
-                outcome = await self._writer.apply(job, event)
+                outcome = await self._writer.apply(job, event, owned=True)
                 if told.id and isinstance(outcome, Moved):
                     known.add(told.id)
                 return outcome
