@@ -15,6 +15,7 @@ __all__ = [
     "PATH_PREFIX",
     "PROGRESS",
     "PROTOCOL_VERSION",
+    "SCHEMA_DIALECT",
     "TaskStatus",
     "VERSION_HEADER",
     "WORKER_ID_HEADER",
@@ -30,6 +31,9 @@ WORKER_TOKEN_HEADER: Final = "X-Worker-Token"
 
 CANCEL_TASK: Final = "cancel_task"
 PROGRESS: Final = "progress"
+
+SCHEMA_DIALECT: Final = "json-schema"
+"""The only dialect of schemas that is understood. Skills that are declared in another one are believed."""
 
 
 class ErrorCode(StrEnum):

@@ -9,10 +9,9 @@ import msgspec
 
 from avtomatika_worker.conversation.backoff import Backoff, Lane
 from avtomatika_worker.conversation.steps import Pace, Wait
-from avtomatika_worker.skills.teller import PROGRESS
 from rxon.errors import AuthError, RateLimitError, RxonError, TransportError, UnavailableError
 from rxon.messages import EventAnswer, WorkerEvent
-from rxon.vocabulary import EventStatus
+from rxon.vocabulary import PROGRESS, EventStatus
 
 __all__ = ["MAX_EVENTS", "EventQueue"]
 

@@ -6,8 +6,9 @@ from typing import Final
 
 import msgspec
 
-from avtomatika_worker.skills.teller import PROGRESS, Tell, Told
+from avtomatika_worker.skills.teller import Tell, Told
 from rxon.storage import Progress
+from rxon.vocabulary import PROGRESS
 
 __all__ = ["told_progress"]
 

@@ -2,18 +2,17 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from avtomatika_worker.errors import InvalidInputError
-from avtomatika_worker.skills.teller import PROGRESS, Told
+from avtomatika_worker.skills.teller import Told
 from rxon.errors import ProtocolError
 from rxon.messages import SkillInfo
+from rxon.vocabulary import PROGRESS, SCHEMA_DIALECT
 
-__all__ = ["DIALECT", "Declared"]
-
-DIALECT: Final = "json-schema"
+__all__ = ["Declared"]
 
 Problem = Callable[[Any], tuple[str, str] | None]
 
@@ -27,7 +26,7 @@ class Declared:
     """
 
     def __init__(self, info: SkillInfo, strict: bool = True) -> None:
-        usable = info.schema_dialect == DIALECT
+        usable = info.schema_dialect == SCHEMA_DIALECT
         self._skill = info.name
         self._strict = strict
         self._input = _checker(info.name, info.input_schema) if usable and info.input_schema else None

@@ -7,16 +7,15 @@ import time
 import uuid
 from collections.abc import Callable, Coroutine, Generator
 from math import isfinite
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from avtomatika_worker.skills.outcome import encode_json
 from rxon.messages import SecurityContext, TaskOffer, WorkerEvent
+from rxon.vocabulary import PROGRESS
 
-__all__ = ["PROGRESS", "Tell", "Teller", "Told", "event_of", "in_loop"]
-
-PROGRESS: Final = "progress"
+__all__ = ["Tell", "Teller", "Told", "event_of", "in_loop"]
 
 _log = logging.getLogger(__name__)
 

@@ -13,12 +13,13 @@ import msgspec
 from avtomatika_worker.running.capacity import Capacity
 from avtomatika_worker.running.runner import Execution, Runner, unsupported
 from avtomatika_worker.skills.outcome import Outcome, result_of
-from avtomatika_worker.skills.teller import PROGRESS, Told
+from avtomatika_worker.skills.teller import Told
 from avtomatika_worker.task_files import TaskFiles, task_folder
 from avtomatika_worker.testing.seen import Event, Progress, SkillRun
 from avtomatika_worker.worker import Worker
 from rxon.codec import encode
 from rxon.messages import TaskOffer, TaskResult
+from rxon.vocabulary import PROGRESS
 
 if TYPE_CHECKING:
     from rxon.storage import ObjectStorage

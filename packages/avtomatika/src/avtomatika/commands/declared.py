@@ -18,9 +18,7 @@ from avtomatika.kernel.model import NULL
 from rxon.errors import ProtocolError
 from rxon.messages import SkillInfo
 from rxon.schema.burden import burden, work
-
-DIALECT = "json-schema"
-"""The only dialect that is understood. Skills that are declared in another one are believed."""
+from rxon.vocabulary import SCHEMA_DIALECT
 
 MAX_WORK: Final = 100_000
 """Evaluations that data is worth, each a tenth of a microsecond or so."""
@@ -46,7 +44,7 @@ def declared_by(skills: Iterable[SkillInfo]) -> dict[str, Declared]:
     """What is declared of the skills."""
     found: dict[str, Declared] = {}
     for skill in skills:
-        if skill.schema_dialect != DIALECT:
+        if skill.schema_dialect != SCHEMA_DIALECT:
             continue
         events = {name: Raw(msgspec.json.encode(each)) for name, each in (skill.events_schema or {}).items()}
         data = NULL if skill.output_schema is None else Raw(msgspec.json.encode(skill.output_schema))

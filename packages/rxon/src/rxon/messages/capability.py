@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from rxon.messages.wire import Mapped, Name
+from rxon.vocabulary import SCHEMA_DIALECT
 
 __all__ = [
     "DeviceUsage",
@@ -31,7 +32,7 @@ class SkillInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     output_schema: dict[str, Any] | None = None
     events_schema: dict[str, dict[str, Any]] | None = None
     output_statuses: tuple[str, ...] | None = None
-    schema_dialect: str = "json-schema"
+    schema_dialect: str = SCHEMA_DIALECT
     properties: dict[str, Any] | None = None
 
 

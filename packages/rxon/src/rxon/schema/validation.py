@@ -15,6 +15,7 @@ import msgspec
 
 from rxon.codec import parse_float
 from rxon.errors import ProtocolError
+from rxon.vocabulary import SCHEMA_DIALECT
 
 __all__ = ["MAX_MESSAGE", "MAX_SCHEMA", "Violation", "broken", "check_schema", "path_of", "validate"]
 
@@ -52,12 +53,12 @@ def broken(schema: bytes, value: object) -> Violation | None:
     return None
 
 
-def validate(value: object, schema: Mapping[str, Any], dialect: str = "json-schema") -> str | None:
+def validate(value: object, schema: Mapping[str, Any], dialect: str = SCHEMA_DIALECT) -> str | None:
     """What is wrong with the decoded ``value``, with its place, in the words of the protocol; or None.
 
     Nothing is wrong in any other dialect. Raises ProtocolError when the schema cannot be used.
     """
-    if dialect != "json-schema":
+    if dialect != SCHEMA_DIALECT:
         return None
     found = broken(msgspec.json.encode(schema), value)
     if found is None:
