@@ -61,7 +61,20 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "S3_REGION": "The region of the S3.",
     "S3_SECRET_KEY": "The secret key for the S3.",
     "SCHEDULES_CONFIG_PATH": "A file of schedules, such as `schedules.toml`.",
-    "STORAGE_URL": "Where jobs are kept: `sqlite:///PATH` or `memory://`.",
+    "AVTOMATIKA_ALLOW_VOLATILE_REDIS": (
+        "Whether a Redis may be used that forgets when it restarts, or evicts when it is full."
+    ),
+    "REDIS_DB": "The number of the database at `REDIS_HOST`.",
+    "REDIS_HOST": "Without `STORAGE_URL`: jobs are kept in the Redis or Valkey on this host.",
+    "REDIS_PASSWORD": "The password for it.",
+    "REDIS_PORT": "Its port.",
+    "STORAGE_DURABILITY": (
+        "With `replicated` a Redis has accepted nothing that is not on the disk of a replica too."
+    ),
+    "STORAGE_PREFIX": "What the names of all keys or tables begin with: nodes of one prefix belong together.",
+    "STORAGE_URL": (
+        "Where jobs are kept: `sqlite:///PATH`, `memory://`, `postgresql://…`, or `redis://…` and its kin."
+    ),
     "TASK_FILES_DIR": "The folder of the copies of files that handlers work on.",
     "TASK_LEASE_SECONDS": "For how long a worker holds a task without a heartbeat.",
     "TLS_CA_PATH": "The authority that signs the certificates of workers; see "

@@ -9,6 +9,7 @@ from generators.descriptions import OF_THE_ORCHESTRATOR, OF_THE_WORKER
 from generators.markdown import NOTE, code, table
 
 DEFAULTS_IN_WORDS = {
+    "INSTANCE_ID": "`local`; where nodes share a store, the names of host and process",
     "STORAGE_URL": "`sqlite:///` and `avtomatika.db` in the data directory",
     "CLIENT_TOKEN": "made by the first run",
     "GLOBAL_WORKER_TOKEN": "made by the first run",
