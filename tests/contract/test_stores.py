@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from avtomatika.errors import StorageBroken
+from avtomatika.ports.registry import Registry
 from avtomatika.ports.shelf import Shelf
 from avtomatika.ports.store import Store
 from avtomatika.stores.memory import MemoryStore
+from avtomatika.stores.registry import MemoryRegistry
 from avtomatika.stores.sql import group_commit
 from avtomatika.stores.sql.sqlite import SqliteStore
+from avtomatika.testing.registry_contract import RegistryContract
 from avtomatika.testing.shelf_contract import DurableShelfContract, ShelfContract
 from avtomatika.testing.store_contract import (
     CountedTokens,
@@ -34,6 +37,12 @@ class TestMemoryShelf(ShelfContract):
     @pytest.fixture
     def shelf(self) -> Shelf:
         return MemoryStore(now=VirtualClock().now, tokens=CountedTokens()).shelf
+
+
+class TestMemoryRegistry(RegistryContract):
+    @pytest.fixture
+    def registry(self) -> Registry:
+        return MemoryRegistry()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import uuid
 
-from avtomatika.clock import SystemNames
+from avtomatika.clock import SystemClock, SystemNames
 from avtomatika.kernel.time import Instant
 
 
@@ -37,3 +37,13 @@ def test_tokens_have_144_bits_and_never_come_twice() -> None:
     made = {names.token() for _ in range(10_000)}
     assert len(made) == 10_000
     assert {len(token) for token in made} == {24}
+
+
+def test_a_clock_follows_another_and_never_runs_backwards() -> None:
+    clock = SystemClock()
+    before = clock.now()
+    clock.follow(before + 3_600_000 - clock.uptime())
+    ahead = clock.now()
+    assert ahead >= before + 3_600_000
+    clock.follow(before - clock.uptime())
+    assert ahead <= clock.now() < ahead + 60_000

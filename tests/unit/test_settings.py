@@ -66,7 +66,14 @@ READ: dict[str, tuple[str, Any, Any]] = {
     "S3_REGION": ("eu-1", lambda s: s.files.s3 and s.files.s3.region, "eu-1"),
     "S3_SECRET_KEY": ("key", lambda s: s.files.s3 and s.files.s3.secret_key, "key"),
     "SCHEDULES_CONFIG_PATH": (__file__, lambda s: s.schedules.file, Path(__file__)),
-    "STORAGE_URL": ("memory://", lambda s: s.storage_url, "memory://"),
+    "REDIS_DB": ("3", lambda s: s.storage.url, "redis://h:6379/3"),
+    "REDIS_HOST": ("h", lambda s: s.storage.url, "redis://h:6379/0"),
+    "REDIS_PASSWORD": ("p/w", lambda s: s.storage.url, "redis://:p%2Fw@h:6379/0"),
+    "REDIS_PORT": ("7", lambda s: s.storage.url, "redis://h:7/0"),
+    "STORAGE_DURABILITY": ("replicated", lambda s: s.storage.replicated, True),
+    "STORAGE_PREFIX": ("mine", lambda s: s.storage.prefix, "mine"),
+    "AVTOMATIKA_ALLOW_VOLATILE_REDIS": ("1", lambda s: s.storage.volatile, True),
+    "STORAGE_URL": ("memory://", lambda s: s.storage.url, "memory://"),
     "TASK_FILES_DIR": ("/copies", lambda s: s.files.local, Path("/copies")),
     "TASK_LEASE_SECONDS": ("13", lambda s: s.task_lease, 13_000),
     "TLS_CA_PATH": (__file__, lambda s: s.http.tls.certificates.authority, Path(__file__)),
@@ -99,6 +106,9 @@ READ: dict[str, tuple[str, Any, Any]] = {
 # Without one of them there is no S3.
 S3 = {"S3_ENDPOINT_URL": "http://127.0.0.1:9000", "S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "s"}
 
+# Without it there is no Redis.
+REDIS = {"REDIS_HOST": "h"}
+
 # Without these there is no TLS.
 TLS = {"TLS_ENABLED": "true", "TLS_CERT_PATH": str(Path(__file__).parent / "test_credentials.py")}
 TLS |= {"TLS_KEY_PATH": TLS["TLS_CERT_PATH"], "TLS_CA_PATH": TLS["TLS_CERT_PATH"]}
@@ -118,6 +128,7 @@ def refused(**variables: str) -> str:
 def test_the_variable_is_read(name: str) -> None:
     text, where, value = READ[name]
     others = S3 if name in S3 or name == "S3_REGION" else {}
+    others |= REDIS if name.startswith("REDIS_") or name == "STORAGE_DURABILITY" else {}
     others |= TLS if name.startswith("TLS_") else {}
     assert where(settings(**others | {name: text})) == value
     before = settings(**TLS) if name.startswith("TLS_") and name != "TLS_ENABLED" else settings()
@@ -138,7 +149,7 @@ def test_the_published_defaults_hold() -> None:
     found = settings()
     assert (found.http.host, found.http.port, found.http.prefix) == ("127.0.0.1", 8080, "api")
     assert (found.policy.max_steps, found.policy.task_retries, found.width) == (100, 3, 1_000)
-    assert found.storage_url == "sqlite:///.avtomatika/avtomatika.db"
+    assert found.storage.url == "sqlite:///.avtomatika/avtomatika.db"
     assert (found.client_token, found.worker_token, found.keep_finished) == (None, None, None)
 
 

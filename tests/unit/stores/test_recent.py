@@ -4,7 +4,7 @@ from msgspec import Raw
 
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Done, Failure, Job, Signal, Verdict
-from avtomatika.stores.sql.recent import Recent, weight
+from avtomatika.stores.recent import Recent, weight
 from avtomatika.testing.contract.values import a_job, over
 
 MIB = 2**20

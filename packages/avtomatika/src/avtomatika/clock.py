@@ -11,16 +11,29 @@ from avtomatika.kernel.time import Instant
 
 
 class SystemClock:
-    """UTC of this host that never runs backwards within the process."""
+    """UTC that never runs backwards within the process: of this host, or of what the clock follows."""
 
     def __init__(self) -> None:
         self._floor = 0
+        self._ahead: int | None = None
 
     def now(self) -> Instant:
         """Milliseconds since the epoch, at least those of every earlier answer."""
-        now = time.time_ns() // 1_000_000
+        now = time.time_ns() // 1_000_000 if self._ahead is None else self.uptime() + self._ahead
         self._floor = max(self._floor, now)
         return Instant(self._floor)
+
+    @staticmethod
+    def uptime() -> int:
+        """Milliseconds that no setting of the host's clock changes."""
+        return time.monotonic_ns() // 1_000_000
+
+    def follow(self, ahead: int) -> None:
+        """From now on the clock shows that many milliseconds more than `uptime`, whatever the host's shows.
+
+        One that is set back stands still until it has caught up.
+        """
+        self._ahead = ahead
 
     def never_before(self, floor: Instant) -> None:
         """No answer will be earlier than *floor*: the clock of a host may have been set back."""

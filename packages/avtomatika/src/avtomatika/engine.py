@@ -232,7 +232,7 @@ def _with_secrets(settings: Settings) -> Settings:
     keys = [kind for kind in wanted if kind in ("approval", "webhook")]
     made: Collection[str] = ()
     found: Mapping[str, str] = {kind: new_secret(kind, names.token) for kind in keys}
-    if wanted and not (settings.storage_url.startswith("memory:") and keys == wanted):
+    if wanted and not (settings.storage.scheme == "memory" and keys == wanted):
         found, made = load_or_make(settings.data_dir, names.token, wanted)
     complete = msgspec.structs.replace(settings, **{fields[kind]: value for kind, value in found.items()})
     if "client" in made or "worker" in made:

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import msgspec
+
 from avtomatika.blobs.stored import FolderBlobs, StoredBlobs
 from avtomatika.clock import SystemClock, SystemNames
 from avtomatika.errors import ConfigError
 from avtomatika.ports.blobs import Blobs
 from avtomatika.ports.history import History
+from avtomatika.ports.registry import Registry
 from avtomatika.ports.store import Store
 from avtomatika.records.sqlite import SqliteHistory
 from avtomatika.services.supervisor import Supervisor
@@ -14,20 +17,32 @@ from avtomatika.settings import Settings
 from avtomatika.settings.files import FileSettings
 from avtomatika.settings.history import sqlite_path
 from avtomatika.stores.memory import MemoryStore
+from avtomatika.stores.registry import MemoryRegistry
 from avtomatika.stores.sql.sqlite import SqliteStore
 from rxon.storage import ObjectStorage, StorageSettings
 
 
-def open_store(settings: Settings, clock: SystemClock, names: SystemNames, supervisor: Supervisor) -> Store:
-    """The store that `STORAGE_URL` names. Raises ConfigError for one that there is not, StorageBroken."""
-    scheme, _, rest = settings.storage_url.partition("://")
+class Backend(msgspec.Struct, frozen=True):
+    """What keeps things for a node: jobs, and documents that may be lost."""
+
+    store: Store
+    registry: Registry
+
+
+async def open_backend(
+    settings: Settings, clock: SystemClock, names: SystemNames, supervisor: Supervisor
+) -> Backend:
+    """What `STORAGE_URL` names, ready. Raises ConfigError, StorageBroken, Unavailable."""
+    wanted = settings.storage
+    scheme, _, rest = wanted.url.partition("://")
     if scheme == "memory":
-        return MemoryStore(now=clock.now, tokens=names.token)
+        return Backend(MemoryStore(now=clock.now, tokens=names.token), MemoryRegistry())
     if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
         store = SqliteStore(Path(rest[1:]), now=clock.now, tokens=names.token, broken=supervisor.fail)
         clock.never_before(store.clock_floor)
-        return store
-    raise ConfigError(f"STORAGE_URL: there is no storage '{scheme}://'; use sqlite:///PATH or memory://.")
+        return Backend(store, MemoryRegistry())
+    known = "sqlite:///PATH or memory://"
+    raise ConfigError(f"STORAGE_URL: there is no storage '{scheme}://'; use {known}.")
 
 
 def open_history(uri: str) -> History:

@@ -7,8 +7,9 @@ from typing import Final
 from aiohttp import web
 
 from avtomatika import observe
-from avtomatika.app.backends import open_store
+from avtomatika.app.backends import Backend, open_backend
 from avtomatika.app.parts import Parts, assemble, client_area, duties
+from avtomatika.app.timekeeping import LOOK_EVERY, Timekeeper
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.clock import SystemClock, SystemNames
 from avtomatika.commands.apply import Writer
@@ -24,6 +25,7 @@ from avtomatika.http.routes import WorkerEnd, add_routes
 from avtomatika.kernel.time import Span
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Store
+from avtomatika.services.repeated import Repeated
 from avtomatika.services.supervisor import Supervisor
 from avtomatika.settings import Settings
 
@@ -68,11 +70,15 @@ class Node:
         self._store: Store | None = None
 
     async def start(self) -> None:
-        """The node accepts jobs. Raises ConfigError, StorageBroken, OSError when the port is taken."""
-        store = open_store(self.settings, self._clock, self._names, self.supervisor)
-        self._store = store
+        """The node accepts jobs.
+
+        Raises ConfigError, StorageBroken, Unavailable, and OSError when the port is taken.
+        """
+        backend = await open_backend(self.settings, self._clock, self._names, self.supervisor)
+        store = self._store = backend.store
         try:
-            await self._assemble(store)
+            await self._keep_time(store)
+            await self._assemble(backend)
             await warn_of_parked(store, {(each.name, each.edition) for each in self._blueprints})
             await self._listen()
         except BaseException:
@@ -81,10 +87,18 @@ class Node:
         self._ready = True
         observe.event("node.started", address=self.address, storage=store.durability.backend)
 
-    async def _assemble(self, store: Store) -> None:
-        settings = self.settings
+    async def _keep_time(self, store: Store) -> None:
+        keeper = Timekeeper(store, self._clock)
+        if await keeper.start():
+            looks = Repeated(self._clock, keeper.look, every=LOOK_EVERY, trouble="clock.unknown")
+            self.supervisor.start_duty("clock", looks.run)
+
+    async def _assemble(self, backend: Backend) -> None:
+        settings, store = self.settings, backend.store
         node = NodeContext(store, self._clock, self._names, self.supervisor.spawn, settings.instance)
-        parts = self.parts = assemble(node, settings, self._blueprints, self._hooks, self._reached_at)
+        parts = self.parts = assemble(
+            node, backend.registry, settings, self._blueprints, self._hooks, self._reached_at
+        )
         self.app[DISPATCHER_KEY], self.app[EXECUTOR_KEY] = parts.offers, parts.writer
         self.app[STORAGE_KEY], self.app[WORKER_SERVICE_KEY] = store, parts.workers.gateway
         area = client_area(parts, settings, self._blueprints)

@@ -44,6 +44,7 @@ from avtomatika.http.overview_api import OverviewApi, Sources
 from avtomatika.http.routes import ClientArea
 from avtomatika.http.worker_api import WorkerApi
 from avtomatika.ports.node import NodeContext
+from avtomatika.ports.registry import Registry
 from avtomatika.schedules.loader import load
 from avtomatika.services.duties import consumers, file_consumer, sweeper, webhook_consumer
 from avtomatika.services.exporter import Exporter
@@ -51,7 +52,6 @@ from avtomatika.services.pulse import Pulse
 from avtomatika.services.repeated import Repeated
 from avtomatika.services.ticking import Armer, tick_consumer
 from avtomatika.settings import Settings
-from avtomatika.stores.registry import MemoryRegistry
 
 DEFAULT_CLIENT: Final = ClientConfig(id="default", plan="default")
 
@@ -83,6 +83,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
 def assemble(
     node: NodeContext,
+    registry: Registry,
     settings: Settings,
     blueprints: Sequence[Blueprint],
     hooks: Hooks,
@@ -100,7 +101,6 @@ def assemble(
     policy = WriterPolicy(run_lease=settings.run_lease, export=export is not None)
     writer = Writer(node, decider, policy, (measures.committed, hooks.witness(node.spawn)))
     standing = Standing(node, settings.dispatch.reputation)
-    registry = MemoryRegistry()
     presence = Presence(registry, node.clock, settings.worker_ttl, standing.fleet)
     offers = Offers(node, writer, settings.task_lease, standing.fleet, settings.dispatch.rules)
     results = Results(node, writer, standing.reported)

@@ -146,7 +146,7 @@ def announce(engine: "OrchestratorEngine", settings: "Settings") -> None:
         version = "" if blueprint.api_version is None else f"/{blueprint.api_version}"
         way = f"POST {root}{version}{blueprint.api_endpoint}" if blueprint.api_endpoint else "no endpoint"
         click.echo(f"  blueprint  {blueprint.name} ({way})")
-    click.echo(f"  storage    {redacted(settings.storage_url)}")
+    click.echo(f"  storage    {redacted(settings.storage.url)}")
     click.echo(f"  tokens     {tokens_place(settings)}")
 
 

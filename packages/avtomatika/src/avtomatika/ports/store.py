@@ -10,78 +10,18 @@ Promises that every adapter keeps, shown by `avtomatika.testing.store_contract`:
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NewType, Protocol
+from typing import Protocol
 
 import msgspec
 
 from avtomatika.errors import AvtomatikaError, StorageFull, Unavailable
-from avtomatika.kernel.effects import (
-    CancelChild,
-    OfferTask,
-    PurgeFiles,
-    RunHandler,
-    SendWebhook,
-    StartAlarm,
-    StartChild,
-    StartTimer,
-    TellParent,
-)
 from avtomatika.kernel.ids import JobId, TaskId
 from avtomatika.kernel.model import Branch, Job, Status, Value
 from avtomatika.kernel.time import Instant, Span
+from avtomatika.ports.durability import Durability
 from avtomatika.ports.fact import Fact, Record
+from avtomatika.ports.message import Body, Lease, Message, MessageId, Tick, Token
 from avtomatika.ports.shelf import Shelf
-
-MessageId = NewType("MessageId", str)
-Token = NewType("Token", str)
-
-
-class Tick(Value, frozen=True):
-    """A schedule is due at `due`. It belongs to no job. `rule` is a digest of the rule that chose the moment.
-
-    `last` is the job of the tick before, or of the last one that got a job; empty when there was none.
-    """
-
-    schedule: str
-    due: Instant
-    rule: str
-    last: JobId = JobId("")
-
-
-Body = (
-    RunHandler
-    | OfferTask
-    | StartTimer
-    | StartAlarm
-    | StartChild
-    | CancelChild
-    | TellParent
-    | SendWebhook
-    | PurgeFiles
-    | Tick
-    | Record
-)
-
-
-class Message(Value, frozen=True):
-    """Something to be done later. Invisible before `visible_at`; higher `priority` comes first."""
-
-    id: MessageId
-    queue: str
-    job: JobId
-    visible_at: Instant
-    body: Body
-    priority: float = 0.0
-
-
-class Lease(msgspec.Struct, frozen=True):
-    """The right of `owner` to deal with a message until `until`. `delivery` counts grants, from 1."""
-
-    message: Message
-    owner: str
-    token: Token
-    until: Instant
-    delivery: int
 
 
 class Claim(Value, frozen=True):
@@ -162,15 +102,6 @@ class KeyTaken(AvtomatikaError):
         self.claim = claim
 
 
-class Durability(msgspec.Struct, frozen=True):
-    """What a store promises about what it has accepted."""
-
-    backend: str
-    fsync: str
-    accepted_loss_window_s: float | None
-    replicated: int = 0
-
-
 class Store(Protocol):
     """The verbs of the durable core. Every one may raise `Unavailable`."""
 
@@ -214,6 +145,17 @@ class Store(Protocol):
         """
         ...
 
+    async def announce(self, topics: Collection[str]) -> None:
+        """Whoever waits for one of *topics*, at this node or at another, looks again. It may be lost."""
+        ...
+
+    async def time(self) -> Instant | None:
+        """What the clock shows that all nodes of the store follow, or None when it is that of this host.
+
+        It never shows less than before, whatever becomes of the machine that it is on.
+        """
+        ...
+
     async def next_due(self, queue: str) -> Instant | None:
         """When the first message of *queue* became or becomes available, or None when it holds none.
 
@@ -227,6 +169,10 @@ class Store(Protocol):
 
     async def queues(self, family: str) -> Mapping[str, Message]:
         """The queues named `family:…` that hold messages, each with one of its messages."""
+        ...
+
+    async def backlog(self, family: str, *, now: Instant, most: int) -> int:
+        """How many messages of the queues named `family:…` nobody holds, *most* if there are more."""
         ...
 
     async def branch(self, job: JobId, task: TaskId) -> Branch | None:

@@ -13,7 +13,7 @@ from avtomatika.ports.node import NodeContext
 BEAT: Final = Span(SECOND)
 BEATS_A_SAMPLE: Final = 5
 MOST_COUNTED: Final = 1_000
-"""Tasks beyond these are not looked at: the figure then says that there are at least as many."""
+"""Tasks beyond these are not counted: the figure then says that there are at least as many."""
 
 
 class Pulse:
@@ -45,19 +45,8 @@ class Pulse:
     async def sample(self) -> None:
         """What waits is told, as far as the store can say now."""
         try:
-            queued = await self._queued()
+            queued = await self._store.backlog(FAMILY, now=self._clock.now(), most=MOST_COUNTED)
             workers = len(await self._presence.everyone())
         except Unavailable:
             return
         observe.measured("node.sample", node=self._node, queued=queued, workers=workers)
-
-    async def _queued(self) -> int:
-        now, left, queued = self._clock.now(), MOST_COUNTED, 0
-        for queue in await self._store.queues(FAMILY):
-            tasks = await self._store.peek(queue, limit=left)
-            leases = await asyncio.gather(*(self._store.held(task.id, now=now) for task in tasks))
-            queued += leases.count(None)
-            left -= len(tasks)
-            if left <= 0:
-                break
-        return queued

@@ -16,6 +16,7 @@ from avtomatika.settings.files import FileSettings, read_files
 from avtomatika.settings.history import history_uri
 from avtomatika.settings.reader import SHORTEST, Reader
 from avtomatika.settings.schedules import ScheduleSettings, read_schedules
+from avtomatika.settings.storage import StorageSettings, instance_of, read_storage
 from avtomatika.settings.tls import TlsSettings, read_tls
 from avtomatika.settings.webhooks import WebhookSettings, read_webhooks, webhook_secret
 from avtomatika.settings.workers import WorkerSettings, read_workers
@@ -50,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True):
     """What a node needs to know. Times are spans of milliseconds."""
 
     data_dir: Path
-    storage_url: str
+    storage: StorageSettings
     instance: str
     http: HttpSettings = HttpSettings()
     client_token: str | None = None
@@ -77,7 +78,7 @@ class Settings(msgspec.Struct, frozen=True):
     log_level: str = "INFO"
 
     def __repr__(self) -> str:
-        storage = redacted(self.storage_url)
+        storage = redacted(self.storage.url)
         return f"Settings(storage_url={storage!r}, instance={self.instance!r}, http={self.http!r})"
 
 
@@ -108,13 +109,13 @@ def read(values: Mapping[str, str]) -> Settings:
     reader = Reader(values)
     data_dir = Path(reader.text("AVTOMATIKA_DATA_DIR", ".avtomatika"))
     http = _http(reader)
-    storage_url = reader.text("STORAGE_URL", f"sqlite:///{data_dir / 'avtomatika.db'}")
+    storage = read_storage(reader, data_dir)
     keep_days = reader.whole("JOB_RETENTION_DAYS", 0)
-    files = read_files(reader, data_dir, storage_url)
+    files = read_files(reader, data_dir, storage.url)
     settings = Settings(
         data_dir=data_dir,
-        storage_url=storage_url,
-        instance=reader.text("INSTANCE_ID", "local"),
+        storage=storage,
+        instance=instance_of(reader, storage),
         http=http,
         client_token=reader.optional("CLIENT_TOKEN"),
         worker_token=reader.optional("GLOBAL_WORKER_TOKEN"),
@@ -123,7 +124,7 @@ def read(values: Mapping[str, str]) -> Settings:
         webhook_secret=webhook_secret(reader),
         webhooks=read_webhooks(reader),
         workers=read_workers(reader),
-        history_uri=history_uri(reader, storage_url),
+        history_uri=history_uri(reader, storage.url),
         blueprints_dir=_folder(reader, "BLUEPRINTS_DIR"),
         schedules=read_schedules(reader),
         policy=_policy(reader, files.keep_of_jobs),

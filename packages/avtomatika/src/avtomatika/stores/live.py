@@ -22,6 +22,12 @@ class LiveReads:
     async def wait(self, topics: Collection[str], *, until: Instant) -> None:
         await self._hints.wait(topics, until=until)
 
+    async def announce(self, topics: Collection[str]) -> None:
+        self._hints.announce(topics)
+
+    async def time(self) -> Instant | None:
+        return None
+
     async def next_due(self, queue: str) -> Instant | None:
         return self._image.messages.next_due(queue)
 
@@ -30,6 +36,9 @@ class LiveReads:
 
     async def queues(self, family: str) -> Mapping[str, Message]:
         return self._image.messages.queues(family)
+
+    async def backlog(self, family: str, *, now: Instant, most: int) -> int:
+        return self._image.messages.backlog(family, now, most)
 
     async def unfinished(self, client: str | None = None) -> int:
         return self._image.unfinished(client)

@@ -138,8 +138,7 @@ class MessageTable:
         if line is None:
             return []
         if line.ids is None:
-            places = itertools.chain(((p[4], p[3]) for p in line.ready), ((p[2], p[1]) for p in line.later))
-            line.ids = sorted(entry.message.id for entry, ticket in places if entry.ticket == ticket)
+            line.ids = sorted(entry.message.id for entry in _entries(line))
         first = 0 if above is None else bisect_right(line.ids, above)
         return [self._entries[name].message for name in line.ids[first : first + max(0, limit)]]
 
@@ -147,6 +146,16 @@ class MessageTable:
         """The queues of the family that hold messages, each with one of them."""
         prefix = f"{family}:"
         return {name: self._front(line)[1] for name, line in self._queues.items() if name.startswith(prefix)}
+
+    def backlog(self, family: str, now: Instant, most: int) -> int:
+        """How many messages of the queues of the family nobody holds, *most* if there are more."""
+        prefix, count = f"{family}:", 0
+        for name, line in self._queues.items():
+            if name.startswith(prefix):
+                count += sum(entry.lease is None or entry.lease.until <= now for entry in _entries(line))
+                if count >= most:
+                    return most
+        return count
 
     def _front(self, queue: _Queue) -> tuple[Instant, Message]:
         """A message of the queue that nobody precedes but by priority, and its moment."""
@@ -180,6 +189,12 @@ def _front(heap: list[tuple[int, int, Entry]]) -> int | None:
     while heap and heap[0][2].ticket != heap[0][1]:
         heapq.heappop(heap)
     return heap[0][0] if heap else None
+
+
+def _entries(queue: _Queue) -> Iterator[Entry]:
+    """All of the queue, in no order."""
+    places = itertools.chain(((p[4], p[3]) for p in queue.ready), ((p[2], p[1]) for p in queue.later))
+    return (entry for entry, ticket in places if entry.ticket == ticket)
 
 
 def _tidy(queue: _Queue) -> None:

@@ -28,9 +28,24 @@ class MemoryRegistry:
         self._docs[doc.kind, doc.key] = kept
         return kept
 
+    async def replace(self, doc: Doc, *, expected: int, now: Instant) -> bool:
+        found = await self.get(doc.kind, doc.key, now=now)
+        if (0 if found is None else found.version) != expected:
+            return False
+        await self.put(doc)
+        return True
+
+    async def take(self, kind: str, key: str, *, now: Instant) -> Doc | None:
+        found = await self.get(kind, key, now=now)
+        await self.delete(kind, key)
+        return found
+
     async def delete(self, kind: str, key: str) -> None:
         self._docs.pop((kind, key), None)
 
     async def scan(self, kind: str, *, now: Instant) -> Sequence[Doc]:
-        self._docs = {place: doc for place, doc in self._docs.items() if doc.expires_at > now}
+        await self.sweep(now=now)
         return [self._docs[place] for place in sorted(self._docs) if place[0] == kind]
+
+    async def sweep(self, *, now: Instant) -> None:
+        self._docs = {place: doc for place, doc in self._docs.items() if doc.expires_at > now}

@@ -190,6 +190,16 @@ class NodeStore:
             await self._inner.wait(topics, until=Instant(self._time() + left))
         await self._process.awake()
 
+    async def announce(self, topics: Collection[str]) -> None:
+        if not self._stage.chance(self._options.hints_lost):
+            await self._inner.announce(topics)
+
+    async def time(self) -> Instant | None:
+        return await self._call("time", self._inner.time())
+
+    async def backlog(self, family: str, *, now: Instant, most: int) -> int:
+        return await self._call("backlog", self._inner.backlog(family, now=now, most=most))
+
     async def next_due(self, queue: str) -> Instant | None:
         return await self._call("next_due", self._inner.next_due(queue))
 

@@ -17,11 +17,11 @@ from avtomatika.ports.store import Claim, Commit, KeyTaken, LeaseLost, VersionCo
 from avtomatika.stores.hints import Hints
 from avtomatika.stores.image import Image
 from avtomatika.stores.readable import refuse_unreadable
+from avtomatika.stores.recent import Recent
 from avtomatika.stores.sql import listing, reading
 from avtomatika.stores.sql.counts import Counts, Group, group_of
 from avtomatika.stores.sql.journal import Batch, Change, Prepared, messages_of, prepare
 from avtomatika.stores.sql.lagging import Lagging
-from avtomatika.stores.sql.recent import Recent
 
 RECENT_JOBS: Final = 512
 RECENT_BYTES: Final = 16 * 1024 * 1024

@@ -81,3 +81,17 @@ class PeekContract:
         assert await peeked(store, after="f") == []
         assert await peeked(store, limit=2) == ["b", "d"]
         assert await peeked(store, limit=0) == []
+
+    async def test_the_backlog_of_a_family_is_what_nobody_holds(self, store: Store) -> None:
+        assert await store.backlog("f", now=T0, most=9) == 0
+        await send(
+            store,
+            *(a_message(name, "f:one") for name in "abc"),
+            a_message("late", "f:two", visible_at=at(50)),
+        )
+        await send(store, a_message("x", "f"), a_message("y", "g:f:one"))
+        assert await store.backlog("f", now=T0, most=9) == 4
+        assert await store.backlog("f", now=T0, most=3) == 3
+        await grab(store, "f:one", limit=1)
+        assert await store.backlog("f", now=T0, most=9) == 3
+        assert await store.backlog("f", now=at(TTL), most=9) == 4

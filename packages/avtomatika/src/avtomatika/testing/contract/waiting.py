@@ -81,6 +81,12 @@ class WaitContract:
 
         await wakes(store.wait(("owner:w", "owner:nobody"), until=at(FAR)), stir)
 
+    async def test_announcing_wakes_those_who_wait_for_the_topic(self, store: Store) -> None:
+        async def stir(_: int) -> None:
+            await store.announce(("mail:w",))
+
+        await wakes(store.wait(("none", "mail:w"), until=at(FAR)), stir)
+
     async def test_waiting_ends_at_its_deadline(self, store: Store, clock: VirtualClock) -> None:
         async with asyncio.timeout(PATIENCE):
             await store.wait(("q",), until=clock.now())

@@ -1,0 +1,65 @@
+"""What a commit tells those who wait, at its own node at once and at other nodes of a shared store."""
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+import msgspec
+
+from avtomatika.ports.store import Commit
+from avtomatika.stores.hints import Hints
+
+MOST_TOPICS: Final = 512
+"""More than these at once are cut: hints may be lost, and a payload that is too large would be refused."""
+
+
+class _Told(msgspec.Struct, frozen=True, array_like=True):
+    by: str
+    topics: dict[str, int]
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(_Told)
+
+
+class Announcements:
+    """Gathers the topics that other nodes are to hear of, until the store sends them on."""
+
+    def __init__(self, hints: Hints, sender: str) -> None:
+        """*sender* is a name that no other process has."""
+        self._hints, self._sender = hints, sender
+        self._topics: dict[str, int] = {}
+
+    def commit(self, commit: Commit, robbed: Iterable[str] = ()) -> None:
+        """The commit has happened, and the messages that it withdrew were with those owners."""
+        robbed = tuple(robbed)
+        self._hints.announce_commit(commit, robbed)
+        for owner in robbed:
+            self._topics[f"owner:{owner}"] = 0
+        if commit.job is not None:
+            self._topics[f"job:{commit.job.id}"] = 0
+        for message in commit.send:
+            for topic in (message.queue, message.queue.partition(":")[0]):
+                self._topics[topic] = min(message.visible_at, self._topics.get(topic, message.visible_at))
+
+    def topics(self, topics: Collection[str]) -> None:
+        """Something happened to these."""
+        self._hints.announce(topics)
+        self._topics.update(dict.fromkeys(topics, 0))
+
+    def payload(self) -> bytes | None:
+        """What other nodes are to hear now, None for nothing. It is told once."""
+        if not self._topics:
+            return None
+        told = dict(list(self._topics.items())[:MOST_TOPICS])
+        self._topics = {}
+        return _ENCODER.encode(_Told(self._sender, told))
+
+    def hear(self, payload: bytes) -> None:
+        """Another node has sent *payload*; what is none, or our own, is nothing."""
+        try:
+            told = _DECODER.decode(payload)
+        except msgspec.MsgspecError:
+            return
+        if told.by != self._sender:
+            for topic, moment in told.topics.items():
+                self._hints.announce((topic,), moment)
