@@ -53,10 +53,11 @@ class WriterPolicy(msgspec.Struct, frozen=True):
 
 
 class _Request:
-    __slots__ = ("ack", "answer", "event")
+    __slots__ = ("ack", "answer", "event", "known")
 
-    def __init__(self, event: Event, ack: Lease | None, answer: asyncio.Future[Outcome]) -> None:
-        self.event, self.ack, self.answer = event, ack, answer
+    def __init__(self, event: Event, ack: Lease | None, known: Job | None) -> None:
+        self.event, self.ack, self.known = event, ack, known
+        self.answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
 
 class Writer:
@@ -117,15 +118,21 @@ class Writer:
         return None
 
     async def apply(
-        self, job: JobId, event: Event, *, ack: Lease | None = None, owned: bool = False
+        self,
+        job: JobId,
+        event: Event,
+        *,
+        ack: Lease | None = None,
+        owned: bool = False,
+        known: Job | None = None,
     ) -> Outcome:
         """The event has happened to the job and *ack* is acknowledged, in one commit.
 
         *owned* tells that the caller is work of this node, which nobody else cancels: it then needs no task
-        of its own. Raises NotFound, LeaseLost when *ack* no longer stands (nothing has happened), and
-        Unavailable.
+        of its own. *known* is the job as it was a moment ago; it is loaded only when it has moved since.
+        Raises NotFound, LeaseLost when *ack* no longer stands (nothing has happened), and Unavailable.
         """
-        request = _Request(event, ack, asyncio.get_running_loop().create_future())
+        request = _Request(event, ack, known)
         waiting = self._queues.get(job)
         if waiting is not None:
             waiting.append(request)
@@ -173,13 +180,15 @@ class Writer:
             del self._queues[job]
 
     async def _settle(self, job_id: JobId, requests: Sequence[_Request]) -> None:
+        job = requests[0].known
         for _ in range(TRIES):
-            job = await self._store.load(job_id)
+            job = job or await self._store.load(job_id)
             if job is None:
                 raise NotFound
             try:
                 await self._advance(job, requests)
             except VersionConflict:
+                job = None
                 continue
             except LeaseLost as error:
                 if len(requests) == 1:

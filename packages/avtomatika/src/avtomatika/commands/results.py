@@ -117,7 +117,7 @@ class Results:
         event = TaskReported(handle.task, handle.attempt, handle.delivery, kept)
         before = await self._store.load(job)
         try:
-            outcome = await self._writer.apply(job, event, ack=lease, owned=True)
+            outcome = await self._writer.apply(job, event, ack=lease, owned=True, known=before)
         except (LeaseLost, NotFound):
             return await self._seen_before(job, handle, report)
         if isinstance(outcome, Ignored):

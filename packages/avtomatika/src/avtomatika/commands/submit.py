@@ -10,7 +10,8 @@ import msgspec
 from avtomatika.blueprints.blueprint import Blueprint
 from avtomatika.blueprints.contracts import accept_input
 from avtomatika.commands.apply import Writer
-from avtomatika.errors import InvalidInput, KeyReused, Overloaded, Unavailable
+from avtomatika.commands.headroom import Headroom, Room
+from avtomatika.errors import InvalidInput, KeyReused
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Data, Job, Policy, Ready
 from avtomatika.kernel.rules.submission import limited
@@ -37,13 +38,6 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None
 
 
-class Room(msgspec.Struct, frozen=True):
-    """How many unfinished jobs there may be: those of one client, and all together (guarantee G16)."""
-
-    of_client: int = 100_000
-    of_all: int = 2_000_000
-
-
 class Submit:
     """Accepts jobs."""
 
@@ -57,8 +51,8 @@ class Submit:
     ) -> None:
         """*check_url* raises InvalidInput for a webhook URL that nothing would ever be sent to."""
         self._check_url = check_url
-        self._store, self._room = node.store, room or Room()
         self._clock, self._names = node.clock, node.names
+        self._headroom = Headroom(node.store, node.clock, room or Room())
         self._writer, self._policy = writer, policy
 
     async def __call__(self, blueprint: Blueprint, request: Request, client: str) -> JobId:
@@ -69,7 +63,7 @@ class Submit:
         InvalidInput, Unavailable.
         """
         self._check(blueprint, request)
-        await self._admit(client, 1)
+        await self._headroom.admit(client, 1)
         return await self._accept(blueprint, request, client)
 
     async def batch(self, blueprint: Blueprint, requests: Sequence[Request], client: str) -> Sequence[JobId]:
@@ -84,15 +78,8 @@ class Submit:
             except InvalidInput as error:
                 error.field = f"jobs[{place}].{error.field or ''}".rstrip(".")
                 raise
-        await self._admit(client, len(requests))
+        await self._headroom.admit(client, len(requests))
         return await asyncio.gather(*(self._accept(blueprint, request, client) for request in requests))
-
-    async def _admit(self, client: str, count: int) -> None:
-        # Requests at the same moment may go a little beyond the limit: it keeps memory bounded, no more.
-        if await self._store.unfinished(client) + count > self._room.of_client:
-            raise Overloaded(f"There are {self._room.of_client} unfinished jobs, and may not be more.")
-        if await self._store.unfinished() + count > self._room.of_all:
-            raise Unavailable("There are as many unfinished jobs as this system keeps.")
 
     def _check(self, blueprint: Blueprint, request: Request) -> None:
         accept_input(blueprint, request.input)

@@ -94,8 +94,5 @@ class Consumer:
 
     async def _next_look(self) -> Instant:
         look = after(self._clock.now(), LOOK_AGAIN)
-        for queue in self._queues():
-            due = await self._store.next_due(queue)
-            if due is not None and due < look:
-                look = due
-        return look
+        found = await asyncio.gather(*(self._store.next_due(queue) for queue in self._queues()))
+        return min((look, *(due for due in found if due is not None)))

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from avtomatika.commands.submit import Room
+from avtomatika.commands.headroom import Room
 from avtomatika.kernel.model import Policy
 from avtomatika.kernel.time import Span
 from avtomatika.settings.dispatch import DispatchSettings, read_dispatch
