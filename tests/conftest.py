@@ -5,6 +5,9 @@ import tempfile
 
 from hypothesis import HealthCheck, settings
 
+# Servers that a test may ask for; none is started before.
+pytest_plugins = ["tests.servers.fixtures"]
+
 # What workers leave behind for their next start is nothing to find in the next run of the tests.
 _state = tempfile.TemporaryDirectory(prefix="avtomatika-state-")
 os.environ["XDG_STATE_HOME"] = _state.name

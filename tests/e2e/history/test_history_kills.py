@@ -11,17 +11,10 @@ from tests.e2e.conftest import Api, Launch, Program, free_port
 from tests.e2e.kills.test_kills import TOKENS, Client, client_of
 from tests.integration.history.comparing import expected, facts_in
 from tests.integration.history.conftest import lines_of, uri
-from tests.integration.postgres.conftest import (
-    VARIABLE,
-    given_uri,
-    own_server,
-    own_uri,
-    postgres_server,
-    postgres_uri,
-)
-from tests.integration.postgres.server import PASSWORD, PostgresServer
+from tests.servers.fixtures import POSTGRES_VARIABLE
+from tests.servers.postgres import PASSWORD, PostgresServer
 
-__all__ = ["given_uri", "own_server", "own_uri", "postgres_server", "postgres_uri", "uri"]
+__all__ = ["uri"]
 
 JOBS, KILLS = 100, 5
 SUBMIT_SECONDS = 3.0
@@ -53,7 +46,7 @@ async def kill_all_the_time(node: Program, api: Api, server: PostgresServer | No
 def server(uri: str, request: pytest.FixtureRequest) -> PostgresServer | None:
     """The server that is behind the URI, if there is one and it is ours to stop."""
     found: PostgresServer | None = None
-    if uri.startswith("postgresql:") and VARIABLE not in os.environ:
+    if uri.startswith("postgresql:") and POSTGRES_VARIABLE not in os.environ:
         found = request.getfixturevalue("postgres_server")
     return found
 

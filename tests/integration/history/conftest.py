@@ -12,15 +12,6 @@ import pytest
 
 from avtomatika.app import open_history
 from avtomatika.ports.history import History
-from tests.integration.postgres.conftest import (
-    given_uri,
-    own_server,
-    own_uri,
-    postgres_server,
-    postgres_uri,
-)
-
-__all__ = ["given_uri", "own_server", "own_uri", "postgres_server", "postgres_uri"]
 
 DATABASES = ("sqlite", "postgres")
 Lines = list[tuple[Any, ...]]

@@ -25,7 +25,7 @@ from tests.integration.history.conftest import Look, lines_of
 from tests.integration.history.looking import execute
 from tests.integration.http.blueprints import fan, flow, straight
 from tests.integration.http.conftest import Orchestrator, started
-from tests.integration.postgres.server import PASSWORD, PostgresServer
+from tests.servers.postgres import PASSWORD, PostgresServer
 
 PAGE = ROOT / "docs" / "how-to" / "history.md"
 

@@ -12,7 +12,7 @@ from avtomatika.errors import ConfigError, Unavailable
 from tests.integration.history.conftest import lines_of
 from tests.integration.history.looking import execute
 from tests.integration.history.test_tables import a_row, line
-from tests.integration.postgres.server import PASSWORD, PostgresServer
+from tests.servers.postgres import PASSWORD, PostgresServer
 
 UNFIT = {
     "NUL": rb'{"text":"a\u0000b"}',

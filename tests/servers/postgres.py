@@ -10,15 +10,12 @@ import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
-import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.conftest import free_port
+from tests.servers.process import Process, free_port, new_folder
 
-DEADLINE = 60.0
 USER = "avtomatika"
 PASSWORD = "p/w@of:the#tests"
 QUOTED = "p%2Fw%40of%3Athe%23tests"
@@ -44,19 +41,23 @@ def programs() -> Path | None:
 
 
 class PostgresServer:
-    """Starts, stops as if it had crashed, and starts again with the same data on the same port."""
+    """Starts, stops as if it had crashed, and starts again with the same data on the same port.
 
-    def __init__(self, bin_folder: Path) -> None:
+    *options* are settings of the server, beside `SETTINGS` or in place of them: `fsync="on"`.
+    """
+
+    def __init__(self, bin_folder: Path, **options: str) -> None:
         self.port = free_port()
-        self._folder = Path(tempfile.mkdtemp(prefix="avtomatika-postgres-"))
+        self._settings = SETTINGS | options
+        self._folder = new_folder("postgres")
         self._as_user: dict[str, Any] = {}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             self._as_user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(self._folder, nobody.pw_uid, nobody.pw_gid)
         self._bin = self._reachable(bin_folder)
-        self._data, self._log = self._folder / "data", self._folder / "log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._data = self._folder / "data"
+        self._process = Process(self._folder / "log", cwd=self._folder, **self._as_user)
         secret = self._folder / "password"
         secret.write_text(PASSWORD)
         secret.chmod(0o644)
@@ -65,57 +66,46 @@ class PostgresServer:
             *("-D", str(self._data), "-U", USER, f"--pwfile={secret}", "--no-sync"),
             *("--encoding=UTF8", "--locale=C", "--auth-local=reject", "--auth-host=scram-sha-256"),
         )
-        self._log.touch()
+
+    @property
+    def running(self) -> bool:
+        """True while it has been started and not stopped."""
+        return self._process.runs
 
     def uri(self, database: str = "postgres", user: str = USER, password: str = QUOTED) -> str:
+        """The address of a database of the server."""
         return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
         """The server takes connections. Does nothing when it does already."""
-        if self._process is not None:
+        if self.running:
             return
-        begun = self._log.stat().st_size
-        settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._bin / "postgres", "-D", self._data, "-p", str(self.port), *settings],
-                cwd=self._folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                **self._as_user,
-            )
-        deadline = time.monotonic() + DEADLINE
-        while READY not in self._log.read_text("utf-8", errors="replace")[begun:]:
-            assert self._process.poll() is None, self._log.read_text()
-            assert time.monotonic() < deadline, self._log.read_text()
-            time.sleep(0.02)
+        begun = len(self._process.log)
+        settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
+        command = [self._bin / "postgres", "-D", self._data, "-p", str(self.port), *settings]
+        self._process.start(command, lambda: READY in self._process.log[begun:])
 
     def stop(self) -> None:
         """Every process of the server is gone, without a word to its clients."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGQUIT)
-            self._process.wait(DEADLINE)
-            self._process = None
+        self._process.end(signal.SIGQUIT)
+
+    def restart(self) -> None:
+        """The server was stopped and runs again, with the data that it had on disk."""
+        self.stop()
+        self.start()
 
     def pause(self) -> None:
         """The server is there and answers nobody: a network that swallows everything."""
-        self._signal(signal.SIGSTOP)
+        self._process.signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
         """The server answers again."""
-        self._signal(signal.SIGCONT)
+        self._process.signal(signal.SIGCONT)
 
     def remove(self) -> None:
         """Nothing is left of the server."""
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _signal(self, number: int) -> None:
-        assert self._process is not None
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
-        for process in (self._process.pid, *map(int, children.split())):
-            os.kill(process, number)
 
     def _run(self, program: str, *words: str) -> None:
         done = subprocess.run(
