@@ -8,6 +8,7 @@ from aiohttp import web
 
 from avtomatika import observe
 from avtomatika.app.backends import Backend, open_backend
+from avtomatika.app.moving import join
 from avtomatika.app.parts import Parts, assemble, client_area, duties
 from avtomatika.app.timekeeping import LOOK_EVERY, Timekeeper
 from avtomatika.blueprints.blueprint import Blueprint
@@ -78,6 +79,7 @@ class Node:
         store = self._store = backend.store
         try:
             await self._keep_time(store)
+            await join(store, self.settings)
             await self._assemble(backend)
             await warn_of_parked(store, {(each.name, each.edition) for each in self._blueprints})
             await self._listen()

@@ -11,6 +11,7 @@ from avtomatika.cli.explain import explain
 from avtomatika.cli.jobs import jobs
 from avtomatika.cli.refusal import refusal_of
 from avtomatika.cli.serve import dev, serve
+from avtomatika.cli.store import store
 from avtomatika.errors import AvtomatikaError
 
 __all__ = ["avtomatika", "main"]
@@ -33,7 +34,7 @@ def avtomatika() -> None:
     """Run an orchestrator of durable state machines, and talk to one that runs."""
 
 
-for command in (check, demo, dev, explain, graph, jobs, serve):
+for command in (check, demo, dev, explain, graph, jobs, serve, store):
     avtomatika.add_command(command)
 
 
