@@ -233,7 +233,7 @@ def duties_die_with_the_store() -> AbstractContextManager[Any]:
 @mutant(4)
 def poison_is_folded() -> AbstractContextManager[Any]:
     """A handler that becomes due by a repeated delivery runs at once, before anything counts it."""
-    return patch.object(apply, "_is_suspect", lambda requests: False)
+    return patch.object(apply, "is_suspect", lambda requests: False)
 
 
 def answered_before(verb: str, event_of: Callable[..., Any]) -> AbstractContextManager[Any]:

@@ -1,16 +1,21 @@
 """A worker is present for a while after it was last heard of."""
 
+import random
 from typing import Any
 
 import msgspec
 import pytest
 
 from avtomatika.commands.introduction import hot_of
-from avtomatika.commands.presence import Introduction, Presence
+from avtomatika.commands.presence import Introduction, Presence, SignOfLife
 from avtomatika.errors import NotFound
 from avtomatika.kernel.time import Instant, Span
 from avtomatika.matching.compliance import Skill
+from avtomatika.ports.node import NodeContext
+from avtomatika.services.supervisor import Supervisor
+from avtomatika.stores.memory import MemoryStore
 from avtomatika.stores.registry import MemoryRegistry
+from avtomatika.testing.clock import SeededNames
 from rxon.messages import Heartbeat
 
 
@@ -30,9 +35,14 @@ def clock() -> HandClock:
     return HandClock()
 
 
+def a_node(clock: HandClock) -> NodeContext:
+    names = SeededNames(random.Random(0))
+    return NodeContext(MemoryStore(now=clock.now, tokens=names.token), clock, names, Supervisor().spawn, "n")
+
+
 @pytest.fixture
 def presence(clock: HandClock) -> Presence:
-    return Presence(MemoryRegistry(), clock, Span(100))
+    return Presence(a_node(clock), MemoryRegistry(), Span(100))
 
 
 async def test_a_stranger_must_register(presence: Presence) -> None:
@@ -56,7 +66,7 @@ async def test_a_worker_that_is_heard_of_stays(presence: Presence, clock: HandCl
     await presence.register("w1", Introduction(type="cpu", skills=[Skill("s")]))
     for time in (60, 120, 180):
         clock.time = Instant(time)
-        await presence.heard(await presence.get("w1"))
+        await presence.heard(await presence.get("w1"), SignOfLife())
     assert (await presence.get("w1")).registered_at == 0
 
 
@@ -69,9 +79,9 @@ async def test_registering_again_replaces_what_was_said(presence: Presence) -> N
 
 async def test_new_skills_are_a_new_revision_and_a_mere_sign_of_life_is_none(presence: Presence) -> None:
     worker = await presence.register("w1", Introduction(type="cpu", skills=[Skill("a")]))
-    same = await presence.heard(worker, status="busy")
+    same = await presence.heard(worker, SignOfLife(status="busy"))
     assert (same.profile.revision, same.status) == (worker.profile.revision, "busy")
-    changed = await presence.heard(same, skills=[Skill("b")])
+    changed = await presence.heard(same, SignOfLife(skills=[Skill("b")]))
     assert changed.profile.revision != same.profile.revision
     assert (await presence.get("w1")).profile.skills.keys() == {"b"}
 
@@ -84,7 +94,7 @@ async def test_everyone_is_listed_by_id(presence: Presence) -> None:
 
 async def test_what_another_part_of_the_node_wrote_is_read(clock: HandClock) -> None:
     registry = MemoryRegistry()
-    one, other = Presence(registry, clock, Span(100)), Presence(registry, clock, Span(100))
+    one, other = (Presence(a_node(clock), registry, Span(100)) for _ in range(2))
     await one.register("w1", Introduction(type="cpu", skills=[Skill("a", "t", "1")], costs={"a": 0.5}))
     assert (await other.get("w1")).profile.skills == {"a": Skill("a", "t", "1")}
     await one.register("w1", Introduction(type="cpu", skills=[Skill("b")]))
@@ -93,18 +103,18 @@ async def test_what_another_part_of_the_node_wrote_is_read(clock: HandClock) -> 
 
 async def test_what_is_hot_is_what_was_said_last_and_may_be_nothing(presence: Presence) -> None:
     worker = await presence.register("w1", Introduction(type="gpu", skills=[Skill("s")], hot=frozenset("s")))
-    kept = await presence.heard(worker)
+    kept = await presence.heard(worker, SignOfLife())
     assert (kept.profile.hot, kept.profile.revision) == (frozenset("s"), worker.profile.revision)
-    cold = await presence.heard(kept, hot=())
+    cold = await presence.heard(kept, SignOfLife(hot=()))
     assert cold.profile.hot == frozenset()
     assert cold.profile.revision != worker.profile.revision
 
 
 async def test_the_same_skills_once_more_change_nothing(presence: Presence) -> None:
     worker = await presence.register("w1", Introduction(type="gpu", skills=[Skill("s")]))
-    again = await presence.heard(worker, skills=[Skill("s")], usage={"ram_used_gb": 1.0})
+    again = await presence.heard(worker, SignOfLife(skills=[Skill("s")], usage={"ram_used_gb": 1.0}))
     assert again.profile is worker.profile
-    assert (await presence.heard(again)).usage == {"ram_used_gb": 1.0}
+    assert (await presence.heard(again, SignOfLife())).usage == {"ram_used_gb": 1.0}
 
 
 @pytest.mark.parametrize(

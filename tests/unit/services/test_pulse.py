@@ -40,7 +40,7 @@ def a_node() -> tuple[NodeContext, Presence]:
     clock, names = SystemClock(), SystemNames()
     store = MemoryStore(now=clock.now, tokens=names.token)
     node = NodeContext(store, clock, names, Supervisor().spawn, "n1")
-    return node, Presence(MemoryRegistry(), clock, Span(60_000))
+    return node, Presence(node, MemoryRegistry(), Span(60_000))
 
 
 async def wait_in(node: NodeContext, queue: str, count: int) -> None:

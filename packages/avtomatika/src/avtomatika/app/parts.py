@@ -101,7 +101,7 @@ def assemble(
     policy = WriterPolicy(run_lease=settings.run_lease, export=export is not None)
     writer = Writer(node, decider, policy, (measures.committed, hooks.witness(node.spawn)))
     standing = Standing(node, settings.dispatch.reputation)
-    presence = Presence(registry, node.clock, settings.worker_ttl, standing.fleet)
+    presence = Presence(node, registry, settings.worker_ttl, standing.fleet)
     offers = Offers(node, writer, settings.task_lease, standing.fleet, settings.dispatch.rules)
     results = Results(node, writer, standing.reported)
     queries = Queries(node, decider.held, whole)

@@ -16,8 +16,16 @@ from avtomatika import observe
 from avtomatika.commands.decide import Decider, HandlerEvent
 from avtomatika.commands.draft import Draft
 from avtomatika.commands.outbox import run_id
+from avtomatika.commands.requested import MISSED, Requested, is_suspect, refuse
 from avtomatika.errors import NotFound, Unavailable
-from avtomatika.kernel.events import Decided, Event, HandlerCrashed, RunAbandoned, Submitted, TaskAbandoned
+from avtomatika.kernel.events import (
+    Decided,
+    Event,
+    HandlerCrashed,
+    RunAbandoned,
+    Submitted,
+    TaskSignalled,
+)
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Job, Ready
 from avtomatika.kernel.progress import Outcome
@@ -52,14 +60,6 @@ class WriterPolicy(msgspec.Struct, frozen=True):
     export: bool = False
 
 
-class _Request:
-    __slots__ = ("ack", "answer", "event", "known")
-
-    def __init__(self, event: Event, ack: Lease | None, known: Job | None) -> None:
-        self.event, self.ack, self.known = event, ack, known
-        self.answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-
-
 class Writer:
     """Every change of a job goes through here."""
 
@@ -74,7 +74,7 @@ class Writer:
         self._store, self._clock, self._spawn = node.store, node.clock, node.spawn
         self._policy = policy or WriterPolicy()
         self._witnesses = witnesses
-        self._queues: dict[JobId, list[_Request]] = {}
+        self._queues: dict[JobId, list[Requested]] = {}
 
     async def submit(
         self,
@@ -132,7 +132,17 @@ class Writer:
         of its own. *known* is the job as it was a moment ago; it is loaded only when it has moved since.
         Raises NotFound, LeaseLost when *ack* no longer stands (nothing has happened), and Unavailable.
         """
-        request = _Request(event, ack, known)
+        return await self._ask(job, Requested(event, ack, known), owned=owned)
+
+    async def tell(self, job: JobId, event: TaskSignalled, heard: int) -> Outcome:
+        """As `apply` for work of this node, if nobody told of another event of the task meanwhile.
+
+        *heard* is how many there were. The outcome is `MISSED` when another node has heard of more by now,
+        and perhaps of this one.
+        """
+        return await self._ask(job, Requested(event, None, None, heard), owned=True)
+
+    async def _ask(self, job: JobId, request: Requested, *, owned: bool) -> Outcome:
         waiting = self._queues.get(job)
         if waiting is not None:
             waiting.append(request)
@@ -171,15 +181,15 @@ class Writer:
         try:
             await self._settle(job, requests)
         except Exception as error:  # noqa: BLE001 - each requester hears of it
-            _refuse(requests, error)
+            refuse(requests, error)
         except BaseException as error:
             left = (*requests, *self._queues.pop(job))
-            _refuse(left, Unavailable(f"The node stopped: {type(error).__name__}"))
+            refuse(left, Unavailable(f"The node stopped: {type(error).__name__}"))
             raise
         if not self._queues[job]:
             del self._queues[job]
 
-    async def _settle(self, job_id: JobId, requests: Sequence[_Request]) -> None:
+    async def _settle(self, job_id: JobId, requests: Sequence[Requested]) -> None:
         job = requests[0].known
         for _ in range(TRIES):
             job = job or await self._store.load(job_id)
@@ -199,19 +209,20 @@ class Writer:
             return
         raise Unavailable("Too many others change this job at the same time.")
 
-    async def _settle_alone(self, job: JobId, request: _Request) -> None:
+    async def _settle_alone(self, job: JobId, request: Requested) -> None:
         try:
             await self._settle(job, (request,))
         except Exception as error:  # noqa: BLE001 - the requester hears of it
-            _refuse((request,), error)
+            refuse((request,), error)
 
-    async def _advance(self, job: Job, requests: Sequence[_Request]) -> None:
+    async def _advance(self, job: Job, requests: Sequence[Requested]) -> None:
         draft = Draft(job, self._clock.now(), exported=self._policy.export)
         outcomes: list[Outcome] = []
         for request in requests:
             await draft.meet(request.event, self._store)
-            outcomes += draft.add([request.event])
-        pending = None if _is_suspect(requests) else await self._run_on(draft)
+            missed = request.heard not in (None, draft.heard_of(request.event))
+            outcomes += [MISSED] if missed else draft.add([request.event])
+        pending = None if is_suspect(requests) else await self._run_on(draft)
         lease = None if pending is None else self._take_run(draft)
         acks = tuple(request.ack for request in requests if request.ack is not None)
         try:
@@ -281,20 +292,3 @@ class Writer:
             running.cancel()
             raise
         await self.apply(lease.message.job, running.result(), ack=lease, owned=True)
-
-
-def _is_suspect(requests: Sequence[_Request]) -> bool:
-    """True when somebody had this before and was not heard of again: it may be the handler that it makes due.
-
-    The run is then a message of its own, whose deliveries are counted.
-    """
-    return any(
-        isinstance(request.event, TaskAbandoned) or (request.ack is not None and request.ack.delivery > 1)
-        for request in requests
-    )
-
-
-def _refuse(requests: Sequence[_Request], error: Exception) -> None:
-    for request in requests:
-        if not request.answer.done():
-            request.answer.set_exception(error)

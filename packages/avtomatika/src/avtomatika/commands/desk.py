@@ -7,11 +7,12 @@ from avtomatika.commands.gateway import Gateway
 from avtomatika.commands.passes import Passes
 from avtomatika.commands.presence import Presence
 from avtomatika.commands.results import Handle, Results
-from avtomatika.errors import Forbidden, InvalidInput, NotFound, Unauthorized, Unavailable
+from avtomatika.commands.translation import worded
+from avtomatika.errors import Forbidden, InvalidInput, NotFound, Unauthorized
 from avtomatika.kernel.ids import opened_by
 from avtomatika.kernel.time import after, seconds
 from avtomatika.ports.clock import Clock
-from rxon.errors import AuthError, ForbiddenError, ProtocolError, UnavailableError
+from rxon.errors import AuthError, ForbiddenError, ProtocolError
 from rxon.generations import Generation
 from rxon.messages import TokenAnswer, WorkerCommand
 from rxon.transport import Credentials
@@ -37,6 +38,7 @@ class Desk:
     def _admission(self) -> Admission:
         return self._gateway.admission
 
+    @worded
     async def generation(self, worker_id: str) -> Generation | None:
         """How the worker spoke when it registered; None for one that is not known."""
         try:
@@ -44,33 +46,32 @@ class Desk:
         except NotFound:
             return None
 
+    @worded
     async def identify(self, credentials: Credentials, named: str | None) -> str | None:
         """Whose the credentials are. Raises AuthError, ForbiddenError."""
         return (await self._admission.admit(credentials, named or credentials.worker_id)).worker_id
 
+    @worded
     async def holder(self, task_id: str) -> str | None:
         """The worker that holds the task, or None."""
         try:
             return await self._results.holder(Handle.parse(task_id))
         except InvalidInput:
             return None
-        except Unavailable as error:
-            raise UnavailableError(error.message) from error
 
+    @worded
     async def mail(self, worker_id: str, timeout: float) -> Sequence[WorkerCommand]:
         """Commands that operators sent to the worker, as soon as there are some."""
         return await self._presence.mailbox.first(worker_id, after(self._clock.now(), seconds(timeout)))
 
+    @worded
     async def stopped(
         self, credentials: Credentials, worker_id: str, timeout: float
     ) -> Sequence[WorkerCommand]:
         """`cancel_task` for every task that was taken from the worker, as soon as there is one."""
-        holdings = self._presence.holdings
-        held = await holdings.of(worker_id)
-        lost = await self._gateway.withdrawn(credentials, worker_id, held, timeout)
-        await holdings.discard(worker_id, lost)
-        return [_stop(task) for task in lost]
+        return [_stop(task) for task in await self._gateway.called_back(credentials, worker_id, timeout)]
 
+    @worded
     async def issue(self, credentials: Credentials) -> TokenAnswer:
         """A token that opens for a while. Raises AuthError, ForbiddenError, ProtocolError."""
         admitted = await self._admission.admit(credentials, credentials.worker_id)
@@ -81,6 +82,7 @@ class Desk:
         secret = admitted.keys[0] if admitted.keys else ""
         return await self._passes.issue(admitted.worker_id, secret)
 
+    @worded
     async def renew(
         self, worker_id: str | None, refresh_token: str, certified: Sequence[str] = ()
     ) -> TokenAnswer:

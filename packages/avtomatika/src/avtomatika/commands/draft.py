@@ -7,7 +7,7 @@ from avtomatika.kernel.effects import Effect, RunHandler
 from avtomatika.kernel.events import Event, TaskEvent
 from avtomatika.kernel.ids import TaskId
 from avtomatika.kernel.machine import fold
-from avtomatika.kernel.model import Branch, Gathering, Job, Ready
+from avtomatika.kernel.model import Branch, Gathering, Job, Ready, Waiting
 from avtomatika.kernel.progress import Moved, Outcome
 from avtomatika.kernel.time import Instant
 from avtomatika.ports.fact import Fact, Record, Standing
@@ -57,6 +57,16 @@ class Draft:
                 if self._exported:
                     self._after.append(Standing(outcome.job.state, outcome.job.status))
         return outcomes
+
+    def heard_of(self, event: Event) -> int:
+        """How many events there were so far of the task that *event* speaks of, 0 when it is over."""
+        phase = self.job.phase
+        if not isinstance(event, TaskEvent):
+            return 0
+        if isinstance(phase, Waiting):
+            return phase.task.events if phase.task.id == event.task else 0
+        branch = self._branches.get(event.task)
+        return 0 if branch is None else branch.task.events
 
     async def gathered(self, store: Store) -> Sequence[Branch]:
         """The branches that the due handler aggregates, as the draft leaves them."""

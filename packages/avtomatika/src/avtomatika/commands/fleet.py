@@ -168,6 +168,10 @@ class Fleet:
         if member is not None:
             member.took(task, until)
 
+    def count(self, now: Instant) -> int:
+        """How many are present."""
+        return sum(member.until > now for member in self._members.values())
+
     def forget(self, now: Instant) -> None:
         """Those that were not heard of for too long are not known any more."""
         for member in [each for each in self._members.values() if each.until <= now and not each.parked]:

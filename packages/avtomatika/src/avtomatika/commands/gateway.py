@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Final
 
-import msgspec
 from msgspec import Raw
 
 from avtomatika import observe
@@ -14,12 +14,12 @@ from avtomatika.commands.heard import Told
 from avtomatika.commands.introduction import hot_of, introduction, is_another, skills_of, usage_of
 from avtomatika.commands.offers import Offers, Wanted, owner_of
 from avtomatika.commands.pace import Patience
-from avtomatika.commands.presence import Presence, Worker
+from avtomatika.commands.presence import Presence, SignOfLife, Worker
 from avtomatika.commands.reports import Reports
 from avtomatika.commands.results import Handle, Results
-from avtomatika.commands.translation import Terms, check_json
-from avtomatika.commands.withdrawals import Withdrawals
-from avtomatika.errors import Conflict, InvalidInput, NotFound, Unavailable
+from avtomatika.commands.translation import Terms, check_json, worded
+from avtomatika.commands.withdrawals import Tasks, Withdrawals
+from avtomatika.errors import Conflict, InvalidInput, NotFound
 from avtomatika.kernel.time import after, seconds
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import LeaseLost
@@ -27,7 +27,6 @@ from rxon.errors import (
     ForbiddenError,
     ProtocolError,
     StaleLeaseError,
-    UnavailableError,
     WorkerUnknownError,
 )
 from rxon.generations.generation import Generation
@@ -72,6 +71,7 @@ class Gateway:
         self._withdrawals = Withdrawals(node, results)
         self._patience = Patience(node.clock)
 
+    @worded
     async def register(self, credentials: Credentials, registration: Registration) -> Registered:
         """The worker is present with the skills it declares.
 
@@ -85,6 +85,7 @@ class Gateway:
         await self._presence.register(worker_id, said)
         return Registered(status="registered", version=PROTOCOL_VERSION)
 
+    @worded
     async def poll(
         self, credentials: Credentials, worker_id: str, request: PollRequest
     ) -> Sequence[TaskOffer]:
@@ -94,10 +95,7 @@ class Gateway:
         asked = math.inf if request.timeout is None else request.timeout
         patience = longest if asked * 1_000 >= longest else seconds(asked)
         wanted = Wanted(worker.profile, request.available_skills, min(request.limit, MAX_TASKS_A_POLL))
-        try:
-            leases = await self._offers.take(wanted, after(self._clock.now(), patience))
-        except Unavailable as error:
-            raise UnavailableError(error.message) from error
+        leases = await self._offers.take(wanted, after(self._clock.now(), patience))
         try:
             offers = await self._terms.offers(leases, self._clock.now(), self._offers.lease_ttl)
         except BaseException:
@@ -107,12 +105,13 @@ class Gateway:
             await self._presence.holdings.add(worker_id, [offer.task_id for offer in offers])
         return offers
 
+    @worded
     async def heartbeat(
         self, credentials: Credentials, worker_id: str, beat: Heartbeat | None
     ) -> HeartbeatAnswer:
         """The worker is present, its tasks are held for longer, and it hears which it must let go."""
         if beat is None:
-            await self._presence.heard(await self._worker(credentials, worker_id))
+            await self._heard(await self._worker(credentials, worker_id), SignOfLife())
             return HeartbeatAnswer(status="ok")
         if beat.worker_id not in (None, worker_id):
             raise ForbiddenError("A worker can only speak for itself.")
@@ -121,15 +120,20 @@ class Gateway:
         skills, unsynced = None, False
         if beat.supported_skills is not None:
             self._patience.presented(worker_id, len(credentials.body or b""), known=True)
-            declared = declared_by(beat.supported_skills)
-            worker = msgspec.structs.replace(worker, skills_hash=beat.skills_hash, declared=declared)
             skills = skills_of(beat.supported_skills)
         else:
             unsynced = beat.skills_hash not in (None, worker.skills_hash)
             if is_another(beat, worker):
                 self._patience.changed(worker_id)
-        hot = hot_of(beat, worker.profile.skills if skills is None else [skill.name for skill in skills])
-        await self._presence.heard(worker, status=beat.status, skills=skills, hot=hot, usage=usage_of(beat))
+        said = SignOfLife(
+            status=beat.status,
+            skills=skills,
+            skills_hash=beat.skills_hash,
+            declared=declared_by(beat.supported_skills or ()),
+            hot=hot_of(beat, worker.profile.skills if skills is None else [skill.name for skill in skills]),
+            usage=usage_of(beat),
+        )
+        await self._heard(worker, said)
         lost = await self._lost(worker, beat.current_tasks)
         told = await self._presence.mailbox.take(worker_id) if worker.generation is Generation.OURS else ()
         return HeartbeatAnswer("ok", unsynced, tuple(lost) or None, tuple(told) or None)
@@ -143,14 +147,12 @@ class Gateway:
         if listed is None:
             unlisted = worker.generation is not Generation.OURS
             listed = tuple(await holdings.of(name)) if unlisted else ()
-        try:
-            lost = [task for task in listed if not await self._keep(task, name)]
-        except Unavailable as error:
-            raise UnavailableError(error.message) from error
+        lost = [task for task in listed if not await self._keep(task, name)]
         if lost and worker.generation is not Generation.OURS:
             await holdings.discard(name, lost)
         return lost
 
+    @worded
     async def report(self, credentials: Credentials, results: Sequence[TaskResult]) -> Sequence[ResultAnswer]:
         """One answer per result, each after it is durable. Results of one call are taken in together.
 
@@ -158,6 +160,7 @@ class Gateway:
         """
         return await self._reports.take(credentials, results)
 
+    @worded
     async def emit(self, credentials: Credentials, event: WorkerEvent) -> EventAnswer:
         """The event is part of the job whose task the worker holds; one about no task is only noted.
 
@@ -189,33 +192,45 @@ class Gateway:
             raise ProtocolError(error.message, details={"field": "target_task_id"}) from error
         except Conflict as error:
             return EventAnswer(EventStatus.ERROR, ErrorCode.LIMIT_EXCEEDED_ERROR, error.message)
-        except Unavailable as error:
-            raise UnavailableError(error.message) from error
         return EventAnswer(EventStatus.ACCEPTED)
 
+    @worded
     async def withdrawn(
         self, credentials: Credentials, worker_id: str, tasks: Collection[str], timeout: float
     ) -> Sequence[str]:
         """Those of *tasks* that the worker lost, as soon as there are some; else none in the end."""
-        await self.admission.admit(credentials, worker_id)
-        until = after(self._clock.now(), seconds(timeout))
-        try:
-            return await self._withdrawals.first(worker_id, tasks, until)
-        except Unavailable as error:
-            raise UnavailableError(error.message) from error
 
+        async def listed() -> Collection[str]:
+            return tasks
+
+        return await self._withdrawn(credentials, worker_id, listed, timeout)
+
+    @worded
+    async def called_back(self, credentials: Credentials, worker_id: str, timeout: float) -> Sequence[str]:
+        """The same of the tasks that the worker was handed, at whatever node."""
+        holdings = self._presence.holdings
+        listed = partial(holdings.of, worker_id)
+        lost = await self._withdrawn(credentials, worker_id, listed, timeout)
+        await holdings.discard(worker_id, lost)
+        return lost
+
+    async def _withdrawn(
+        self, credentials: Credentials, worker_id: str, tasks: Tasks, timeout: float
+    ) -> Sequence[str]:
+        await self.admission.admit(credentials, worker_id)
+        return await self._withdrawals.first(worker_id, tasks, after(self._clock.now(), seconds(timeout)))
+
+    @worded
     async def give_back(self, credentials: Credentials, worker_id: str, offers: Sequence[TaskOffer]) -> None:
         """What did not reach the worker is available again, as if the worker had never had it."""
         await self.admission.admit(credentials, worker_id)
         handles = [(Handle.parse(offer.task_id), offer.lease_token) for offer in offers]
-        try:
-            found = [await self._results.held(handle, worker_id, token) for handle, token in handles]
-            await self._offers.release(lease for lease in found if lease is not None)
-        except Unavailable as error:
-            raise UnavailableError(error.message) from error
+        found = [await self._results.held(handle, worker_id, token) for handle, token in handles]
+        await self._offers.release(lease for lease in found if lease is not None)
 
+    @worded
     async def told(self, credentials: Credentials, worker_id: str, timeout: float) -> Sequence[WorkerCommand]:
-        """Commands of operators, as soon as one comes in at this node; those of other nodes in the end."""
+        """Commands of operators, as soon as one comes in; one that was not announced here, in the end."""
         await self.admission.admit(credentials, worker_id)
         until = after(self._clock.now(), seconds(timeout))
         return await self._presence.mailbox.announced(worker_id, until)
@@ -234,6 +249,12 @@ class Gateway:
     async def _present(self, worker_id: str) -> Worker:
         try:
             return await self._presence.get(worker_id)
+        except NotFound as error:
+            raise WorkerUnknownError(error.message) from error
+
+    async def _heard(self, worker: Worker, said: SignOfLife) -> None:
+        try:
+            await self._presence.heard(worker, said)
         except NotFound as error:
             raise WorkerUnknownError(error.message) from error
 

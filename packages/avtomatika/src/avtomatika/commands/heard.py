@@ -29,7 +29,9 @@ class Told(msgspec.Struct, frozen=True):
     origin: str = ""
 
 
-class _Memory:
+class Memory:
+    """The events of a task that are part of the job: their ids, and how many there are."""
+
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
         self.ids: set[str] = set()
@@ -41,22 +43,22 @@ class Heard:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._tasks: OrderedDict[TaskId, _Memory] = OrderedDict()
+        self._tasks: OrderedDict[TaskId, Memory] = OrderedDict()
 
     @asynccontextmanager
-    async def turn(self, job: JobId, task: TaskId) -> AsyncGenerator[set[str]]:
-        """The ids of the events that are part of the job, while no other event of the task is dealt with.
+    async def turn(self, job: JobId, task: TaskId) -> AsyncGenerator["Memory"]:
+        """The events that are part of the job, while this node deals with no other event of the task.
 
-        Whoever makes another one part of it adds its id.
+        Whoever makes another one part of it adds its id. Another node may do so at any time.
         """
-        memory = self._tasks.setdefault(task, _Memory())
+        memory = self._tasks.setdefault(task, Memory())
         self._tasks.move_to_end(task)
         async with memory.turn:
             count = await self._count(job, task)
             if count != memory.counted:
                 memory.ids, memory.counted = await self.ids(job, task), count
             known = len(memory.ids)
-            yield memory.ids
+            yield memory
             memory.counted += len(memory.ids) - known
         while len(self._tasks) > MOST_TASKS:
             self._tasks.popitem(last=False)

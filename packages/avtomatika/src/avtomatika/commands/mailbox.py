@@ -1,80 +1,77 @@
 """Commands of operators on their way to workers. They may be lost; none is given out twice."""
 
-import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from avtomatika.kernel.time import SECOND, Instant, Span, after
-from avtomatika.ports.clock import Clock
+from avtomatika.ports.node import NodeContext
 from avtomatika.ports.registry import Doc, Registry
 from rxon.messages import WorkerCommand
 
 KIND: Final = "worker_mail"
+TOPIC: Final = "mail"
 KEEP: Final = Span(3_600 * SECOND)
 MOST: Final = 100
-LOOK_AGAIN: Final = SECOND
-"""Mail that came in at another node is not announced here."""
+LOOK_AGAIN: Final = Span(10 * SECOND)
+"""What is announced may be lost."""
 
 
 class Mailbox:
     """One box per worker, for all nodes that share the registry."""
 
-    def __init__(self, registry: Registry, clock: Clock) -> None:
-        self._registry, self._clock = registry, clock
-        self._waiting: dict[str, asyncio.Event] = {}
+    def __init__(self, node: NodeContext, registry: Registry) -> None:
+        self._store, self._clock, self._registry = node.store, node.clock, registry
+        self._waiting: Counter[str] = Counter()
 
     async def send(self, worker_id: str, command: WorkerCommand) -> bool:
         """The command waits for the worker, an hour at most; True when somebody waits for it here.
 
-        The oldest are dropped when there are too many.
+        The oldest are dropped when there are too many. Whoever waits at another node hears of it at once.
         """
-        waiting = (*await self._box(worker_id), command)[-MOST:]
-        expires = after(self._clock.now(), KEEP)
-        await self._registry.put(Doc(KIND, worker_id, msgspec.json.encode(waiting), expires))
-        event = self._waiting.get(worker_id)
-        if event is not None:
-            event.set()
-        return event is not None
+        while True:
+            now = self._clock.now()
+            found = await self._registry.get(KIND, worker_id, now=now)
+            waiting = (*_commands(found), command)[-MOST:]
+            doc = Doc(KIND, worker_id, msgspec.json.encode(waiting), after(now, KEEP))
+            if await self._registry.replace(doc, expected=0 if found is None else found.version, now=now):
+                break
+        listens = self._waiting[worker_id] > 0
+        await self._store.announce((_topic(worker_id),))
+        return listens
 
     async def take(self, worker_id: str) -> Sequence[WorkerCommand]:
         """What waits for the worker, and does not wait any more."""
-        waiting = await self._box(worker_id)
-        if waiting:
-            await self._registry.delete(KIND, worker_id)
-        return waiting
+        return _commands(await self._registry.take(KIND, worker_id, now=self._clock.now()))
 
     async def first(self, worker_id: str, until: Instant) -> Sequence[WorkerCommand]:
         """The same, as soon as there is something; nothing when nothing comes by then."""
         return await self._wait(worker_id, until, LOOK_AGAIN)
 
     async def announced(self, worker_id: str, until: Instant) -> Sequence[WorkerCommand]:
-        """The same, for a worker whose heartbeats bring what comes in at other nodes."""
+        """The same, for a worker whose heartbeats bring what was not announced here."""
         return await self._wait(worker_id, until, None)
 
     async def _wait(self, worker_id: str, until: Instant, look_again: Span | None) -> Sequence[WorkerCommand]:
-        event = self._waiting[worker_id] = asyncio.Event()
+        self._waiting[worker_id] += 1
         try:
             while True:
-                event.clear()
                 found, now = await self.take(worker_id), self._clock.now()
                 if found or now >= until:
                     return found
                 look = until if look_again is None else min(until, after(now, look_again))
-                await _happens(event, look - now)
+                await self._store.wait((_topic(worker_id),), until=look)
         finally:
-            if self._waiting.get(worker_id) is event:
+            self._waiting[worker_id] -= 1
+            if not self._waiting[worker_id]:
                 del self._waiting[worker_id]
 
-    async def _box(self, worker_id: str) -> tuple[WorkerCommand, ...]:
-        doc = await self._registry.get(KIND, worker_id, now=self._clock.now())
-        return () if doc is None else msgspec.json.decode(doc.body, type=tuple[WorkerCommand, ...])
+
+def _topic(worker_id: str) -> str:
+    return f"{TOPIC}:{worker_id}"
 
 
-async def _happens(event: asyncio.Event, within: int) -> None:
-    try:
-        async with asyncio.timeout(within / 1_000):
-            await event.wait()
-    except TimeoutError:
-        return
+def _commands(doc: Doc | None) -> tuple[WorkerCommand, ...]:
+    return () if doc is None else msgspec.json.decode(doc.body, type=tuple[WorkerCommand, ...])

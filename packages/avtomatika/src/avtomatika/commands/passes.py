@@ -64,7 +64,7 @@ class Passes:
 
     async def of(self, token: str) -> tuple[Pass, str] | None:
         """The pass that the token is, and the secret behind it. None when it is none, or not any more."""
-        found = await self._find(ACCESS, token)
+        found, _ = await self._read(ACCESS, token)
         if found is None or not await self._is_good(found):
             return None
         try:
@@ -85,21 +85,29 @@ class Passes:
 
         *certified* are the workers that the certificate of the connection is for.
         """
-        found = await self._find(RENEWAL, token)
+        found, version = await self._read(RENEWAL, token)
         if found is None or not await self._is_good(found):
             raise Unauthorized("Invalid refresh token (not found)")
         if worker_id not in (None, found.worker):
             raise Forbidden("Unauthorized: Invalid refresh token (owner mismatch)")
         if not found.source and found.worker not in certified:
             raise Unauthorized("Invalid refresh token (it is only good with its certificate)")
+        await self._use(found, version, token)
+        return await self._mint(found.worker, found.family, _unsealed(found, token))
+
+    async def _use(self, found: Pass, version: int, token: str) -> None:
+        """The token was used now, or shortly before. Raises Unauthorized: its family is worth nothing."""
         now = self._clock.now()
         if found.used_at is None:
-            used = msgspec.structs.replace(found, used_at=now)
-            await self._put(RENEWAL, token, used, RENEWAL_LIFE)
+            used = _doc(RENEWAL, token, msgspec.structs.replace(found, used_at=now), after(now, RENEWAL_LIFE))
+            if not await self._registry.replace(used, expected=version, now=now):
+                again, version = await self._read(RENEWAL, token)  # another node was quicker
+                if again is None:
+                    raise Unauthorized("Invalid refresh token (not found)")
+                await self._use(again, version, token)
         elif now > after(found.used_at, GRACE):
             await self._revoke(found)
             raise Unauthorized("Invalid refresh token (it was used before)")
-        return await self._mint(found.worker, found.family, _unsealed(found, token))
 
     async def _revoke(self, found: Pass) -> None:
         observe.measured("auth.token_reused", role="worker")
@@ -116,16 +124,18 @@ class Passes:
         access, renewal = _fresh(self._names), _fresh(self._names)
         known = Pass(worker_id, family, digest(secret).hex() if secret else "", "")
         for kind, token, life in ((ACCESS, access, self._access_life), (RENEWAL, renewal, RENEWAL_LIFE)):
-            await self._put(kind, token, _sealed(known, secret, token), life)
+            sealed = _sealed(known, secret, token)
+            await self._registry.put(_doc(kind, token, sealed, after(self._clock.now(), life)))
         return TokenAnswer(access, self._access_life // 1_000, worker_id, renewal)
 
-    async def _find(self, kind: str, token: str) -> Pass | None:
+    async def _read(self, kind: str, token: str) -> tuple[Pass | None, int]:
+        """The pass that the token is, and the version of it that is kept."""
         doc = await self._registry.get(kind, digest(token).hex(), now=self._clock.now())
-        return None if doc is None else msgspec.json.decode(doc.body, type=Pass)
+        return (None, 0) if doc is None else (msgspec.json.decode(doc.body, type=Pass), doc.version)
 
-    async def _put(self, kind: str, token: str, value: Pass, life: Span) -> None:
-        expires = after(self._clock.now(), life)
-        await self._registry.put(Doc(kind, digest(token).hex(), msgspec.json.encode(value), expires))
+
+def _doc(kind: str, token: str, value: Pass, expires: Instant) -> Doc:
+    return Doc(kind, digest(token).hex(), msgspec.json.encode(value), expires)
 
 
 def _fresh(names: Names) -> str:

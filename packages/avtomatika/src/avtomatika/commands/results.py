@@ -9,11 +9,12 @@ from typing import Final
 import msgspec
 
 from avtomatika.blueprints.schema import violation
-from avtomatika.commands.apply import Writer
+from avtomatika.commands.apply import TRIES, Writer
 from avtomatika.commands.declared import Declared
 from avtomatika.commands.fleet import owner_of, worker_of
 from avtomatika.commands.heard import Heard, Told
 from avtomatika.commands.outbox import task_message_id
+from avtomatika.commands.requested import MISSED
 from avtomatika.errors import Conflict, InvalidInput, NotFound, Unavailable
 from avtomatika.kernel.decisions import Dispatch, FanOut
 from avtomatika.kernel.effects import OfferTask
@@ -163,15 +164,26 @@ class Results:
             told.origin,
         )
         try:
-            async with self._heard.turn(job, handle.task) as known:
-                if told.id in known:
-                    return None
-                outcome = await self._writer.apply(job, event, owned=True)
-                if told.id and isinstance(outcome, Moved):
-                    known.add(told.id)
-                return outcome
+            for _ in range(TRIES):
+                outcome = await self._hear_once(job, event)
+                if outcome is not MISSED:
+                    return outcome
+            return Unavailable("Too many others tell of this task at the same time.")
         except (NotFound, Unavailable) as error:
             return error
+
+    async def _hear_once(self, job: JobId, event: TaskSignalled) -> Outcome | None:
+        """What came of the event; None when it was heard before, `MISSED` when another one came between."""
+        name = event.event_id
+        async with self._heard.turn(job, event.task) as known:
+            if name in known.ids:
+                return None
+            outcome = await self._writer.tell(job, event, known.counted)
+            if name and isinstance(outcome, Moved):
+                known.ids.add(name)
+        if outcome is MISSED or isinstance(outcome, Moved) or not name:
+            return outcome
+        return None if name in await self._heard.ids(job, event.task) else outcome
 
     async def skill(self, handle: Handle, worker_id: str) -> str | None:
         """What the task asks for that the worker holds; None when it does not hold it."""

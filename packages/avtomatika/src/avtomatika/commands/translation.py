@@ -1,6 +1,8 @@
 """Tasks and results between the wire and the kernel: the same things in two vocabularies."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -21,6 +23,22 @@ from rxon.messages import ResultAnswer, TaskOffer, TaskResult
 from rxon.signing.shared_key import sign_task
 from rxon.vocabulary import AnswerStatus, IgnoredReason
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def worded(verb: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """The verb, which says in the words of the wire that the store is out of reach: UnavailableError."""
+
+    @wraps(verb)
+    async def asked(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await verb(*args, **kwargs)
+        except Unavailable as error:
+            raise UnavailableError(error.message) from error
+
+    return asked
+
 
 class Terms(msgspec.Struct, frozen=True):
     """On what terms workers get tasks: how long a poll may wait, and the key that signs tasks, if any.
@@ -35,7 +53,7 @@ class Terms(msgspec.Struct, frozen=True):
     async def offers(self, leases: Sequence[Lease], now: Instant, ttl: Span) -> Sequence[TaskOffer]:
         """The tasks, whole. One whose params are lost is left out: it will have been given too often.
 
-        Raises UnavailableError when params are out of reach.
+        Raises Unavailable when params are out of reach.
         """
         made = list[TaskOffer]()
         for lease in leases:
@@ -46,8 +64,6 @@ class Terms(msgspec.Struct, frozen=True):
                 except IntegrityError as error:
                     observe.warning("task.lost_params", task=body.task.id, why=error.message)
                     continue
-                except Unavailable as error:
-                    raise UnavailableError(error.message) from error
                 made.append(self.offer(lease, whole, now, ttl))
         return made
 

@@ -35,7 +35,7 @@ class Sweeper:
         before = after(now, Span(-(self._keep if self._keep is not None else now)))
         while await self._store.sweep(now=now, finished_before=before, limit=SWEEP_LIMIT) == SWEEP_LIMIT:
             pass
-        await self._presence.everyone()
+        await self._presence.sweep()
 
 
 def sweeper(node: NodeContext, presence: Presence, keep: Span | None) -> Repeated:

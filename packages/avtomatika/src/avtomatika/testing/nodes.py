@@ -92,7 +92,7 @@ class SimNode:
         writer = Writer(node, decider, WriterPolicy(run_lease=lease))
         fleet = Fleet()
         registry = MemoryRegistry()
-        presence = Presence(registry, self.clock, WORKER_TTL, fleet)
+        presence = Presence(node, registry, WORKER_TTL, fleet)
         self.queries = Queries(node)
         self.control = Control(writer, self.queries)
         self.approvals = Approvals(writer, self.queries, KEY)
