@@ -33,7 +33,15 @@ PACKAGES = ("rxon", "avtomatika", "avtomatika-worker")
 TESTS = ROOT / "tests"
 
 CHECKED = ("unit", "architecture")  # run by `check`
-PARALLEL = ("conformance", "contract", "integration", "migrations", "sim", "simulation")  # share nothing
+PARALLEL = (
+    "conformance",
+    "contract",
+    "integration",
+    "migrations",
+    "servers",
+    "sim",
+    "simulation",
+)  # share nothing
 ON_DEMAND = ("chaos", "perf")  # need servers or a quiet machine; run by hand or nightly
 NO_TESTS = 5  # pytest: nothing was collected
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.servers import postgres, valkey
+from tests.servers.cluster import ClusterTopology
 from tests.servers.postgres import PostgresServer
+from tests.servers.sentinel import SentinelTopology
 from tests.servers.valkey import ValkeyServer
 
 POSTGRES_VARIABLE = "POSTGRES_TEST_URL"
@@ -138,3 +140,33 @@ def _own_valkey(*, cluster: bool = False) -> Iterator[ValkeyServer]:
     server = ValkeyServer(valkey_program(), cluster=cluster)
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def own_sentinels() -> Iterator[SentinelTopology]:
+    """A primary, two replicas and three sentinels; `valkey_sentinels` starts them."""
+    topology = SentinelTopology(valkey_program())
+    yield topology
+    topology.remove()
+
+
+@pytest.fixture
+def valkey_sentinels(own_sentinels: SentinelTopology) -> SentinelTopology:
+    """The topology with sentinels, with all of its servers running."""
+    own_sentinels.start()
+    return own_sentinels
+
+
+@pytest.fixture(scope="session")
+def own_shards() -> Iterator[ClusterTopology]:
+    """Three primaries that share the slots, and three replicas; `valkey_shards` starts them."""
+    topology = ClusterTopology(valkey_program())
+    yield topology
+    topology.remove()
+
+
+@pytest.fixture
+def valkey_shards(own_shards: ClusterTopology) -> ClusterTopology:
+    """The cluster of six, with all of its nodes running."""
+    own_shards.start()
+    return own_shards

