@@ -2,7 +2,8 @@
 
 Prints, as medians of the rounds: three-step jobs a second, and the latency of a one-step job that is
 submitted while nothing else runs; beside them what the machine can do at all (the yardstick), and the
-processor time that each process spent on a job.
+processor time that each process spent on a job. With `--store` or `--orchestrators` it compares storages
+instead, see `bench_scale.py`.
 """
 
 import argparse
@@ -205,18 +206,37 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def compare(arguments: argparse.Namespace, folder: Path) -> None:
+    """The table of storages and numbers of orchestrators is printed."""
+    sys.path.insert(0, str(HERE.parents[1]))
+    from tests.perf.bench_scale import table
+
+    arguments.slots = max(arguments.slots, 10 * max(arguments.orchestrators or [4]))
+    arguments.in_flight = max(arguments.in_flight, 2 * arguments.slots)
+    arguments.store = arguments.store or ["valkey", "postgres"]
+    arguments.orchestrators = arguments.orchestrators or [1, 2, 4]
+    uvloop.run(table(arguments, folder))
+
+
 def main() -> None:
     """Parse the options and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--samples", type=int, default=100)
-    parser.add_argument("--slots", type=int, default=10, help="tasks that the worker runs at once")
+    parser.add_argument("--slots", type=int, default=10, help="tasks that the workers run at once")
     parser.add_argument("--transport", choices=("stream", "poll"), default="stream", help="of the worker")
     parser.add_argument("--in-flight", type=int, default=50, help="jobs that the client keeps going")
     parser.add_argument("--profile", action="store_true", help="show where the orchestrator spends its time")
+    scale = parser.add_argument_group("several orchestrators on one store")
+    scale.add_argument("--store", nargs="+", choices=("sqlite", "valkey", "postgres"))
+    scale.add_argument("--orchestrators", nargs="+", type=int)
+    scale.add_argument("--workers", type=int, help="processes; as many as there are orchestrators")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=HERE) as folder:
+        if arguments.store or arguments.orchestrators:
+            compare(arguments, Path(folder))
+            return
         profile = Path(folder) / "profile" if arguments.profile else None
         uvloop.run(measure(arguments, Path(folder), profile))
         if profile is not None:
