@@ -94,21 +94,22 @@ class Servers:
 class Client:
     """A client that keeps a number of jobs in flight."""
 
-    def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
-        self._session, self._base = session, base
+    def __init__(self, session: aiohttp.ClientSession, base: str, *, prefers: bool) -> None:
+        """Who *prefers* to wait has the result of a job with the answer to the request that makes it."""
+        self._session, self._base, self._prefers = session, base, prefers
 
     async def run(self, kind: str) -> None:
         """One job from request to result."""
-        async with self._session.post(f"{self._base}/{kind}", data=b'{"n":0}') as answer:
+        url, wish = f"{self._base}/{kind}", {"Prefer": "wait=30"} if self._prefers else {}
+        async with self._session.post(url, data=b'{"n":0}', headers=wish) as answer:
             answer.raise_for_status()
-            job = (await answer.json())["job_id"]
-        while True:
-            async with self._session.get(f"{self._base}/{job}", params={"wait": "30"}) as answer:
+            view = await answer.json()
+        while view.get("status") not in OVER:
+            url = f"{self._base}/{view['job_id']}"
+            async with self._session.get(url, params={"wait": "30"}) as answer:
                 view = await answer.json()
-            if view["status"] in OVER:
-                if view["status"] != "finished":
-                    raise SystemExit(f"job {job} ended {view}")
-                return
+        if view["status"] != "finished":
+            raise SystemExit(f"a job ended {view}")
 
     async def throughput(self, jobs: int, in_flight: int) -> float:
         """Three-step jobs a second."""
@@ -134,7 +135,7 @@ class Client:
 
 
 @asynccontextmanager
-async def client(servers: Servers) -> AsyncIterator[Client]:
+async def client(servers: Servers, *, prefers: bool) -> AsyncIterator[Client]:
     """A client of the servers, once a first job has gone through them."""
     base = f"http://127.0.0.1:{servers.port}/api/v1/jobs"
     headers = {"X-Client-Token": servers.token}
@@ -150,7 +151,7 @@ async def client(servers: Servers) -> AsyncIterator[Client]:
                 if time.monotonic() > deadline:
                     raise
             await asyncio.sleep(0.05)
-        found = Client(session, base)
+        found = Client(session, base, prefers=prefers)
         await found.run("one")
         yield found
 
@@ -173,7 +174,7 @@ async def measure(arguments: argparse.Namespace, folder: Path, profile: Path | N
     middles: list[float] = []
     tails: list[float] = []
     with servers(folder, arguments.slots, arguments.transport, profile) as running:
-        async with client(running) as asking:
+        async with client(running, prefers=arguments.ask == "once") as asking:
             for number in range(1, arguments.rounds + 1):
                 before = running.cpu_seconds()
                 own = time.process_time()
@@ -227,6 +228,8 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=10, help="tasks that the workers run at once")
     parser.add_argument("--transport", choices=("stream", "poll"), default="stream", help="of the worker")
     parser.add_argument("--in-flight", type=int, default=50, help="jobs that the client keeps going")
+    asks = "whether the client asks once, with `Prefer: wait`, or for the job and then for its end"
+    parser.add_argument("--ask", choices=("once", "twice"), default="once", help=asks)
     parser.add_argument("--profile", action="store_true", help="show where the orchestrator spends its time")
     scale = parser.add_argument_group("several orchestrators on one store")
     scale.add_argument("--store", nargs="+", choices=("sqlite", "valkey", "postgres"))

@@ -63,7 +63,7 @@ class Queries:
         """The job, once it is over or as it stands at *until* or on `close`. Raises NotFound."""
         job = await self.job(job_id, viewer)
         while not (job.over or self._closed) and (now := self._clock.now()) < until:
-            await self._store.wait((f"job:{job.id}",), until=min(until, after(now, LOOK_AGAIN)))
+            await self._store.wait((f"end:{job.id}",), until=min(until, after(now, LOOK_AGAIN)))
             job = await self.job(job_id, viewer)
         return job
 

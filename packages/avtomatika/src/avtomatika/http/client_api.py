@@ -22,7 +22,7 @@ from avtomatika.http.views import (
     job_view,
     some_fields,
 )
-from avtomatika.kernel.model import Status
+from avtomatika.kernel.model import Job, Status
 from avtomatika.kernel.time import after, seconds
 from avtomatika.ports.clock import Clock
 from avtomatika.ports.store import JobQuery
@@ -49,10 +49,19 @@ class ClientApi:
         self._clock, self._detailed = clock, detailed
 
     async def create(self, request: web.Request, blueprint: Blueprint) -> web.Response:
-        """202 with the id of the job, which is durable."""
+        """202 with the id of the durable job, or 200 with the job if it ends while the caller waits."""
         client = self._callers.client_of(request)
         wanted = await read_request(request)
-        return answer(JobAccepted(job_id=await self._submit(blueprint, wanted, client.id)), 202)
+        job_id = await self._submit(blueprint, wanted, client.id)
+        wait = query.preferred_wait(request, MAX_WAIT)
+        if wait is not None:
+            until = after(self._clock.now(), seconds(wait))
+            job = await self._queries.ended(job_id, client.id, until)
+            if job.over:
+                found = await self._answer(job, None, detailed=self._detailed)
+                found.headers["Preference-Applied"] = f"wait={wait}"
+                return found
+        return answer(JobAccepted(job_id=job_id), 202)
 
     async def create_batch(self, request: web.Request, blueprint: Blueprint) -> web.Response:
         """202 with the ids of the jobs, all durable, in the order of the requests."""
@@ -67,8 +76,10 @@ class ClientApi:
         detailed = query.flag(request, "detailed", self._detailed)
         until = after(self._clock.now(), seconds(wait))
         job = await self._queries.ended(request.match_info["job_id"], viewer, until)
+        return await self._answer(job, request.query.get("fields"), detailed=detailed)
+
+    async def _answer(self, job: Job, fields: str | None, *, detailed: bool) -> web.Response:
         held = self._queries.held(job)
-        fields = request.query.get("fields")
         if detailed or fields is not None:
             job = await self._queries.shown(job)
         if fields is None:

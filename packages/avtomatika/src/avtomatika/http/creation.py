@@ -21,13 +21,14 @@ from avtomatika.http.bodies import (
 )
 from avtomatika.http.client_api import ClientApi
 from avtomatika.http.operation import BAD_BODY, OBJECT, WRITES, Answer, Body, Operation, Parameter, in_header
-from avtomatika.http.views import BatchAccepted, JobAccepted
+from avtomatika.http.views import BatchAccepted, DetailedJobView, JobAccepted, JobView
 
 CREATION: Final = "Create jobs"
 TRACE: Final = (
     in_header("traceparent", "The trace that the job belongs to; goes to the workers."),
     in_header("tracestate", "Goes with `traceparent`."),
 )
+PREFER: Final = in_header("Prefer", "`wait=N` waits up to N seconds for the end of the job (RFC 7240).")
 ENVELOPED: Final = [{"required": [name]} for name in sorted(ENVELOPE)]
 """A body is an envelope when one of these holds."""
 
@@ -64,9 +65,12 @@ def creations(blueprint: Blueprint, newest: bool) -> Iterator[Operation[ClientAp
         summary=f"Create a job of {title}",
         description="A body with a member of the envelope is one; any other is the input of the job itself.",
         tag=CREATION,
-        parameters=(_key(MAX_KEY), *TRACE),
+        parameters=(_key(MAX_KEY), PREFER, *TRACE),
         body=Body(wanted, "The input of the job, in an envelope or as it is."),
-        answers=(Answer(JobAccepted, "The job is durable.", 202),),
+        answers=(
+            Answer(JobAccepted, "The job is durable.", 202),
+            Answer((JobView, DetailedJobView), "The job is over, while the caller preferred to wait."),
+        ),
         errors=(*BAD_BODY, ContractViolation, KeyReused, Overloaded, *WRITES),
         components=components,
     )

@@ -15,6 +15,7 @@ MAX_PAGE: Final = 1_000
 MAX_FILTERS: Final = 8
 LAST_MOMENT: Final = 10**12
 
+_WAIT: Final = re.compile(r'(?i:wait)\s*=\s*"?([0-9]{1,9})"?')
 _NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
@@ -30,6 +31,19 @@ def number(request: web.Request, name: str, default: float, most: float) -> floa
     if not 0 <= value <= most:
         raise InvalidInput(f"{name} must be a number of seconds from 0 to {most:g}.", field=name)
     return value
+
+
+def preferred_wait(request: web.Request, most: float) -> int | None:
+    """The seconds, *most* at the most, for which the caller prefers to wait (`Prefer: wait=N`, RFC 7240).
+
+    None when it does not say so: a preference that makes no sense is none.
+    """
+    said = request.headers.getall("Prefer", ())
+    for preference in ",".join(said).split(",") if said else ():
+        found = _WAIT.fullmatch(preference.partition(";")[0].strip())
+        if found is not None:
+            return min(int(found[1]), int(most))
+    return None
 
 
 def whole(request: web.Request, name: str, default: int, least: int, most: int) -> int:

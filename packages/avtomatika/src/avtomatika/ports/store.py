@@ -140,8 +140,9 @@ class Store(Protocol):
     async def wait(self, topics: Collection[str], *, until: Instant) -> None:
         """Returns when one of *topics* may have changed, at the latest at *until*.
 
-        Topics: the name of a queue, the part of it before `:`, `job:` with the id of a job, and `owner:` with
-        an owner of leases, whose messages may have been withdrawn or replaced.
+        Topics: the name of a queue, the part of it before `:`, `job:` with the id of a job that moved, `end:`
+        with that of one that is over, and `owner:` with an owner of leases, whose messages may have been
+        withdrawn or replaced; and whatever else is announced.
         """
         ...
 

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from avtomatika.ports.store import Commit
-from avtomatika.stores.hints import Hints
+from avtomatika.stores.hints import Hints, topics_of
 
 MOST_TOPICS: Final = 512
 """More than these at once are cut: hints may be lost, and a payload that is too large would be refused."""
@@ -36,7 +36,7 @@ class Announcements:
         for owner in robbed:
             self._topics[f"owner:{owner}"] = 0
         if commit.job is not None:
-            self._topics[f"job:{commit.job.id}"] = 0
+            self._topics.update(dict.fromkeys(topics_of(commit.job), 0))
         for message in commit.send:
             for topic in (message.queue, message.queue.partition(":")[0]):
                 self._topics[topic] = min(message.visible_at, self._topics.get(topic, message.visible_at))

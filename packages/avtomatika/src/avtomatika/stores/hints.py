@@ -1,8 +1,9 @@
 """Waiting for something to happen, within one process. Hints only: no work is carried here."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
+from avtomatika.kernel.model import Job
 from avtomatika.kernel.time import Instant
 from avtomatika.ports.store import Commit
 
@@ -46,7 +47,7 @@ class Hints:
             return
         self.announce(f"owner:{owner}" for owner in robbed)
         if commit.job is not None:
-            self.announce((f"job:{commit.job.id}",))
+            self.announce(topics_of(commit.job))
         for message in commit.send:
             topics = (message.queue, message.queue.partition(":")[0])
             self.announce(topics, message.visible_at)
@@ -57,6 +58,12 @@ class Hints:
             wakers.pop(waker, None)
             if not wakers:
                 del self._waiting[topic]
+
+
+def topics_of(job: Job) -> Sequence[str]:
+    """The topics of those who wait for the job to move, and for its end if this is it."""
+    moved = f"job:{job.id}"
+    return (moved, f"end:{job.id}") if job.over else (moved,)
 
 
 def _wake(waker: asyncio.Future[None]) -> None:
