@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["MemoryStorage", "SQLiteStorage", "StorageBackend"]
+__all__ = ["MemoryStorage", "PostgresStorage", "SQLiteStorage", "StorageBackend"]
 
 
 class StorageBackend(Protocol):
@@ -26,3 +26,11 @@ class SQLiteStorage:
 
     def __init__(self, path: str | Path) -> None:
         self.url = f"sqlite:///{path}"
+
+
+class PostgresStorage:
+    """A database in PostgreSQL, durable. For any number of processes. Needs `avtomatika[postgres]`."""
+
+    def __init__(self, url: str) -> None:
+        """*url* as PostgreSQL reads it: `postgresql://user:password@host/database?sslmode=verify-full`."""
+        self.url = url

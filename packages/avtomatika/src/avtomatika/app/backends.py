@@ -16,10 +16,12 @@ from avtomatika.services.supervisor import Supervisor
 from avtomatika.settings import Settings
 from avtomatika.settings.files import FileSettings
 from avtomatika.settings.history import sqlite_path
+from avtomatika.settings.storage import POSTGRES, StorageSettings
 from avtomatika.stores.memory import MemoryStore
 from avtomatika.stores.registry import MemoryRegistry
 from avtomatika.stores.sql.sqlite import SqliteStore
-from rxon.storage import ObjectStorage, StorageSettings
+from rxon.storage import ObjectStorage
+from rxon.storage import StorageSettings as S3Settings
 
 
 class Backend(msgspec.Struct, frozen=True):
@@ -41,8 +43,20 @@ async def open_backend(
         store = SqliteStore(Path(rest[1:]), now=clock.now, tokens=names.token, broken=supervisor.fail)
         clock.never_before(store.clock_floor)
         return Backend(store, MemoryRegistry())
-    known = "sqlite:///PATH or memory://"
+    if scheme in POSTGRES:
+        return await _open_postgres(wanted, clock, names)
+    known = "sqlite:///PATH, postgresql://… or memory://"
     raise ConfigError(f"STORAGE_URL: there is no storage '{scheme}://'; use {known}.")
+
+
+async def _open_postgres(wanted: StorageSettings, clock: SystemClock, names: SystemNames) -> Backend:
+    try:
+        from avtomatika.stores.postgres.opening import open_postgres
+    except ImportError:
+        raise ConfigError(
+            "STORAGE_URL: PostgreSQL needs the package asyncpg: pip install 'avtomatika[postgres]'."
+        ) from None
+    return Backend(*await open_postgres(wanted.url, wanted.prefix, now=clock.now, tokens=names.token))
 
 
 def open_history(uri: str) -> History:
@@ -62,7 +76,7 @@ def open_history(uri: str) -> History:
 def open_blobs(wanted: FileSettings) -> Blobs:
     """Where files of jobs are: in an S3, beside the database, or in memory where jobs are."""
     if wanted.s3 is not None:
-        s3 = StorageSettings(
+        s3 = S3Settings(
             endpoint=wanted.s3.endpoint,
             access_key=wanted.s3.access_key,
             secret_key=wanted.s3.secret_key,

@@ -38,7 +38,7 @@ def place_options(command: F) -> F:
     options = (
         click.option("--host", help="The address to listen on (API_HOST).  [default: 127.0.0.1]"),
         click.option("--port", type=click.IntRange(0, 65_535), help="The port (API_PORT).  [default: 8080]"),
-        click.option("--storage-url", help="sqlite:///PATH or memory:// (STORAGE_URL)."),
+        click.option("--storage-url", help="sqlite:///PATH, postgresql://… or memory:// (STORAGE_URL)."),
         click.option(
             "--data-dir",
             help="The folder for tokens and the database (AVTOMATIKA_DATA_DIR).  [default: .avtomatika]",

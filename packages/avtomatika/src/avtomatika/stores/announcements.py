@@ -1,6 +1,6 @@
 """What a commit tells those who wait, at its own node at once and at other nodes of a shared store."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -53,6 +53,23 @@ class Announcements:
         told = dict(list(self._topics.items())[:MOST_TOPICS])
         self._topics = {}
         return _ENCODER.encode(_Told(self._sender, told))
+
+    def payloads(self, most_bytes: int) -> Sequence[bytes]:
+        """The same in several parts, none of them larger than *most_bytes*."""
+        topics = list(self._topics.items())[:MOST_TOPICS]
+        self._topics = {}
+        parts: list[bytes] = []
+        while topics:
+            count = len(topics)
+            while (
+                len(part := _ENCODER.encode(_Told(self._sender, dict(topics[:count])))) > most_bytes
+                and count > 1
+            ):
+                count //= 2
+            if len(part) <= most_bytes:  # a name that is too long for a part of its own is not told
+                parts.append(part)
+            topics = topics[count:]
+        return parts
 
     def hear(self, payload: bytes) -> None:
         """Another node has sent *payload*; what is none, or our own, is nothing."""

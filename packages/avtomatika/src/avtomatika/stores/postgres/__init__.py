@@ -1,0 +1,1 @@
+"""The store that keeps everything in PostgreSQL, for any number of nodes."""
