@@ -19,7 +19,7 @@ from avtomatika.kernel.events import Decided, Event, Submitted, TaskAccepted, Ta
 from avtomatika.kernel.ids import JobId, task_id
 from avtomatika.kernel.model import Done, Job, Order, Policy, Ready, Report, Status, Task, Verdict, Waiting
 from avtomatika.kernel.time import Instant, Span
-from avtomatika.ports.store import Commit, Fact, JobQuery, Message, MessageId
+from avtomatika.ports.store import Commit, Fact, JobQuery, Message, MessageId, Store
 from avtomatika.stores.sql.sqlite import SqliteStore
 
 TTL = Span(60_000)
@@ -114,7 +114,7 @@ class Times(msgspec.Struct):
             yield verb, statistics.median(taken), taken[int(len(taken) * 0.99)]
 
 
-async def one_job(store: SqliteStore, name: JobId, times: Times) -> None:
+async def one_job(store: Store, name: JobId, times: Times) -> None:
     """A job is created, its task leased and reported: every commit is on disk when it returns."""
     at = now()
     job = Job(name, "invoice", "1", "start", Ready(), Policy(), at, at, client="acme", version=1, input=INPUT)
@@ -140,7 +140,7 @@ async def one_job(store: SqliteStore, name: JobId, times: Times) -> None:
     times.result.append((time.perf_counter() - leased) * 1_000)
 
 
-async def alternate(stores: Sequence[SqliteStore], rounds: int, each: int) -> list[Times]:
+async def alternate(stores: Sequence[Store], rounds: int, each: int) -> list[Times]:
     """What the verbs of each store take, measured in turns so that the machine is the same for all."""
     times = [Times() for _ in stores]
     for _ in range(rounds):
@@ -192,7 +192,7 @@ def lists(count: int) -> dict[str, JobQuery]:
     }
 
 
-async def page_times(store: SqliteStore, count: int) -> dict[str, tuple[float, int]]:
+async def page_times(store: Store, count: int) -> dict[str, tuple[float, int]]:
     """The milliseconds that the first page of every list took, at best of three, and the jobs on it."""
     found: dict[str, tuple[float, int]] = {}
     for name, query in lists(count).items():
