@@ -1,4 +1,4 @@
-"""The files in `deploy/` fit what nodes and workers really offer. Neither containers nor a cluster are needed."""
+"""The files in `deploy/` fit what nodes and workers really offer. No containers and no cluster are needed."""
 
 import json
 import re
