@@ -6,7 +6,7 @@ batch has a name, under which the server keeps what became of it: one whose answ
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -180,6 +180,3 @@ def _tell(each: _Waiting, answer: Answer | AvtomatikaError) -> None:
         each.future.set_result(answer)
     else:
         each.future.set_exception(answer)
-
-
-Notice = Callable[[], None]

@@ -25,7 +25,7 @@ Pairs = tuple[tuple[str, bytes | str], ...]
 
 
 class Walk(msgspec.Struct, frozen=True):
-    """One way through jobs, newest first: a table, and the columns at the front of an index with their values."""
+    """One way through jobs, newest first: a table, and what the columns at the front of an index must be."""
 
     table: str
     id: str
@@ -97,14 +97,14 @@ def page_of(ways: list[Walk], query: JobQuery) -> tuple[str, list[Any]]:
     condition = values.condition(first, "w") + _bounds(query, first, values)
     for other in others:
         match = f"{values.condition(other, 'x')}x.created = w.created AND x.{other.id} = w.{first.id}"
-        condition += f" AND EXISTS (SELECT FROM {other.table} x WHERE {match})"  # noqa: S608 - as above
+        condition += f" AND EXISTS (SELECT FROM {other.table} x WHERE {match})"
     limit = values(min(query.limit, MOST) + 1)
-    return (
+    statement = (
         f"WITH page AS MATERIALIZED (SELECT w.created, w.{first.id} AS id FROM {first.table} w"  # noqa: S608 - as above
         f" WHERE {condition} ORDER BY w.created DESC, w.{first.id} DESC LIMIT {limit})"
-        " SELECT job.created, job.id, job.head, job.data FROM page JOIN job ON job.id = page.id",
-        values.all,
+        " SELECT job.created, job.id, job.head, job.data FROM page JOIN job ON job.id = page.id"
     )
+    return statement, values.all
 
 
 def _bounds(query: JobQuery, walk: Walk, values: Values) -> str:

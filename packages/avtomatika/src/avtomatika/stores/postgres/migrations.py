@@ -123,7 +123,7 @@ async def _add(connection: Connection, schema: str, known: Sequence[Step]) -> St
     except PostgresError as error:
         if is_refused(error):
             raise ConfigError(
-                f"STORAGE_URL: the schema {schema} has to be brought to step {known[-1].number} by a role that"
-                f" may create tables: {error}"
+                f"STORAGE_URL: a role that may create tables has to bring the schema {schema} to step"
+                f" {known[-1].number}: {error}"
             ) from None
         raise

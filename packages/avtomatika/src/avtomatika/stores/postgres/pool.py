@@ -74,7 +74,7 @@ class Pool:
                 self._put_back(connection)
 
     async def fetch(self, statement: str, *values: object) -> list[Row]:
-        """The rows. For what may be done twice: it is, when nobody knows whether it was. Raises Unavailable."""
+        """The rows. It is done again when nobody knows whether it was. Raises Unavailable."""
         return await self._repeated(lambda connection: connection.fetch(statement, *values))
 
     async def fetchrow(self, statement: str, *values: object) -> Row | None:

@@ -22,6 +22,7 @@ _REPLACE = (
     "UPDATE doc SET body = $3, expires_at = $4, version = nextval('doc_version')"
     " WHERE kind = $1 AND key = $2 AND version = $5 AND expires_at > $6 RETURNING version"
 )
+_TAKE = f"DELETE FROM doc WHERE kind = $1 AND key = $2 AND expires_at > $3 RETURNING {_COLUMNS}"  # noqa: S608 - constants only
 
 
 class PostgresRegistry:
@@ -47,8 +48,7 @@ class PostgresRegistry:
         return row is not None
 
     async def take(self, kind: str, key: str, *, now: Instant) -> Doc | None:
-        statement = f"DELETE FROM doc WHERE kind = $1 AND key = $2 AND expires_at > $3 RETURNING {_COLUMNS}"
-        return _doc(await self._pool.once(statement, k(kind), k(key), moment(now)))
+        return _doc(await self._pool.once(_TAKE, k(kind), k(key), moment(now)))
 
     async def delete(self, kind: str, key: str) -> None:
         await self._pool.fetchrow("DELETE FROM doc WHERE kind = $1 AND key = $2", k(kind), k(key))

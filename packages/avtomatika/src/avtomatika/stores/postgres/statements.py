@@ -26,7 +26,8 @@ WITH RECURSIVE front AS (
   SELECT n.queue, n.id FROM front f CROSS JOIN LATERAL (
     SELECT queue, id FROM message WHERE queue > f.queue AND queue < $2 ORDER BY queue, available LIMIT 1) n
 )
-SELECT {", ".join(f"m.{column}" for column in _MESSAGE.split(", "))} FROM front f JOIN message m ON m.id = f.id
+SELECT {", ".join(f"m.{column}" for column in _MESSAGE.split(", "))}
+  FROM front f JOIN message m ON m.id = f.id
 """  # noqa: S608 - constants only
 BACKLOG: Final = """
 SELECT count(*) FROM (

@@ -1,13 +1,12 @@
-"""The store in PostgreSQL: every verb is one statement, and all nodes of the same schema share what is kept."""
+"""The store in PostgreSQL: every verb is one statement, and all nodes of one schema share what is kept."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
-from avtomatika.errors import Unavailable
 from avtomatika.kernel.ids import JobId, TaskId, opened_by
 from avtomatika.kernel.model import Branch, Job, Status
 from avtomatika.kernel.time import Instant, Span, after
-from avtomatika.ports.message import Lease, Message, MessageId, Token
+from avtomatika.ports.message import Lease, Message, MessageId
 from avtomatika.ports.shelf import Shelf
 from avtomatika.ports.store import (
     Claim,
@@ -37,7 +36,7 @@ _MOVED: Final = 2
 
 
 class PostgresStore:
-    """See guarantees: what was accepted survives the nodes, and the server as far as that keeps its promises."""
+    """See guarantees: what was accepted survives the nodes, and the server as its settings promise."""
 
     def __init__(
         self,
@@ -192,6 +191,3 @@ def _refusal(commit: Commit, answer: Answer) -> Exception:
     if answer.verdict == _MOVED:
         return VersionConflict()
     return LeaseLost()
-
-
-__all__ = ["PostgresStore", "Token", "Unavailable"]
