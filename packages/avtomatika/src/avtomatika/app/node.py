@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from avtomatika.commands.gateway import Gateway
 from avtomatika.commands.hooks import Hooks
 from avtomatika.commands.offers import Offers
 from avtomatika.commands.parked import warn_of_parked
+from avtomatika.errors import Unavailable
 from avtomatika.http.connections import Site, url_of
 from avtomatika.http.middleware import error_middleware
 from avtomatika.http.public_api import PublicApi
@@ -112,6 +114,8 @@ class Node:
             blueprints=self._blueprints,
             prefix=settings.http.prefix,
         )
+        if settings.storage.shared:
+            await parts.nodes.beat()
         await parts.pauses.refresh()  # before anything runs: what is paused stays so
         for name, run in duties(parts, settings):
             self.supervisor.start_duty(name, run)
@@ -150,6 +154,9 @@ class Node:
         await self.supervisor.drain(self.settings.drain)
         if parts is not None:
             await parts.delivery.close()
+            if self.settings.storage.shared:
+                with suppress(Unavailable):
+                    await parts.nodes.leave()
             if parts.exporter is not None:
                 await parts.exporter.finish(EXPORT_GRACE)
         if self._store is not None:

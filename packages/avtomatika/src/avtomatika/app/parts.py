@@ -20,6 +20,7 @@ from avtomatika.commands.decide import Decider
 from avtomatika.commands.explain import Explain
 from avtomatika.commands.export import Export
 from avtomatika.commands.hooks import Hooks
+from avtomatika.commands.nodes import BEAT, Nodes
 from avtomatika.commands.offers import Offers
 from avtomatika.commands.operator import Operator
 from avtomatika.commands.parked import parked
@@ -65,6 +66,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     access: Access
     decider: Decider
     writer: Writer
+    nodes: Nodes
     offers: Offers
     presence: Presence
     standing: Standing
@@ -99,7 +101,9 @@ def assemble(
     decider = Decider(blueprints, access.client_of, pauses.holds, node.store.shelf, files.beside)
     export = settings.history_uri
     policy = WriterPolicy(run_lease=settings.run_lease, export=export is not None)
-    writer = Writer(node, decider, policy, (measures.committed, hooks.witness(node.spawn)))
+    nodes = Nodes(node, registry)
+    told = (measures.committed, hooks.witness(node.spawn))
+    writer = Writer(node, decider, policy, told, nodes.suspects)
     standing = Standing(node, settings.dispatch.reputation)
     presence = Presence(node, registry, settings.worker_ttl, standing.fleet)
     offers = Offers(node, writer, settings.task_lease, standing.fleet, settings.dispatch.rules)
@@ -114,6 +118,7 @@ def assemble(
         access=access,
         decider=decider,
         writer=writer,
+        nodes=nodes,
         offers=offers,
         presence=presence,
         standing=standing,
@@ -157,6 +162,9 @@ def duties(parts: Parts, settings: Settings) -> Iterator[DutyOf]:
     timeout, senders = settings.webhooks.timeout, settings.webhooks.width
     webhooks = webhook_consumer(node, parts.webhooks, timeout=timeout, width=senders)
     yield webhooks.name, webhooks.run
+    if settings.storage.shared:
+        beats = Repeated(node.clock, parts.nodes.beat, every=BEAT, trouble="nodes.unknown")
+        yield "nodes", beats.run
     if settings.files.keep is not None:
         yield "files", file_consumer(node, parts.files.files).run
     yield "offers", parts.offers.serve_for_ever

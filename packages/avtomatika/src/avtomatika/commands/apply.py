@@ -69,11 +69,13 @@ class Writer:
         decider: Decider,
         policy: WriterPolicy | None = None,
         witnesses: Sequence[Witness] = (),
+        suspects: Callable[[Job], bool] = lambda _: False,
     ) -> None:
+        """The handlers of a job that it *suspects* are counted before they run."""
         self._node, self._decider = node, decider
         self._store, self._clock, self._spawn = node.store, node.clock, node.spawn
         self._policy = policy or WriterPolicy()
-        self._witnesses = witnesses
+        self._witnesses, self._suspects = witnesses, suspects
         self._queues: dict[JobId, list[Requested]] = {}
 
     async def submit(
@@ -273,7 +275,9 @@ class Writer:
         # A job that a dying process may have been running is claimed durably first, so that a handler
         # which kills its process is counted.
         due = draft.moved and draft.run_message() is not None
-        return due and self._decider.takes(draft.job) and not self._store.recovered(draft.job.id)
+        if not due or self._store.recovered(draft.job.id) or self._suspects(draft.begun):
+            return False
+        return self._decider.takes(draft.job)
 
     def _take_run(self, draft: Draft) -> Lease | None:
         message = draft.run_message()

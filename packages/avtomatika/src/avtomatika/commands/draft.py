@@ -17,11 +17,13 @@ from avtomatika.ports.store import Claim, Commit, Lease, Message, Store
 class Draft:
     """Events are added one after the other; `commit` is all that they lead to, as one write.
 
+    `begun` is the job as it was before.
+
     The facts of an *exported* draft go to the history outside as well.
     """
 
     def __init__(self, job: Job, now: Instant, *, exported: bool = False) -> None:
-        self.job = job
+        self.begun = self.job = job
         self.now = now
         self._exported = exported
         self._expected = job.version
