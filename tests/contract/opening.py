@@ -14,10 +14,10 @@ from avtomatika.kernel.time import Span
 from avtomatika.services.supervisor import Supervisor
 from avtomatika.settings import read
 
-SHARED = {"valkey": "valkey_url", "cluster": "valkey_cluster_url", "postgres": "postgres_uri"}
+SHARED = {"postgres": "postgres_uri"}
 """Stores that nodes share, and the fixture that tells where each of them is."""
 
-KINDS = ("sqlite",)
+KINDS = ("sqlite", *SHARED)
 
 
 class Place(NamedTuple):

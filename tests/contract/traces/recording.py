@@ -6,7 +6,7 @@ and moments are those by which the store judged.
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,11 +16,12 @@ import msgspec
 import pytest
 
 from avtomatika.errors import AvtomatikaError
-from avtomatika.ports.store import Commit, JobQuery, KeyTaken
+from avtomatika.ports.store import Commit, JobQuery
 from avtomatika.stores.memory import MemoryStore
 from avtomatika.stores.shelf import MemoryShelf
 from avtomatika.testing.options import draw
 from avtomatika.testing.world import run_world
+from tests.contract.comparing import Call, kept, refusal_of
 from tests.sim.sdk_worker import hire
 
 VERBS = (
@@ -31,39 +32,18 @@ SHELF_VERBS = ("get", "put", "put_new", "incr", "delete", "items")
 ALL = 100_000
 
 
-class Refusal(msgspec.Struct, frozen=True):
-    """How a call was refused, and by what claim if by one."""
+class Answered(msgspec.Struct, frozen=True):
+    """A call, and what came of it."""
 
-    code: str
-    claim: object = None
-
-
-class Call(msgspec.Struct, frozen=True):
-    """What was asked of a store, or of its shelf, and what it answered."""
-
-    verb: str
-    arguments: Mapping[str, Any]
-    answer: object
-    shelf: bool = False
-
-
-def refusal_of(error: AvtomatikaError) -> Refusal:
-    """The error, to be compared."""
-    return Refusal(error.code, error.claim if isinstance(error, KeyTaken) else None)
-
-
-def kept(answer: Any) -> Any:
-    """The answer, where nothing changes it any more; of sequences it does not matter which kind they are."""
-    if isinstance(answer, Mapping):
-        return dict(answer)
-    return list(answer) if isinstance(answer, list | tuple) else answer
+    call: Call
+    answer: Any
 
 
 class Recorder:
     """What all memory stores of this process are asked, and what they answer, within `recording`."""
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
+        self.trace: list[Answered] = []
         self.stores: list[MemoryStore] = []
 
     def hear(self, owner: type, verb: str) -> Callable[..., Awaitable[Any]]:
@@ -74,16 +54,17 @@ class Recorder:
         async def call(store: Any, *words: Any, **named: Any) -> Any:
             if not shelf and store not in self.stores:
                 self.stores.append(store)
-            bound = signature.bind(store, *words, **named)
-            arguments = {name: value for name, value in bound.arguments.items() if name != "self"}
+            given = dict(signature.bind(store, *words, **named).arguments)
+            del given["self"]
+            asked = Call(verb, given, shelf)
             try:
                 answer = await real(store, *words, **named)
             except AvtomatikaError as error:
-                self.calls.append(Call(verb, arguments, refusal_of(error), shelf))
+                self.trace.append(Answered(asked, refusal_of(error)))
                 raise
-            self.calls.append(Call(verb, arguments, kept(answer), shelf))
+            self.trace.append(Answered(asked, kept(answer)))
             if verb == "commit":
-                await look_into_queues(store, arguments["commit"])
+                await look_into_queues(store, given["commit"])
             return answer
 
         return call
@@ -106,7 +87,7 @@ def recording() -> Iterator[Recorder]:
         yield recorder
 
 
-def trace_of(seed: int) -> list[Call]:
+def trace_of(seed: int) -> list[Answered]:
     """Everything that the store of the seed's world was asked, and in the end all that is in it."""
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory())
@@ -114,8 +95,9 @@ def trace_of(seed: int) -> list[Call]:
         outcome = run_world(draw(seed), Path(folder), hire)
         assert outcome.violations == ()
         (store,) = recorder.stores
-        asyncio.run(take_stock(store, list(recorder.calls)))
-    return recorder.calls
+        asked = [answered.call for answered in recorder.trace]
+        asyncio.run(take_stock(store, asked))
+    return recorder.trace
 
 
 async def take_stock(store: MemoryStore, calls: list[Call]) -> None:

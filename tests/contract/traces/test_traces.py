@@ -13,9 +13,10 @@ import msgspec
 import pytest
 
 from avtomatika.ports.store import Commit, Store
+from tests.contract.comparing import Refusal
 from tests.contract.opening import KINDS, Place, opened, place_of
-from tests.contract.traces.recording import Call, Refusal, trace_of
-from tests.contract.traces.replaying import Difference, Replay
+from tests.contract.traces.recording import Answered, trace_of
+from tests.contract.traces.replaying import Difference, replay
 
 SEEDS = int(os.environ.get("TRACE_SEEDS", "8"))
 FIRST = int(os.environ.get("TRACE_FIRST", "0"))
@@ -25,9 +26,9 @@ CHUNKS = [range(at, min(at + CHUNK, FIRST + SEEDS)) for at in range(FIRST, FIRST
 trace = lru_cache(maxsize=16)(trace_of)
 
 
-async def difference(place: Place, calls: list[Call]) -> Difference | None:
+async def difference(place: Place, calls: list[Answered]) -> Difference | None:
     async with opened(place) as backend:
-        return await Replay(backend.store).run(calls)
+        return await replay(calls, backend.store)
 
 
 def of_seed(place: Place, seed: int) -> Place:
@@ -54,9 +55,9 @@ def test_a_store_answers_as_that_of_the_world_did(place: Place, seeds: range) ->
 def test_traces_are_eventful() -> None:
     verbs: Counter[str] = Counter()
     for seed in range(8):
-        for call in trace(seed):
-            refused = isinstance(call.answer, Refusal)
-            verbs[f"{call.verb} {call.answer.code}" if refused else call.verb] += 1  # type: ignore[attr-defined]
+        for answered in trace(seed):
+            refused = isinstance(answered.answer, Refusal)
+            verbs[f"{answered.call.verb} {answered.answer.code}" if refused else answered.call.verb] += 1
     for verb in ("load", "commit", "lease", "extend", "held", "next_due", "facts", "find"):
         assert verbs[verb], verbs
     assert verbs["commit version_conflict"], verbs
@@ -85,6 +86,6 @@ def test_a_store_that_loses_one_message_is_found_out(place: Place, commits: int)
 
     async def forgetful() -> Difference | None:
         async with opened(place) as backend:
-            return await Replay(Forgetful(backend.store, commits)).run(calls)  # type: ignore[arg-type]
+            return await replay(calls, Forgetful(backend.store, commits))  # type: ignore[arg-type]
 
     assert asyncio.run(forgetful()) is not None
