@@ -16,7 +16,7 @@ from avtomatika.services.supervisor import Supervisor
 from avtomatika.settings import Settings
 from avtomatika.settings.files import FileSettings
 from avtomatika.settings.history import sqlite_path
-from avtomatika.settings.storage import POSTGRES, StorageSettings
+from avtomatika.settings.storage import POSTGRES, REDIS, StorageSettings
 from avtomatika.stores.memory import MemoryStore
 from avtomatika.stores.registry import MemoryRegistry
 from avtomatika.stores.sql.sqlite import SqliteStore
@@ -45,7 +45,9 @@ async def open_backend(
         return Backend(store, MemoryRegistry())
     if scheme in POSTGRES:
         return await _open_postgres(wanted, clock, names)
-    known = "sqlite:///PATH, postgresql://… or memory://"
+    if scheme in REDIS:
+        return await _open_redis(wanted, clock, names)
+    known = "sqlite:///PATH, redis://…, postgresql://… or memory://"
     raise ConfigError(f"STORAGE_URL: there is no storage '{scheme}://'; use {known}.")
 
 
@@ -57,6 +59,17 @@ async def _open_postgres(wanted: StorageSettings, clock: SystemClock, names: Sys
             "STORAGE_URL: PostgreSQL needs the package asyncpg: pip install 'avtomatika[postgres]'."
         ) from None
     return Backend(*await open_postgres(wanted.url, wanted.prefix, now=clock.now, tokens=names.token))
+
+
+async def _open_redis(wanted: StorageSettings, clock: SystemClock, names: SystemNames) -> Backend:
+    try:
+        from avtomatika.stores.redis.opening import Place, open_redis
+    except ImportError:
+        raise ConfigError(
+            "STORAGE_URL: Redis needs the package redis: pip install 'avtomatika[redis]'."
+        ) from None
+    place = Place(wanted.url, wanted.prefix, wanted.replicated, wanted.volatile)
+    return Backend(*await open_redis(place, now=clock.now, tokens=names.token, sender=names.token()))
 
 
 def open_history(uri: str) -> History:

@@ -1,0 +1,173 @@
+"""One connection to the primary: batches of calls go out at once, answers come back in their order."""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import RedisError, ResponseError
+
+from avtomatika.stores.redis.refusals import is_passing, translate
+
+SILENCE_S: Final = 4.0
+"""A server that owes an answer and is silent for so long is given up."""
+
+LOOK_S: Final = 0.5
+
+Reply = Any  # bytes, int, None, or lists of them: what a script answers is known where it is called
+
+
+class Call:
+    """One command, and who waits for its answer. It may be sent again until *deadline*."""
+
+    __slots__ = ("deadline", "future", "packed")
+
+    def __init__(self, packed: bytes, future: "asyncio.Future[Reply]", deadline: float) -> None:
+        self.packed = packed
+        self.future = future
+        self.deadline = deadline
+
+    def answer(self, reply: Reply) -> None:
+        """Who waits has the answer, or the error that it amounts to."""
+        if self.future.done():
+            return
+        if isinstance(reply, ResponseError):
+            self.future.set_exception(translate(reply))
+        else:
+            self.future.set_result(reply)
+
+
+class Barrier:
+    """A command after each batch whose answer tells that replicas have all that was written before it."""
+
+    __slots__ = ("packed", "passed")
+
+    def __init__(self, packed: bytes, passed: Callable[[Reply], bool]) -> None:
+        self.packed = packed
+        self.passed = passed
+
+
+class _Again(Exception):
+    """The server cannot answer now."""
+
+
+class _Batch:
+    """Calls that went out together. Behind a barrier nobody hears of an answer before the barrier's."""
+
+    __slots__ = ("_answered", "_barrier", "_calls", "_replies")
+
+    def __init__(self, calls: Sequence[Call], barrier: Barrier | None) -> None:
+        self._calls, self._barrier = calls, barrier
+        self._answered = 0
+        self._replies: list[Reply] = []
+
+    @property
+    def left(self) -> Sequence[Call]:
+        """The calls that nobody has heard of."""
+        return self._calls[self._answered :]
+
+    def take(self, reply: Reply) -> bool:
+        """The next answer. True when it was the last. Raises when the calls have to be sent again."""
+        if isinstance(reply, ResponseError) and is_passing(reply):
+            raise _Again(str(reply))
+        if self._barrier is None:
+            self._calls[self._answered].answer(reply)
+            self._answered += 1
+            return self._answered == len(self._calls)
+        if len(self._replies) < len(self._calls):
+            self._replies.append(reply)
+            return False
+        if not self._barrier.passed(reply):
+            raise _Again("No replica has it.")
+        for call, kept in zip(self._calls, self._replies, strict=True):
+            call.answer(kept)
+        return True
+
+
+class Wire:
+    """A connection until it breaks; then *ended* hears which calls were not answered, in their order."""
+
+    def __init__(
+        self,
+        connection: AbstractConnection,
+        barrier: Barrier | None,
+        ended: Callable[["Wire", list[Call]], None],
+    ) -> None:
+        self.answered = False
+        self.why: BaseException | None = None
+        self._connection, self._barrier, self._ended = connection, barrier, ended
+        self._sent: deque[_Batch] = deque()
+        self._open = True
+        self._loop = asyncio.get_running_loop()
+        self._heard = self._loop.time()
+        self._watch = self._loop.call_later(LOOK_S, self._look)
+        self._reader = self._loop.create_task(self._read())
+
+    @property
+    def owed(self) -> int:
+        """How many batches wait for answers."""
+        return len(self._sent)
+
+    async def send(self, calls: Sequence[Call]) -> None:
+        """The calls are on their way; should they not arrive, `ended` hears of them."""
+        if not self._sent:
+            self._heard = self._loop.time()
+        self._sent.append(_Batch(calls, self._barrier))
+        if not self._open:
+            self._give_back()
+            return
+        packed = [call.packed for call in calls]
+        if self._barrier is not None:
+            packed.append(self._barrier.packed)
+        try:
+            await self._connection.send_packed_command(packed, check_health=False)
+        except (RedisError, OSError) as error:
+            self.why = error
+            self._reader.cancel()
+
+    def _give_back(self) -> None:
+        self._open = False
+        calls = [call for batch in self._sent for call in batch.left]
+        self._sent.clear()
+        self._ended(self, calls)
+
+    async def close(self) -> None:
+        """The connection is closed."""
+        self._reader.cancel()
+        await asyncio.wait((self._reader,))
+        if self._open:  # it had not begun to read
+            self._watch.cancel()
+            self._give_back()
+            await self._connection.disconnect(nowait=True)
+
+    def _look(self) -> None:
+        self._watch = self._loop.call_later(LOOK_S, self._look)
+        if self._sent and self._loop.time() - self._heard > SILENCE_S:
+            self.why = TimeoutError("Redis did not answer.")
+            self._reader.cancel()
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                self._take(await self._reply())
+        except (RedisError, OSError, _Again) as error:
+            self.why = error
+        finally:
+            self._watch.cancel()
+            self._give_back()
+            await self._connection.disconnect(nowait=True)
+
+    async def _reply(self) -> Reply:
+        try:
+            return await self._connection.read_response(disable_decoding=True, timeout=math.inf)
+        except ResponseError as error:
+            return error
+
+    def _take(self, reply: Reply) -> None:
+        self._heard = self._loop.time()
+        batch = self._sent[0]
+        if batch.take(reply):
+            self._sent.popleft()
+            self.answered = True
