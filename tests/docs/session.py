@@ -4,7 +4,7 @@
 ends that process with SIGKILL, `check` runs the commands and compares their output, `python` runs the block
 as a program, `python NAME` saves it first. In a command, `…` after the name of a kind of token stands for the
 token of the first run, any other for the id of the last job; in output for anything, on a line of its own for
-any number of lines. Ports 8080 and 8083 are free ports here.
+number of lines. Ports 8080, 8081 and 8083 are free ports here, addresses of stores those of servers here.
 """
 
 import os
@@ -44,9 +44,11 @@ def listens(port: int) -> bool:
 class Session:
     """One reader in one folder. All processes are gone at the end."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, places: Mapping[str, str] | None = None) -> None:
+        """*places* are what to put in the place of addresses that the pages name."""
         self.folder = folder
-        self.port, self.worker_port = free_port(), free_port()
+        self.places = places or {}
+        self.port, self.worker_port, self.second_port = free_port(), free_port(), free_port()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._job = ""
         programs = Path(sys.executable).parent
@@ -131,8 +133,9 @@ class Session:
 
     def _start(self, name: str, text: str) -> None:
         self.launch(name, self._filled(text.strip().removeprefix("$ ")))
-        if name == "orchestrator":
-            self._wait_until_it_listens(self._processes[name])
+        if name in ("orchestrator", "second"):
+            port = self.port if name == "orchestrator" else self.second_port
+            self._wait_until_it_listens(self._processes[name], port)
 
     def launch(self, name: str, command: str) -> None:
         """The command runs, its output in a log of that name."""
@@ -147,9 +150,9 @@ class Session:
             )
         self._processes[name] = process
 
-    def _wait_until_it_listens(self, process: "subprocess.Popen[bytes]") -> None:
+    def _wait_until_it_listens(self, process: "subprocess.Popen[bytes]", port: int) -> None:
         deadline = time.monotonic() + DEADLINE
-        while not listens(self.port):
+        while not listens(port):
             assert process.poll() is None, "the orchestrator ended"
             assert time.monotonic() < deadline, "the orchestrator does not listen"
             time.sleep(0.02)
@@ -187,8 +190,12 @@ class Session:
     def _filled(self, command: str) -> str:
         for kind, token in self.tokens().items():
             command = command.replace(f"avt_{kind}_…", token)
-        for published, free in ((":8080", self.port), (":8083", self.worker_port)):
-            command = command.replace(published, f":{free}")
+        for published, place in self.places.items():
+            command = command.replace(published, place)
+        for published, free in ((8080, self.port), (8081, self.second_port), (8083, self.worker_port)):
+            command = command.replace(f":{published}", f":{free}").replace(
+                f"PORT={published}", f"PORT={free}"
+            )
         return command.replace("…", self._job)
 
     def tokens(self) -> Mapping[str, str]:

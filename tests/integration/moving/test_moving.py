@@ -20,7 +20,7 @@ from avtomatika.kernel.time import Span
 from tests.integration.http.blueprints import fan, flow, straight
 from tests.integration.http.conftest import Orchestrator, Worker, started
 
-ENGINES = ["sqlite", "postgres"]
+ENGINES = ["sqlite", "redis", "postgres"]
 SECRETS = {
     "APPROVAL_SECRET": "approval-secret-of-the-tests",
     "WEBHOOK_SECRET": "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy10aGF0LW5vYm9keS11c2Vz",
