@@ -75,6 +75,8 @@ class Nodes:
                     "CLIENT_TOKEN": self.client_token,
                     "GLOBAL_WORKER_TOKEN": self.worker_token,
                     "AVTOMATIKA_DATA_DIR": str(folder),
+                    "APPROVAL_SECRET": "approval-secret-of-the-benchmark",
+                    "WEBHOOK_SECRET": "whsec_d2ViaG9vay1zZWNyZXQtb2YtYS10ZXN0",
                     **settings,
                 },
             )
