@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from avtomatika.config import Config
     from avtomatika.engine import OrchestratorEngine
     from avtomatika.errors import AvtomatikaError
-    from avtomatika.storage import MemoryStorage, SQLiteStorage, StorageBackend
+    from avtomatika.storage import MemoryStorage, RedisStorage, SQLiteStorage, StorageBackend
 
 __version__ = "2.0.0"
 
@@ -25,6 +25,7 @@ __all__ = [
     "JobContext",
     "MemoryStorage",
     "OrchestratorEngine",
+    "RedisStorage",
     "SQLiteStorage",
     "StateMachineBlueprint",
     "StorageBackend",
@@ -41,6 +42,7 @@ _PLACES: Final = {
     "JobContext": "avtomatika.blueprints.context",
     "MemoryStorage": "avtomatika.storage",
     "OrchestratorEngine": "avtomatika.engine",
+    "RedisStorage": "avtomatika.storage",
     "SQLiteStorage": "avtomatika.storage",
     "StateMachineBlueprint": "avtomatika.blueprints.blueprint",
     "StorageBackend": "avtomatika.storage",

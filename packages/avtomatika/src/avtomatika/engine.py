@@ -26,7 +26,7 @@ from avtomatika.errors import AlreadyOver, BlueprintError, NotFound, StorageBrok
 from avtomatika.http.connections import url_of
 from avtomatika.kernel.time import seconds
 from avtomatika.settings import Settings
-from avtomatika.storage import StorageBackend
+from avtomatika.storage import RedisStorage, StorageBackend
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -51,6 +51,8 @@ class OrchestratorEngine:
         self.config = config or Config()
         if storage is not None:
             self.config.STORAGE_URL = storage.url
+        if isinstance(storage, RedisStorage) and storage.prefix is not None:
+            self.config.STORAGE_PREFIX = storage.prefix
         self.blueprints: dict[str, Blueprint] = {}
         self._editions: dict[tuple[str, str], Blueprint] = {}
         self.app: web.Application = application(self.config.settings())

@@ -10,8 +10,9 @@ from redis.asyncio.connection import AbstractConnection
 from avtomatika.errors import InvalidInput
 from avtomatika.stores.redis.encoding import packed
 from avtomatika.stores.redis.line import Line
+from avtomatika.stores.redis.reading import Reply
 from avtomatika.stores.redis.scripts import Script
-from avtomatika.stores.redis.wire import Barrier, Reply
+from avtomatika.stores.redis.wire import Barrier
 
 BUCKET_S: Final = 15
 """Answers are kept in buckets, each for the calls of so many seconds (prelude.lua keeps them a minute)."""

@@ -12,7 +12,8 @@ from avtomatika.errors import ConfigError, Unavailable
 from avtomatika.ports.durability import Durability
 from avtomatika.stores.redis.encoding import packed
 from avtomatika.stores.redis.primary import Primary, ask
-from avtomatika.stores.redis.wire import Barrier, Reply
+from avtomatika.stores.redis.reading import Reply
+from avtomatika.stores.redis.wire import Barrier
 
 PATIENCE_S: Final = 10.0
 PAUSE_S: Final = 0.2

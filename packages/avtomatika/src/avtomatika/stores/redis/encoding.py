@@ -1,13 +1,12 @@
 """Commands as bytes, and bytes as the scripts take them."""
 
-from hiredis import pack_command
+import hiredis
 from msgspec import Raw
 
 
 def packed(*words: str | bytes | int) -> bytes:
     """The command, ready to be sent. Raises UnicodeEncodeError."""
-    call: bytes = pack_command(words)  # type: ignore[arg-type]  # its stub says: a tuple of one
-    return call
+    return bytes(hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub says: a tuple of one
 
 
 def opaque(data: bytes) -> Raw:

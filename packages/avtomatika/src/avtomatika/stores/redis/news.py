@@ -1,7 +1,6 @@
 """Hints between the nodes of a store, by way of the server. They may be lost: no work is carried here."""
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -10,6 +9,7 @@ from redis.exceptions import RedisError
 
 from avtomatika.stores.announcements import Announcements
 from avtomatika.stores.redis.calls import Calls
+from avtomatika.stores.redis.reading import next_reply
 
 PAUSE_S: Final = 0.5
 CONNECT_S: Final = 3.0
@@ -69,7 +69,7 @@ class News:
     async def _hear(self, connection: AbstractConnection) -> None:
         await connection.send_command("SUBSCRIBE", self._channel, check_health=False)
         while True:
-            kind, _, payload = await connection.read_response(disable_decoding=True, timeout=math.inf)
+            kind, _, payload = await next_reply(connection)
             if kind == b"subscribe":
                 self.listening.set()
             elif kind == b"message":

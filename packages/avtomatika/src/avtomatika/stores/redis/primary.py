@@ -12,8 +12,8 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError, ResponseError
 
 from avtomatika.errors import ConfigError
+from avtomatika.stores.redis.reading import Reply, next_reply
 from avtomatika.stores.redis.scripts import ALL
-from avtomatika.stores.redis.wire import Reply
 
 CONNECT_S: Final = 2.0
 _SENTINEL_PORT: Final = 26_379
@@ -43,7 +43,7 @@ async def connect_with_scripts(primary: Primary) -> AbstractConnection:
         commands = [("SCRIPT", "LOAD", script.source) for script in ALL]
         await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
         for _ in commands:
-            await connection.read_response(disable_decoding=True)
+            await next_reply(connection)
     except BaseException:
         await connection.disconnect(nowait=True)
         raise
@@ -91,7 +91,7 @@ async def dial(options: Options) -> AbstractConnection:
 async def ask(connection: AbstractConnection, *command: str | bytes) -> Reply:
     """What the server answers to one command. Raises RedisError or OSError."""
     await connection.send_command(*command, check_health=False)
-    return await connection.read_response(disable_decoding=True)
+    return await next_reply(connection)
 
 
 async def _dial_primary(options: Options) -> AbstractConnection:

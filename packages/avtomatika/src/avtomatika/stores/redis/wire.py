@@ -1,22 +1,20 @@
 """One connection to the primary: batches of calls go out at once, answers come back in their order."""
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError, ResponseError
 
+from avtomatika.stores.redis.reading import Reply, next_reply
 from avtomatika.stores.redis.refusals import is_passing, translate
 
 SILENCE_S: Final = 4.0
 """A server that owes an answer and is silent for so long is given up."""
 
 LOOK_S: Final = 0.5
-
-Reply = Any  # bytes, int, None, or lists of them: what a script answers is known where it is called
 
 
 class Call:
@@ -161,7 +159,7 @@ class Wire:
 
     async def _reply(self) -> Reply:
         try:
-            return await self._connection.read_response(disable_decoding=True, timeout=math.inf)
+            return await next_reply(self._connection)
         except ResponseError as error:
             return error
 
