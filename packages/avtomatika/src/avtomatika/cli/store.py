@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from avtomatika.cli.blueprints import plural
 from avtomatika.cli.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _RESTART_WITHIN: Final = 120
+_WORTH_TELLING: Final = 1_000
 
 
 @click.group()
@@ -108,7 +110,13 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _told(copied: "Copied") -> str:
+    said = (
+        f"Copied: {plural(copied.jobs, 'job')} that had changed, {plural(copied.messages, 'message')}, "
+        f"{plural(copied.claims, 'key')}, {plural(copied.items, 'value')}."
+    )
+    if copied.behind < _WORTH_TELLING:
+        return said
+    late = f"{copied.behind / 1_000:.0f} s behind"
     return (
-        f"Copied: {copied.jobs} jobs that had changed, {copied.messages} messages, {copied.claims} keys, "
-        f"{copied.items} values."
+        f"{said}\nThe clock of the new store is {late} what the old one has seen: timers are late by as much."
     )

@@ -36,12 +36,16 @@ GIVEN_UP: Final = "node:gone"
 
 
 class Copied(msgspec.Struct, frozen=True):
-    """How much a pass has written. Of jobs only what had changed."""
+    """How much a pass has written. Of jobs only what had changed.
+
+    The clock of the target shows so much less than the source has seen: its timers are late by as much.
+    """
 
     jobs: int
     messages: int
     claims: int
     items: int
+    behind: Span = Span(0)
 
 
 class Copy:
@@ -64,7 +68,8 @@ class Copy:
         await self._forget_jobs()
         messages = await self._messages()
         claims = await self._claims()
-        return Copied(jobs, messages, claims, await self._items())
+        items = await self._items()
+        return Copied(jobs, messages, claims, items, Span(max(0, self._floor - self._clock.now())))
 
     async def clear(self) -> None:
         """The target keeps no notes of the copy any more. Raises Unavailable."""
