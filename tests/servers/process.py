@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,16 +78,27 @@ class Process:
     def end(self, number: int = signal.SIGKILL) -> None:
         """The process is gone, after this signal; nothing happens when there was none."""
         if self._running is not None:
+            children = self._children()
             self._running.send_signal(number)
+            for child in children:  # one that dies slowly would be waited for, in PostgreSQL up to a minute
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
             self._running.wait(DEADLINE)
             self._running = None
 
     def signal(self, number: int) -> None:
         """The process and its children have got the signal."""
         assert self._running is not None
-        children = Path(f"/proc/{self._running.pid}/task/{self._running.pid}/children").read_text()
-        for process in (self._running.pid, *map(int, children.split())):
+        for process in (self._running.pid, *self._children()):
             os.kill(process, number)
+
+    def _children(self) -> list[int]:
+        assert self._running is not None
+        try:
+            found = Path(f"/proc/{self._running.pid}/task/{self._running.pid}/children").read_text()
+        except OSError:
+            return []
+        return [int(child) for child in found.split()]
 
 
 def new_folder(name: str) -> Path:
