@@ -118,7 +118,9 @@ async def test_no_increment_of_any_node_is_lost(open_node: OpenNode) -> None:
     nodes = await three(open_node)
     answers = await asyncio.gather(*(nodes[n % 3].shelf.incr("s", "k", 1) for n in range(300)))
     assert sorted(answers) == list(range(1, 301))
-    put = await asyncio.gather(*(node.shelf.put_new("s", "new", Raw(b"%d" % n)) for n, node in enumerate(nodes)))
+    put = await asyncio.gather(
+        *(node.shelf.put_new("s", "new", Raw(b"%d" % n)) for n, node in enumerate(nodes))
+    )
     assert len(set(map(bytes, put))) == 1
 
 

@@ -62,7 +62,9 @@ async def test_a_creation_whose_answer_was_lost_is_no_duplicate_of_itself(
         await node.close()
 
 
-async def test_increments_are_counted_once_although_answers_are_lost(open_node: OpenNode, own_uri: str) -> None:
+async def test_increments_are_counted_once_although_answers_are_lost(
+    open_node: OpenNode, own_uri: str
+) -> None:
     async with proxy_to(own_uri) as (proxy, uri):
         node = await open_node(uri)
         await node.shelf.incr("s", "k", 0)

@@ -23,6 +23,8 @@ AGAIN: Final = 20
 """So often others may be in the way of one batch."""
 
 DONE: Final = 0
+TAKEN: Final = 1
+MOVED: Final = 2
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -34,8 +36,11 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class _Waiting(msgspec.Struct, eq=False):
+    """`behind` are those that had to wait for this one because of its job."""
+
     prepared: Prepared
     future: "asyncio.Future[Answer]"
+    behind: "list[_Waiting]" = []
 
 
 class Batches:
@@ -71,6 +76,7 @@ class Batches:
 
     def _depart(self) -> None:
         self._scheduled = False
+        self._waiting = [each for each in self._waiting if not each.future.done()]
         batch = self._next()
         if batch:
             keys = frozenset().union(*(each.prepared.keys for each in batch))
@@ -91,6 +97,7 @@ class Batches:
         batch: list[_Waiting] = []
         later: list[_Waiting] = []
         busy = set(self._busy)
+        first: dict[bytes, _Waiting] = {}
         size = 0
         for place, each in enumerate(self._waiting):
             if len(batch) >= MOST or size >= BYTES:
@@ -98,11 +105,16 @@ class Batches:
                 break
             free = busy.isdisjoint(each.prepared.keys)
             busy |= each.prepared.keys
+            job = each.prepared.job[0]
             if free:
                 batch.append(each)
                 size += each.prepared.size
+                each.behind = []
+                first[job] = each
             else:
                 later.append(each)
+                if job in first and job is not None:
+                    first[job].behind.append(each)
         self._waiting = later
         return batch
 
@@ -133,6 +145,7 @@ class Batches:
         for n, (each, verdict) in enumerate(zip(batch, row["verdict"], strict=True), 1):
             _tell(each, Answer(verdict, robbed if verdict == DONE else (), keys.get(n)))
             robbed = () if verdict == DONE else robbed
+            _refuse_behind(each, verdict)
 
     async def _send_alone(self, each: _Waiting) -> None:
         try:
@@ -155,6 +168,16 @@ class Batches:
                     raise
                 if not is_again(error) or hindered > 1:
                     await patience.pause(error)
+
+
+def _refuse_behind(first: _Waiting, verdict: int) -> None:
+    """Those behind hear at once that the job moved, if it did: they would all be late one after another."""
+    _, expected, version, *_ = first.prepared.job
+    for each in first.behind:
+        wanted = each.prepared.job[1]
+        late = wanted != version if verdict == DONE else verdict == MOVED and wanted == expected
+        if late and "claim" not in each.prepared.tables:
+            _tell(each, Answer(MOVED))
 
 
 def start(work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":

@@ -79,10 +79,14 @@ class Connection(Protocol):
     async def close(self, *, timeout: float) -> None: ...
 
 
-async def connect(url: str, schema: str, *, answer_s: float | None = ANSWER_S) -> Connection:
-    """A connection that uses the tables of *schema*. Raises what `TROUBLE` names, or ConfigError."""
+async def connect(url: str, schema: str, *, patient: bool = False) -> Connection:
+    """A connection that uses the tables of *schema*. A *patient* one waits for an answer as long as it takes.
+
+    Raises what `TROUBLE` names, or ConfigError.
+    """
     driver = cast(Any, asyncpg)  # it ships no types
     settings = {**_SETTINGS, "search_path": f'"{schema}",pg_temp'}
+    answer_s = None if patient else ANSWER_S
     try:
         connection: Connection = await driver.connect(
             url, timeout=CONNECT_S, command_timeout=answer_s, server_settings=settings

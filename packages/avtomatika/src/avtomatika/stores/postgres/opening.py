@@ -28,7 +28,7 @@ async def open_postgres(
     Raises ConfigError, and Unavailable when there is nobody.
     """
     try:
-        connection = await connect(url, schema, answer_s=None)
+        connection = await connect(url, schema, patient=True)
         try:
             await migrations.prepare(connection, schema, steps or migrations.steps())
             durability = await promised(connection)

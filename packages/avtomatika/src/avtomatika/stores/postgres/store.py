@@ -1,7 +1,6 @@
 """The store in PostgreSQL: every verb is one statement, and all nodes of one schema share what is kept."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final
 
 from avtomatika.kernel.ids import JobId, TaskId, opened_by
 from avtomatika.kernel.model import Branch, Job, Status
@@ -24,15 +23,12 @@ from avtomatika.stores.codec import decode_branch, decode_fact, decode_job
 from avtomatika.stores.hints import Hints
 from avtomatika.stores.known import KnownJobs
 from avtomatika.stores.postgres import listing, statements
-from avtomatika.stores.postgres.batches import DONE, Answer, Batches
+from avtomatika.stores.postgres.batches import DONE, MOVED, TAKEN, Answer, Batches
 from avtomatika.stores.postgres.hearing import Hearing
 from avtomatika.stores.postgres.pool import Pool
 from avtomatika.stores.postgres.rows import LATEST, key, lease_of, message_of, moment, prepare, text
 from avtomatika.stores.postgres.shelf import PostgresShelf
 from avtomatika.stores.readable import refuse_unanswerable, refuse_unreadable
-
-_TAKEN: Final = 1
-_MOVED: Final = 2
 
 
 class PostgresStore:
@@ -184,10 +180,10 @@ class PostgresStore:
 
 
 def _refusal(commit: Commit, answer: Answer) -> Exception:
-    if answer.verdict == _TAKEN and commit.claim is not None and answer.taken is not None:
+    if answer.verdict == TAKEN and commit.claim is not None and answer.taken is not None:
         fingerprint, job, expires_at = answer.taken
         taken = Claim(commit.claim.key, text(fingerprint), JobId(text(job)), Instant(expires_at))
         return KeyTaken(taken)
-    if answer.verdict == _MOVED:
+    if answer.verdict == MOVED:
         return VersionConflict()
     return LeaseLost()
