@@ -16,9 +16,6 @@ from tests.chaos.reading import Reader, reading_session
 from tests.chaos.stage import Stage
 from tests.chaos.sums import wants_webhook
 
-LAST_NEWS = 30.0
-"""Seconds within which webhooks have to come when every job is over."""
-
 
 def conduct(options: Options, folder: Path) -> Path:
     """The run has been made; where its lines are. Raises NotPossible."""
@@ -81,7 +78,7 @@ async def _settle(stage: Stage, reader: Reader, answered: "asyncio.Task[str]") -
 async def _until_told(stage: Stage, reader: Reader) -> None:
     """Every webhook has come that is due, or it has been waited for long enough."""
     wanted = {job async for job in reader.with_webhook(wants_webhook)}
-    deadline = time.monotonic() + LAST_NEWS
+    deadline = time.monotonic() + stage.options.patience / 4
     while time.monotonic() < deadline:
         lines = read_lines(stage.lines, "sink.jsonl")
         taken = {line.job for line in lines if isinstance(line, Delivery) and line.answer == 200}

@@ -8,6 +8,7 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 
+from tests.chaos.judging.evidence import OVER
 from tests.chaos.lines import Fact, now
 from tests.chaos.lines import Final as FinalLine
 from tests.chaos.stage import TOKENS, Stage
@@ -43,10 +44,11 @@ class Reader:
         return left
 
     async def with_webhook(self, wants: Callable[[int], bool]) -> AsyncIterator[str]:
-        """The jobs whose clients want to hear of their end."""
+        """The jobs that are over and whose clients want to hear of it."""
         async for job in self._jobs():
             number = job.get("labels", {}).get("n")
-            if number is not None and not job.get("parent_job_id") and wants(int(number)):
+            own = number is not None and not job.get("parent_job_id")
+            if own and job["status"] in OVER and wants(int(number)):
                 yield job["id"]
 
     async def everything(self) -> list[FinalLine]:
@@ -56,7 +58,11 @@ class Reader:
 
         async def whole(job: dict[str, Any]) -> FinalLine:
             async with gate:
-                return _final(job, await self._facts(job["id"]))
+                facts = await self._facts(job["id"])
+                while facts[-1].version > job["version"]:  # it went on while it was read
+                    job = await self._get(f"/api/v1/jobs/{job['id']}")
+                    facts = await self._facts(job["id"])
+                return _final(job, facts)
 
         return [*await asyncio.gather(*map(whole, jobs))]
 

@@ -5,6 +5,7 @@ import random
 import time
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,8 @@ TOKENS: Final = {
     "CLIENT_TOKEN": "client-token-under-fire",
     "GLOBAL_WORKER_TOKEN": "worker-token-under-fire",
     "OPERATOR_TOKEN": "operator-token-under-fire",
+    "APPROVAL_SECRET": "approval-secret-of-all-nodes-under-fire",
+    "WEBHOOK_SECRET": "whsec_" + b64encode(b"a key of thirty-two bytes, nearly").decode(),
 }
 SCHEDULES: Final = """
 [beat]

@@ -40,12 +40,17 @@ def answers_to_results_are_true(seen: Evidence) -> Violations:
             refused = report.verdict in ("refused", "ignored") and not report.duplicate
             if report.verdict == "accepted" and not mine:
                 yield Violation("an accepted result is in the facts", text, work.job)
-            elif refused and mine and not _was_on_its_way(seen, reports, report):
+            elif refused and mine and not _may_be(seen, reports, report):
                 yield Violation("a refused result is not applied", text, work.job)
 
 
-def _was_on_its_way(seen: Evidence, reports: list[Report], refused: Report) -> bool:
-    """Whether a node that stood still may have had another copy, which it took in later (ADR 0018)."""
+def _may_be(seen: Evidence, reports: list[Report], refused: Report) -> bool:
+    """Whether the result was applied under another token, after a crash that undid the first grant.
+
+    Or a node that stood still had another copy, which it took in later (ADR 0018).
+    """
+    if any(copy.verdict == "accepted" and copy.token != refused.token for copy in reports):
+        return True
     return any(
         not copy.verdict
         and copy.began < refused.t

@@ -80,7 +80,7 @@ def shortcomings(seen: Evidence) -> Iterator[str]:
     found, asked = figures(seen), seen.options.rate * seen.options.seconds
     if found.accepted < 0.5 * asked:
         yield f"too few jobs were accepted: {found.accepted}"
-    if found.results < found.accepted / 2:
+    if found.results < found.accepted / 3:
         yield f"too few results: {found.results}"
     if not found.handed_out_again:
         yield "no task was handed out again"
