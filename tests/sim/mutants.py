@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # when this is run, and not 
 from tests.sim import (
     mutants_of_commands,
     mutants_of_kin,
+    mutants_of_nodes,
     mutants_of_operators,
     mutants_of_rules,
     mutants_of_sdk,
@@ -27,6 +28,7 @@ __all__ = [
     "first_finding",
     "mutants_of_commands",
     "mutants_of_kin",
+    "mutants_of_nodes",
     "mutants_of_operators",
     "mutants_of_rules",
     "mutants_of_sdk",

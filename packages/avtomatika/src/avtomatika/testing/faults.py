@@ -1,74 +1,20 @@
-"""A process as the system sees it, and its connection to the store: both can fail at every call."""
+"""The store and the registry as one node sees them: every call can fail, and none is heard of by the dead."""
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final
 
-from avtomatika.errors import Unavailable
 from avtomatika.kernel.ids import JobId, TaskId
 from avtomatika.kernel.model import Branch, Job, Status
 from avtomatika.kernel.time import Instant, Span
+from avtomatika.ports.registry import Doc, Registry
 from avtomatika.ports.shelf import Shelf
 from avtomatika.ports.store import Commit, Durability, Fact, JobQuery, Lease, Message, MessageId, Page, Store
-from avtomatika.testing.clock import SimClock
-from avtomatika.testing.stage import Stage
-
-T = TypeVar("T")
+from avtomatika.testing.line import Line
+from avtomatika.testing.processes import Process
 
 IDLE_LOOK: Final = 1_000
 """Who waits for so long has nothing that will be due earlier."""
-
-
-class Died(asyncio.CancelledError):
-    """The process that made the call is no more."""
-
-
-class Process:
-    """One life of a node. It runs, stands still, or is dead; dead, it does nothing any more."""
-
-    def __init__(self, stage: Stage, owner: str, clock: SimClock, died: Callable[[], None]) -> None:
-        self.stage, self.owner, self.clock = stage, owner, clock
-        self._died = died
-        self.dead = False
-        self._standing: asyncio.Event | None = None
-
-    @property
-    def stands_still(self) -> bool:
-        """True while the system does not let the process run."""
-        return self._standing is not None
-
-    def kill(self, why: str) -> None:
-        """The process is dead."""
-        if not self.dead:
-            self.dead = True
-            self.stage.fault("crash", self.owner, why)
-            self.stage.loop.kill(self.owner)
-            self._died()
-
-    def end(self) -> None:
-        """The process has ended by itself."""
-        self.dead = True
-        self.stage.loop.kill(self.owner)
-
-    def stop(self, span: int) -> None:
-        """The process stands still for *span* milliseconds."""
-        if not self.dead and self._standing is None:
-            self.stage.fault("pause", self.owner, span)
-            self._standing = asyncio.Event()
-            self.stage.soon(span, self.go_on)
-
-    def go_on(self) -> None:
-        """The process runs."""
-        if self._standing is not None:
-            self._standing.set()
-            self._standing = None
-
-    async def awake(self) -> None:
-        """Returns when the process runs. Raises Died."""
-        while self._standing is not None:
-            await self._standing.wait()
-        if self.dead:
-            raise Died
 
 
 class NodeStore:
@@ -78,16 +24,8 @@ class NodeStore:
         """*time* is that of the clock which *inner* waits by."""
         self._inner, self._process, self._time = inner, process, time
         self._stage = process.stage
-        options = self._options = process.stage.options
-        self._rng = process.stage.rng
-        rates = (
-            options.store_fail,
-            options.lose_reply,
-            options.crash_before,
-            options.crash_after,
-            options.store_delay,
-        )
-        self._thresholds = [sum(rates[: n + 1]) for n in range(len(rates))]
+        self._options, self._rng = process.stage.options, process.stage.rng
+        self._call = Line(process).call
 
     @property
     def durability(self) -> Durability:
@@ -98,62 +36,6 @@ class NodeStore:
     def shelf(self) -> Shelf:
         """Values that belong to no job."""
         return self._inner.shelf
-
-    async def _call(self, verb: str, work: Coroutine[Any, Any, T]) -> T:
-        process = self._process
-        dice = self._rng.random()
-        if dice >= self._thresholds[-1] and not process.dead and not process.stands_still:
-            return await work
-        try:
-            return await self._troubled(verb, work, dice)
-        finally:
-            work.close()
-
-    async def _troubled(self, verb: str, work: Coroutine[Any, Any, T], dice: float) -> T:
-        process, stage = self._process, self._stage
-        stood, calm = process.stands_still, stage.ledger.messages.unrest
-        await process.awake()
-        fail, lose, before, after, _ = self._thresholds
-        faulty = stage.faulty
-        if not faulty or dice >= after:
-            slow = await self._delay()
-            stood = stood or slow or process.stands_still or stage.ledger.messages.unrest != calm
-            await process.awake()
-            try:
-                return await work
-            finally:
-                stage.ledger.messages.unrest += stood  # the time that the call names may be long ago
-        if dice < fail:
-            stage.fault("store_fail", verb)
-            await self._delay()
-            raise Unavailable("The store could not be reached.")
-        if dice < lose:
-            await work
-            stage.fault("lose_reply", verb)
-            await self._delay()
-            raise Unavailable("The store did not answer.")
-        if dice < before:
-            process.kill(f"before {verb}")
-            raise Died
-        await work
-        process.kill(f"after {verb}")
-        raise Died
-
-    async def _delay(self) -> bool:
-        """True when it took long."""
-        if self._options.store_delay:
-            if self._options.slow_delay and self._rng.random() < 0.03:
-                self._stage.fault("slow_store")
-                messages = self._stage.ledger.messages
-                messages.slow += 1
-                try:
-                    await self._stage.pass_time(0, 2_500)
-                finally:
-                    messages.slow -= 1
-                    messages.unrest += 1  # also for what others did meanwhile
-                return True
-            await self._stage.pass_time(0, 6)
-        return False
 
     async def load(self, job: JobId) -> Job | None:
         return await self._call("load", self._inner.load(job))
@@ -237,3 +119,32 @@ class NodeStore:
 
     async def close(self) -> None:
         await self._inner.close()
+
+
+class NodeRegistry:
+    """The registry of several nodes, as one of them sees it."""
+
+    def __init__(self, inner: Registry, process: Process) -> None:
+        self._inner = inner
+        self._call = Line(process).call
+
+    async def get(self, kind: str, key: str, *, now: Instant) -> Doc | None:
+        return await self._call("get", self._inner.get(kind, key, now=now))
+
+    async def put(self, doc: Doc) -> Doc:
+        return await self._call("put", self._inner.put(doc))
+
+    async def replace(self, doc: Doc, *, expected: int, now: Instant) -> bool:
+        return await self._call("replace", self._inner.replace(doc, expected=expected, now=now))
+
+    async def take(self, kind: str, key: str, *, now: Instant) -> Doc | None:
+        return await self._call("take", self._inner.take(kind, key, now=now))
+
+    async def delete(self, kind: str, key: str) -> None:
+        await self._call("delete", self._inner.delete(kind, key))
+
+    async def scan(self, kind: str, *, now: Instant) -> Sequence[Doc]:
+        return await self._call("scan", self._inner.scan(kind, now=now))
+
+    async def sweep(self, *, now: Instant) -> None:
+        await self._call("sweep", self._inner.sweep(now=now))

@@ -11,6 +11,7 @@ from avtomatika.kernel.progress import Moved
 from avtomatika.ports.store import Claim, Commit, Fact
 from avtomatika.testing.armed import SAID, check_armed
 from avtomatika.testing.beats import Beats
+from avtomatika.testing.documents import Documents
 from avtomatika.testing.holding import Holding
 from avtomatika.testing.kinship import Kinship
 from avtomatika.testing.message_ledger import Held, MessageLedger
@@ -39,6 +40,7 @@ class Ledger:
         self.promises = Promises(self.violated, self.messages)
         self.kin = Kinship(self.violated, self.messages, self.jobs)
         self.sink = Sink(self.violated)
+        self.documents = Documents(self.violated)
         self.beats = Beats(self.violated, self.jobs, options)
         self._read_early: dict[JobId, int] = {}
         self._branches: dict[JobId, dict[TaskId, Branch]] = {}

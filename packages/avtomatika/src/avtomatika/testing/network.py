@@ -61,10 +61,11 @@ class Network:
         if stage.chance(options.duplicate):
             stage.fault("duplicate", verb)
             delay = stage.rng.choice((0, 1, 10, 50))
+            other = where if stage.rng.random() < 0.5 else self.choose()
             if delay:
-                stage.soon(delay, self._again, where, call)
+                stage.soon(delay, self._again, other, call)
             else:
-                self._again(where, call)
+                self._again(other, call)
         answer = await self._served(verb, where, call)
         if stage.chance(options.lose_response):
             stage.fault("lose_response", verb)

@@ -30,12 +30,12 @@ from avtomatika.ports.node import NodeContext
 from avtomatika.services.duties import consumers, sweeper, webhook_consumer
 from avtomatika.services.supervisor import Supervisor
 from avtomatika.services.ticking import Armer, tick_consumer
-from avtomatika.stores.registry import MemoryRegistry
 from avtomatika.testing.beats import schedules
 from avtomatika.testing.clock import SimClock
 from avtomatika.testing.delivery import TIMEOUT, SimDelivery
-from avtomatika.testing.faults import NodeStore, Process
+from avtomatika.testing.faults import NodeStore
 from avtomatika.testing.loop import OWNER
+from avtomatika.testing.processes import Process
 from avtomatika.testing.sink import TRIES
 from avtomatika.testing.stage import Stage
 from avtomatika.testing.streams import StreamDoor
@@ -91,8 +91,8 @@ class SimNode:
         decider = Decider(self._blueprints, Access(()).client_of)
         writer = Writer(node, decider, WriterPolicy(run_lease=lease))
         fleet = Fleet()
-        registry = MemoryRegistry()
-        presence = Presence(node, registry, WORKER_TTL, fleet)
+        registry = self._home.registry(process)
+        presence = self.presence = Presence(node, registry, WORKER_TTL, fleet)
         self.queries = Queries(node)
         self.control = Control(writer, self.queries)
         self.approvals = Approvals(writer, self.queries, KEY)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -14,13 +15,29 @@ from avtomatika.errors import AlreadyOver, Conflict, InvalidInput, NotFound, Una
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Job
 from avtomatika.testing.network import ConnectionLost, Network
-from avtomatika.testing.nodes import SimNode
+from avtomatika.testing.nodes import WORKER_TOKEN, SimNode
 from avtomatika.testing.options import CLIENT
 from avtomatika.testing.stage import Stage
 from avtomatika.testing.workload import SIGNAL
+from rxon.errors import RxonError
+from rxon.messages import Heartbeat, WorkerCommand
+from rxon.transport import Credentials
 
 STRANGER: Final = "stranger"
-VERBS: Final = ("requeue", "requeue", "rewind", "rewind", "fork", "resend", "resend", "cancel", "pry")
+COMMANDS: Final = 3
+VERBS: Final = (
+    "requeue",
+    "requeue",
+    "rewind",
+    "rewind",
+    "fork",
+    "resend",
+    "resend",
+    "cancel",
+    "pry",
+    "tell",
+    "tell",
+)
 
 
 class SimOperator:
@@ -41,6 +58,9 @@ class SimOperator:
         over = [job for job in jobs if stage.ledger.jobs[job].over and not stage.ledger.jobs[job].final]
         job = stage.rng.choice(over if over and stage.rng.random() < 0.7 else jobs)
         verb = stage.rng.choice(VERBS)
+        if verb == "tell":
+            await self._tell(f"w{stage.rng.randrange(stage.options.workers)}")
+            return
         children = [name for name in stage.ledger.open if stage.ledger.jobs[name].parent is not None]
         if children and verb == "cancel":
             job = stage.rng.choice(children)
@@ -59,6 +79,31 @@ class SimOperator:
                 stage.ledger.violated("every job can be forked", (job, repr(refusal)))
         else:
             self._judge(verb, before, answer)
+
+    async def _tell(self, worker: str) -> None:
+        """Several commands are for one worker, each through whatever node, and several nodes tell it."""
+        for step in (self._send, self._ask):
+            async with asyncio.TaskGroup() as group:
+                for _ in range(COMMANDS):
+                    group.create_task(step(worker))
+
+    async def _ask(self, worker: str) -> None:
+        async def beat(node: SimNode) -> None:
+            await node.gateway.heartbeat(Credentials(WORKER_TOKEN, worker), worker, Heartbeat())
+
+        with suppress(ConnectionLost, RxonError):
+            await self._network.request("heartbeat", beat)
+
+    async def _send(self, worker: str) -> None:
+        async def send(node: SimNode) -> None:
+            command = WorkerCommand(command="look", id=self._stage.names.token())
+            await node.presence.mailbox.send(worker, command)
+
+        try:
+            await self._network.request("tell", send)
+        except (ConnectionLost, Unavailable):
+            return
+        self._stage.counts["command"] += 1
 
     def _judge(self, verb: str, before: Job, answer: object) -> None:
         stage = self._stage

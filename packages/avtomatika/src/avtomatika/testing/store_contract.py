@@ -17,6 +17,7 @@ from avtomatika.ports.store import Store
 from avtomatika.testing.contract.commits import CommitContract
 from avtomatika.testing.contract.data import DataContract
 from avtomatika.testing.contract.filters import FilterContract
+from avtomatika.testing.contract.hanging_up import HangingUpContract
 from avtomatika.testing.contract.leases import LeaseContract, OrderContract, ReplacementContract
 from avtomatika.testing.contract.peeking import PeekContract
 from avtomatika.testing.contract.reading import FactContract, FindContract, SweepContract
@@ -35,6 +36,7 @@ class StoreContract(
     LeaseContract,
     ReplacementContract,
     OrderContract,
+    HangingUpContract,
     FactContract,
     FindContract,
     FilterContract,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from avtomatika.testing.channels import Gate, SimChannel, channel_pair
-from avtomatika.testing.faults import Process
+from avtomatika.testing.processes import Process
 from avtomatika.testing.stage import Stage
 from avtomatika.testing.watched_gateway import ACCOUNT, Account
 from rxon.stream.channel import MAX_FRAME

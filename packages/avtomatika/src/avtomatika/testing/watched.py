@@ -10,13 +10,18 @@ from avtomatika.errors import StorageBroken
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Job
 from avtomatika.kernel.time import Instant, Span
+from avtomatika.ports.registry import Registry
 from avtomatika.ports.store import Commit, Lease, MessageId, Store
 from avtomatika.stores.memory import MemoryStore
+from avtomatika.stores.registry import MemoryRegistry
 from avtomatika.stores.sql import file, reading
 from avtomatika.stores.sql.sqlite import SqliteStore
 from avtomatika.testing.clock import SimClock
+from avtomatika.testing.documents import WatchedRegistry
+from avtomatika.testing.faults import NodeRegistry
 from avtomatika.testing.invariants import Ledger
 from avtomatika.testing.message_ledger import Held
+from avtomatika.testing.processes import Process
 
 
 class WatchedMemoryStore(MemoryStore):
@@ -130,6 +135,10 @@ class Home(Protocol):
         """The store, for a process that starts."""
         ...
 
+    def registry(self, process: Process) -> Registry:
+        """Where the process keeps what may be lost."""
+        ...
+
     def abandon(self) -> None:
         """A process died that had the store open."""
         ...
@@ -140,10 +149,15 @@ class SharedMemory:
 
     def __init__(self, ledger: Ledger, clock: SimClock, tokens: Callable[[], str]) -> None:
         self.store = WatchedMemoryStore(ledger, now=clock.now, tokens=tokens)
+        self._registry = WatchedRegistry(ledger.documents)
 
     def open(self, clock: SimClock, broken: Callable[[StorageBroken], None]) -> Store:
         """The store."""
         return self.store
+
+    def registry(self, process: Process) -> Registry:
+        """The one that all nodes share."""
+        return NodeRegistry(self._registry, process)
 
     def abandon(self) -> None:
         """Nothing changes: the store is elsewhere."""
@@ -164,6 +178,10 @@ class OneFile:
         clock.never_before(store.clock_floor)
         self._open = store
         return store
+
+    def registry(self, process: Process) -> Registry:
+        """One that ends with the process."""
+        return MemoryRegistry()
 
     def abandon(self) -> None:
         """What was not on disk is lost."""

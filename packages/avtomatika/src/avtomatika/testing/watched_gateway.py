@@ -9,7 +9,16 @@ from avtomatika.commands.results import Handle
 from avtomatika.ports.node import NodeContext
 from avtomatika.testing.stage import Stage
 from rxon.errors import RxonError
-from rxon.messages import EventAnswer, ResultAnswer, TaskOffer, TaskResult, WorkerEvent
+from rxon.messages import (
+    EventAnswer,
+    Heartbeat,
+    HeartbeatAnswer,
+    ResultAnswer,
+    TaskOffer,
+    TaskResult,
+    WorkerCommand,
+    WorkerEvent,
+)
 from rxon.transport import Credentials, PollRequest
 from rxon.vocabulary import AnswerStatus, EventStatus
 
@@ -59,6 +68,23 @@ class WatchedGateway(Gateway):
             self._stage.counts["give_back"] += 1
             self._stage.ledger.promises.given_back(key_of(offer.task_id))
         await super().give_back(credentials, worker_id, offers)
+
+    async def heartbeat(
+        self, credentials: Credentials, worker_id: str, beat: Heartbeat | None
+    ) -> HeartbeatAnswer:
+        """What the gateway answers."""
+        answer = await super().heartbeat(credentials, worker_id, beat)
+        for command in answer.commands or ():
+            self._stage.ledger.documents.given(worker_id, command)
+        return answer
+
+    async def told(self, credentials: Credentials, worker_id: str, timeout: float) -> Sequence[WorkerCommand]:
+        """What the gateway tells the worker."""
+        commands = await super().told(credentials, worker_id, timeout)
+        for command in commands:
+            self._stage.counts["commanded"] += 1
+            self._stage.ledger.documents.given(worker_id, command)
+        return commands
 
     async def report(self, credentials: Credentials, results: Sequence[TaskResult]) -> Sequence[ResultAnswer]:
         """What the gateway answers."""

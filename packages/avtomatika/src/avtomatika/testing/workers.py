@@ -60,7 +60,7 @@ class SimWorker:
         context.run(OWNER.set, f"{self.name}.{self._life}")
         self._works, self._silent = {}, set()
         self._free, self._busy = asyncio.Event(), asyncio.Event()
-        for duty in (self._poll_for_ever(), self._beat_for_ever()):
+        for duty in (self._work_for_ever(), self._beat_for_ever()):
             self._stage.loop.create_task(duty, context=context).add_done_callback(self._ended)
 
     def die(self) -> None:
@@ -72,6 +72,10 @@ class SimWorker:
     def unsettled(self) -> Sequence[str]:
         """Nothing: it does not insist."""
         return ()
+
+    async def _work_for_ever(self) -> None:
+        await self._register(self._network.choose())
+        await self._poll_for_ever()
 
     async def _poll_for_ever(self) -> None:
         poll = PollRequest(timeout=self._stage.options.longest_poll / 1_000, limit=1)
@@ -93,13 +97,19 @@ class SimWorker:
                     self._take(offer)
 
     async def _register(self, node: SimNode) -> None:
-        registration = Registration(worker_id=self.name, supported_skills=self._skills)
+        registration = Registration(
+            worker_id=self.name, supported_skills=self._skills, hot_skills=self._hot()
+        )
         try:
             await self._network.request(
                 "register", lambda n: n.gateway.register(self._credentials, registration), node=node
             )
         except Lost:
             await self._stage.pass_time(20, 500)
+
+    def _hot(self) -> tuple[str, ...]:
+        """The skills that happen to be ready by now."""
+        return tuple(skill.name for skill in self._skills if self._stage.rng.random() < 0.5)
 
     async def _poll_at(self, node: SimNode, asked: PollRequest) -> Sequence[TaskOffer]:
         return await node.gateway.poll(self._credentials, self.name, asked)
@@ -203,7 +213,8 @@ class SimWorker:
             held = tuple(task for task in self._works if task not in self._silent)
             if not held:
                 continue
-            beat = Heartbeat(worker_id=self.name, current_tasks=held)
+            hot = self._hot() if self._stage.rng.random() < 0.3 else None
+            beat = Heartbeat(worker_id=self.name, current_tasks=held, hot_skills=hot)
             node = self._network.choose()
             try:
                 answer = await self._network.request(
