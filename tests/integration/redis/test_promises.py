@@ -1,4 +1,4 @@
-"""What a server promises is asked when a store opens; one that may forget is refused unless that is allowed."""
+"""What a server promises is asked when a store opens: one that may forget is refused unless allowed."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -130,7 +130,7 @@ async def test_nothing_is_accepted_that_no_replica_has_when_that_is_wanted(
         await open_at(primary.url(), replicated=True)
     replica = start(primary, appendfsync="always")
     until(lambda: replica.info()["master_link_status"] == "up")
-    monkeypatch.setattr(checks, "REPLICAS_S", 0.2)
+    monkeypatch.setattr(checks, "REPLICAS_MS", (5, 20, 80, 200))
     store, _ = await open_at(primary.url(), replicated=True)
     assert store.durability == Durability("redis", "always", 0.0, 1)
     await store.commit(Commit(now=T0, job=a_job(), claim=a_claim(expires_at=at(9))))

@@ -17,8 +17,12 @@ from avtomatika.stores.redis.wire import Barrier
 
 PATIENCE_S: Final = 10.0
 PAUSE_S: Final = 0.2
-REPLICAS_S: Final = 2.0
-"""For so long a commit waits for a replica, before it is tried again."""
+REPLICAS_MS: Final = (5, 20, 80, 2_000)
+"""For so long, one after another, a commit waits for a replica, before it is tried again.
+
+Whoever waits has the replicas asked what they have; one that was asked before its disk was done tells again
+only a second later. So they are asked several times; once they have it the rest takes no time.
+"""
 
 OLDEST: Final = (6, 2)
 HAS_WAITAOF: Final = (7, 2)
@@ -129,12 +133,12 @@ def _refuse_volatile(server: Server) -> None:
 def _barrier(server: Server) -> Barrier:
     if server.replicas < 1:
         raise ConfigError("STORAGE_DURABILITY: REPLICATED needs a replica, and this Redis has none.")
-    wait = str(int(REPLICAS_S * 1_000))
     if server.version < HAS_WAITAOF:
-        return Barrier(packed("WAIT", "1", wait), lambda reply: reply >= 1)
+        return Barrier([packed("WAIT", 1, wait) for wait in REPLICAS_MS], lambda reply: reply >= 1)
     if server.fsync == "none":
         raise ConfigError("STORAGE_DURABILITY: REPLICATED needs `appendonly yes`.")
-    return Barrier(packed("WAITAOF", "1", "1", wait), lambda reply: min(reply) >= 1)
+    waits = [packed("WAITAOF", 1, 1, wait) for wait in REPLICAS_MS]
+    return Barrier(waits, lambda reply: min(reply) >= 1)
 
 
 def _loss(server: Server, topology: str) -> float | None:

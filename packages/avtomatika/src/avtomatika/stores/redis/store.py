@@ -23,6 +23,7 @@ from avtomatika.ports.store import (
 )
 from avtomatika.stores.announcements import Announcements
 from avtomatika.stores.codec import decode_branch, decode_fact, decode_job
+from avtomatika.stores.hanging_up import granted
 from avtomatika.stores.hints import Hints
 from avtomatika.stores.known import KnownJobs
 from avtomatika.stores.readable import refuse_unreadable
@@ -93,6 +94,11 @@ class RedisStore(Queues):
 
     async def lease(
         self, queues: Sequence[str], *, owner: str, now: Instant, ttl: Span, limit: int
+    ) -> Sequence[Lease]:
+        return await granted(self, self._lease(queues, owner, now, ttl, limit), now)
+
+    async def _lease(
+        self, queues: Sequence[str], owner: str, now: Instant, ttl: Span, limit: int
     ) -> Sequence[Lease]:
         until = after(now, ttl)
         taken: list[Lease] = []

@@ -38,11 +38,11 @@ class Call:
 
 
 class Barrier:
-    """A command after each batch whose answer tells that replicas have all that was written before it."""
+    """Commands after each batch: one of their answers tells that replicas have all that was written."""
 
     __slots__ = ("packed", "passed")
 
-    def __init__(self, packed: bytes, passed: Callable[[Reply], bool]) -> None:
+    def __init__(self, packed: Sequence[bytes], passed: Callable[[Reply], bool]) -> None:
         self.packed = packed
         self.passed = passed
 
@@ -54,12 +54,13 @@ class _Again(Exception):
 class _Batch:
     """Calls that went out together. Behind a barrier nobody hears of an answer before the barrier's."""
 
-    __slots__ = ("_answered", "_barrier", "_calls", "_replies")
+    __slots__ = ("_answered", "_asked", "_barrier", "_calls", "_replies")
 
     def __init__(self, calls: Sequence[Call], barrier: Barrier | None) -> None:
         self._calls, self._barrier = calls, barrier
         self._answered = 0
         self._replies: list[Reply] = []
+        self._asked = 0 if barrier is None else len(barrier.packed)
 
     @property
     def left(self) -> Sequence[Call]:
@@ -77,11 +78,14 @@ class _Batch:
         if len(self._replies) < len(self._calls):
             self._replies.append(reply)
             return False
-        if not self._barrier.passed(reply):
+        self._asked -= 1
+        if self._barrier.passed(reply):
+            for call, kept in zip(self._calls, self._replies, strict=True):
+                call.answer(kept)
+            self._answered = len(self._calls)
+        elif not self._asked:
             raise _Again("No replica has it.")
-        for call, kept in zip(self._calls, self._replies, strict=True):
-            call.answer(kept)
-        return True
+        return not self._asked
 
 
 class Wire:
@@ -118,7 +122,7 @@ class Wire:
             return
         packed = [call.packed for call in calls]
         if self._barrier is not None:
-            packed.append(self._barrier.packed)
+            packed += self._barrier.packed
         try:
             await self._connection.send_packed_command(packed, check_health=False)
         except (RedisError, OSError) as error:
