@@ -2,7 +2,9 @@
 
 import os
 import stat
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,19 @@ def test_the_second_start_finds_the_same(tmp_path: Path) -> None:
     first, _ = make(tmp_path)
     second, fresh = make(tmp_path)
     assert (second, fresh) == (first, [])
+
+
+def test_nodes_that_start_together_in_one_folder_have_the_same(tmp_path: Path) -> None:
+    def start(number: int) -> dict[str, str]:
+        def token() -> str:
+            time.sleep(0.005)  # as long as the others need to get here too
+            return f"random-of-{number}"
+
+        return dict(load_or_make(tmp_path, token)[0])
+
+    with ThreadPoolExecutor(4) as pool:
+        first, *others = pool.map(start, range(4))
+    assert others == [first] * 3
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])

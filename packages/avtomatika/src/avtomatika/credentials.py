@@ -1,9 +1,11 @@
 """The secrets of a first run: random, kept in a file that only its owner can read."""
 
+import fcntl
 import os
 import stat
 import tomllib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -21,18 +23,30 @@ _HEAD: Final = "# Made by the first run. Whoever has a token may act in its name
 def load_or_make(
     data_dir: Path, token: Callable[[], str], kinds: Collection[str] = KINDS
 ) -> tuple[Mapping[str, str], Collection[str]]:
-    """The secrets of these kinds, and the kinds that were made just now.
+    """The secrets of these kinds, and the kinds that were made just now. Nodes that start together make one.
 
     Raises ConfigError when the file can be read by others, or is not what this function writes.
     """
     path = data_dir / FILE
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    known: Mapping[str, str] = _read(path) if path.exists() or path.is_symlink() else {}
-    missing = [kind for kind in kinds if kind not in known]
-    if missing:
-        known = {**known, **{kind: new_secret(kind, token) for kind in missing}}
-        _write(path, known)
+    with _alone(data_dir):
+        known: Mapping[str, str] = _read(path) if path.exists() or path.is_symlink() else {}
+        missing = [kind for kind in kinds if kind not in known]
+        if missing:
+            known = {**known, **{kind: new_secret(kind, token) for kind in missing}}
+            _write(path, known)
     return {kind: known[kind] for kind in kinds}, missing
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else is within this for the same folder."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def new_secret(kind: str, token: Callable[[], str]) -> str:
