@@ -1,0 +1,51 @@
+"""A store goes on with the primary that takes the place of a dead one."""
+
+import asyncio
+
+from avtomatika.kernel.ids import JobId
+from avtomatika.ports.store import Commit
+from avtomatika.testing.contract.values import T0, a_job, at, create
+from avtomatika.testing.contract.waiting import wakes
+from tests.integration.redis.conftest import Open
+from tests.servers.cluster import ClusterTopology
+from tests.servers.sentinel import SentinelTopology
+
+FAR = 3_600_000
+
+
+async def test_sentinels_say_where_a_store_goes_on_and_what_a_replica_had_is_there(
+    valkey_sentinels: SentinelTopology, open_at: Open
+) -> None:
+    store, _ = await open_at(valkey_sentinels.url(), replicated=True)
+    other, _ = await open_at(valkey_sentinels.url(), replicated=True)
+    assert store.durability.replicated == 1
+    await create(store, *(a_job(f"j{n}") for n in range(5)))
+    dead = await asyncio.to_thread(valkey_sentinels.kill_primary)
+    going = [asyncio.ensure_future(store.load(JobId(f"j{n}"))) for n in range(5)]
+    await asyncio.to_thread(valkey_sentinels.wait_for_another, dead)
+    assert await asyncio.gather(*going) == [a_job(f"j{n}") for n in range(5)]
+    await store.commit(Commit(now=T0, job=a_job("j0", version=2), expected=1))
+
+    async def say(_: int) -> None:
+        await store.announce(("mail:w",))
+
+    await wakes(other.wait(("mail:w",), until=at(FAR)), say)
+    await asyncio.to_thread(valkey_sentinels.bring_back, dead)
+
+
+async def test_a_store_follows_its_slot_through_a_cluster(
+    valkey_shards: ClusterTopology, storage_prefix: str, open_at: Open
+) -> None:
+    safe, _ = await open_at(valkey_shards.url(), replicated=True)
+    await create(safe, *(a_job(f"j{n}") for n in range(5)))
+    store, registry = await open_at(valkey_shards.url())
+    assert store.durability.accepted_loss_window_s is None
+    key = f"{{{storage_prefix}}}"
+    dead = await asyncio.to_thread(valkey_shards.kill_primary_of, key)
+    going = asyncio.ensure_future(store.commit(Commit(now=T0, job=a_job("j0", version=2), expected=1)))
+    await asyncio.to_thread(valkey_shards.wait_for_another, key)
+    await going
+    assert await store.load(JobId("j0")) == a_job("j0", version=2)
+    assert sum((await store.tally()).values()) == 5
+    assert await registry.scan("kind", now=T0) == []
+    await asyncio.to_thread(valkey_shards.bring_back, dead)
