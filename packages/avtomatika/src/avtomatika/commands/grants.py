@@ -12,8 +12,9 @@ from avtomatika.kernel.effects import OfferTask
 from avtomatika.kernel.events import Event, TaskAbandoned, TaskAccepted
 from avtomatika.kernel.progress import Moved
 from avtomatika.kernel.rules.task import execution_timer
+from avtomatika.ports.message import unspent
 from avtomatika.ports.node import NodeContext
-from avtomatika.ports.store import Commit, Lease, LeaseLost, MessageId, Token
+from avtomatika.ports.store import Commit, Lease, LeaseLost, MessageId
 
 
 class Grants:
@@ -61,7 +62,7 @@ class Grants:
     async def give_back(self, leases: Iterable[Lease]) -> None:
         """The messages are available again, as if these leases had never been granted."""
         for lease in leases:
-            commit = Commit(now=self._clock.now(), ack=(lease,), take=(_unspent(lease),), drop=_limits(lease))
+            commit = Commit(now=self._clock.now(), ack=(lease,), take=(unspent(lease),), drop=_limits(lease))
             try:
                 await self._store.commit(commit)
             except LeaseLost:
@@ -72,14 +73,6 @@ class Grants:
             return isinstance(await self._writer.apply(lease.message.job, event), Moved)
         except NotFound:
             return False
-
-
-def _unspent(lease: Lease) -> Lease:
-    """A lease that has run out as soon as the message was available, with its delivery not counted."""
-    message = lease.message
-    return msgspec.structs.replace(
-        lease, token=Token(""), until=message.visible_at, delivery=lease.delivery - 1
-    )
 
 
 def _limits(lease: Lease) -> tuple[MessageId, ...]:

@@ -70,3 +70,13 @@ class Lease(msgspec.Struct, frozen=True):
     token: Token
     until: Instant
     delivery: int
+
+
+def unspent(lease: Lease) -> Lease:
+    """A lease that has run out as soon as the message was available, with its delivery not counted.
+
+    Who takes it in place of *lease* has given that back, as if it had never been granted.
+    """
+    return msgspec.structs.replace(
+        lease, token=Token(""), until=lease.message.visible_at, delivery=lease.delivery - 1
+    )

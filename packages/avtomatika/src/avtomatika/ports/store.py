@@ -126,7 +126,10 @@ class Store(Protocol):
     async def lease(
         self, queues: Sequence[str], *, owner: str, now: Instant, ttl: Span, limit: int
     ) -> Sequence[Lease]:
-        """Up to *limit* messages of *queues*, earlier queues first, each leased until `now + ttl`."""
+        """Up to *limit* messages of *queues*, earlier queues first, each leased until `now + ttl`.
+
+        When whoever asked stops waiting, nothing has been leased.
+        """
         ...
 
     async def extend(self, lease: Lease, *, now: Instant, ttl: Span) -> Lease:

@@ -20,6 +20,7 @@ from avtomatika.ports.store import (
 )
 from avtomatika.stores.announcements import Announcements
 from avtomatika.stores.codec import decode_branch, decode_fact, decode_job
+from avtomatika.stores.hanging_up import granted
 from avtomatika.stores.hints import Hints
 from avtomatika.stores.known import KnownJobs
 from avtomatika.stores.postgres import listing, statements
@@ -77,6 +78,11 @@ class PostgresStore:
     ) -> Sequence[Lease]:
         if not queues or limit <= 0:
             return []
+        return await granted(self, self._lease(queues, owner, now, ttl, limit), now)
+
+    async def _lease(
+        self, queues: Sequence[str], owner: str, now: Instant, ttl: Span, limit: int
+    ) -> Sequence[Lease]:
         until = after(now, ttl)
         names = [key(queue) for queue in queues]
         values = names, key(owner), moment(now), moment(until), min(limit, LATEST), self._tokens()
