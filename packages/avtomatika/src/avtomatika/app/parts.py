@@ -107,7 +107,7 @@ def assemble(
     standing = Standing(node, settings.dispatch.reputation)
     presence = Presence(node, registry, settings.worker_ttl, standing.fleet)
     offers = Offers(node, writer, settings.task_lease, standing.fleet, settings.dispatch.rules)
-    results = Results(node, writer, standing.reported)
+    results = Results(node, writer, standing.reported, standing.fleet.lease)
     queries = Queries(node, decider.held, whole)
     approvals = Approvals(writer, queries, secret)
     links = ApprovalLinks(approvals, reached_at)

@@ -71,13 +71,18 @@ class Member:
         self.asked = Instant(0)
         self.turn = 0
         self.parked: dict[int, Parked] = {}
-        self._held: dict[str, Instant] = {}
+        self._held: dict[str, Lease] = {}
         self._next_end = NEVER
 
-    def took(self, task: str, until: Instant) -> None:
-        """The worker holds the task until then, or for longer than it did."""
-        self._held[task] = until
-        self._next_end = min(self._next_end, until)
+    def took(self, lease: Lease) -> None:
+        """The worker holds the task, or for longer than it did."""
+        self._held[lease.message.id] = lease
+        self._next_end = min(self._next_end, lease.until)
+
+    def lease(self, task: str, now: Instant) -> Lease | None:
+        """The lease of the task, if it was granted or extended here and has not run out."""
+        lease = self._held.get(task)
+        return None if lease is None or lease.until <= now else lease
 
     def let_go(self, task: str) -> None:
         """The worker does not hold the task."""
@@ -86,8 +91,8 @@ class Member:
     def load(self, now: Instant) -> int:
         """How many tasks the worker holds."""
         if now >= self._next_end:
-            self._held = {task: until for task, until in self._held.items() if until > now}
-            self._next_end = min(self._held.values(), default=NEVER)
+            self._held = {task: lease for task, lease in self._held.items() if lease.until > now}
+            self._next_end = min((lease.until for lease in self._held.values()), default=NEVER)
         return len(self._held)
 
 
@@ -162,11 +167,16 @@ class Fleet:
             if member.parked:
                 self._tell(member, member.profile.skills)
 
-    def kept(self, worker_id: str, task: str, until: Instant) -> None:
+    def kept(self, worker_id: str, lease: Lease) -> None:
         """The worker holds the task for longer."""
         member = self._members.get(worker_id)
         if member is not None:
-            member.took(task, until)
+            member.took(lease)
+
+    def lease(self, worker_id: str, task: str, now: Instant) -> Lease | None:
+        """The lease under which the worker holds the task, as far as this node has granted or extended it."""
+        member = self._members.get(worker_id)
+        return None if member is None else member.lease(task, now)
 
     def count(self, now: Instant) -> int:
         """How many are present."""

@@ -1,5 +1,6 @@
 """The worker's side of the house: RXON in, commands out. The only module that knows both vocabularies."""
 
+import asyncio
 import math
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -147,7 +148,8 @@ class Gateway:
         if listed is None:
             unlisted = worker.generation is not Generation.OURS
             listed = tuple(await holdings.of(name)) if unlisted else ()
-        lost = [task for task in listed if not await self._keep(task, name)]
+        kept = await asyncio.gather(*(self._keep(task, name) for task in listed))
+        lost = [task for task, stands in zip(listed, kept, strict=True) if not stands]
         if lost and worker.generation is not Generation.OURS:
             await holdings.discard(name, lost)
         return lost
@@ -260,10 +262,10 @@ class Gateway:
 
     async def _keep(self, task: str, worker_id: str) -> bool:
         try:
-            lease = await self._results.held(Handle.parse(task), worker_id)
+            lease = await self._results.known(Handle.parse(task), worker_id)
             if lease is not None:
                 lease = await self._store.extend(lease, now=self._clock.now(), ttl=self._offers.lease_ttl)
-                self._offers.fleet.kept(worker_id, lease.message.id, lease.until)
+                self._offers.fleet.kept(worker_id, lease)
         except (InvalidInput, LeaseLost):
             return False
         return lease is not None and lease.owner == owner_of(worker_id)

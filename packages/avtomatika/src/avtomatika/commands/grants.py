@@ -29,7 +29,7 @@ class Grants:
         for lease in leases:
             held = await self._begin(lease, wanted)
             if held is not None:
-                member.took(held.message.id, held.until)
+                member.took(held)
                 begun.append(held)
         return begun
 

@@ -14,7 +14,7 @@ from avtomatika.commands.fleet import Fleet
 from avtomatika.commands.holdings import Holdings
 from avtomatika.commands.mailbox import Mailbox
 from avtomatika.errors import NotFound
-from avtomatika.kernel.time import Instant, Span, after
+from avtomatika.kernel.time import SECOND, Instant, Span, after
 from avtomatika.matching.compliance import Skill, WorkerProfile
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.registry import Doc, Registry
@@ -79,6 +79,8 @@ class _Known(msgspec.Struct, frozen=True, gc=False):
 
 
 _WRITTEN: Final = 0
+LOOK_AGAIN: Final = Span(5 * SECOND)
+"""Every result asks what was declared; a worker that declares anew at another node is believed this late."""
 
 
 class Presence:
@@ -91,6 +93,7 @@ class Presence:
         self.mailbox = Mailbox(node, registry)
         self._fleet = fleet or Fleet()
         self._known: dict[str, _Known] = {}
+        self._looked: dict[str, Instant] = {}
 
     async def register(self, worker_id: str, said: Introduction) -> Worker:
         """The worker is present as it presents itself, in place of what it said before."""
@@ -131,11 +134,16 @@ class Presence:
         return self._decode(doc)
 
     async def declared(self, worker_id: str) -> Mapping[str, Declared]:
-        """What the worker declared of its skills; nothing when it is not known."""
+        """What the worker declared of its skills, here or elsewhere some seconds ago; nothing if unknown."""
+        known, now = self._known.get(worker_id), self._clock.now()
+        if known is not None and now < self._looked.get(worker_id, now):
+            return known.worker.declared
         try:
-            return (await self.get(worker_id)).declared
+            declared = (await self.get(worker_id)).declared
         except NotFound:
             return {}
+        self._looked[worker_id] = after(now, LOOK_AGAIN)
+        return declared
 
     async def heard(self, worker: Worker, sign: SignOfLife) -> Worker:
         """The worker is present for another while, with what it now says of itself.
@@ -158,6 +166,7 @@ class Presence:
         """How many workers are present, as far as this node has heard. The others are forgotten."""
         now = self._clock.now()
         self._known = {name: known for name, known in self._known.items() if known.until > now}
+        self._looked = {name: until for name, until in self._looked.items() if until > now}
         self._fleet.forget(now)
         return self._fleet.count(now)
 

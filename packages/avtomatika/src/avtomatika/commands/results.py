@@ -25,6 +25,7 @@ from avtomatika.kernel.progress import Ignored, Moved, Outcome
 from avtomatika.kernel.retry import CONTRACT, TIMEOUT
 from avtomatika.kernel.rules.signal import TOO_MANY
 from avtomatika.kernel.rules.task import CANCELLED, FAILURE, target_of
+from avtomatika.kernel.time import Instant
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Body, Fact, Lease, LeaseLost, MessageId
 from rxon.vocabulary import IgnoredReason
@@ -32,6 +33,7 @@ from rxon.vocabulary import IgnoredReason
 MAX_HANDLE: Final = 128
 
 Witness = Callable[[Report, MessageId], Awaitable[None]]
+Granted = Callable[[str, MessageId, Instant], Lease | None]
 
 
 class Transition(StrEnum):
@@ -78,12 +80,21 @@ class Accepted(msgspec.Struct, frozen=True):
 class Results:
     """Takes in what workers report."""
 
-    def __init__(self, node: NodeContext, writer: Writer, witness: Witness | None = None) -> None:
-        """*witness* hears once of every report that was accepted, and of the message that it answers."""
+    def __init__(
+        self,
+        node: NodeContext,
+        writer: Writer,
+        witness: Witness | None = None,
+        granted: Granted = lambda *_: None,
+    ) -> None:
+        """*witness* hears once of every report that was accepted, and of the message that it answers.
+
+        *granted* knows leases of workers without asking the store, which has the last word on them.
+        """
         self._store, self._clock, self._writer = node.store, node.clock, writer
         self._spawn = node.spawn
         self._heard = Heard(node.store)
-        self._witness = witness
+        self._witness, self._granted = witness, granted
 
     async def held(self, handle: Handle, worker_id: str, token: str | None = None) -> Lease | None:
         """The lease under which the worker holds this delivery of the task, or None.
@@ -91,12 +102,12 @@ class Results:
         A worker that knows no token is recognised by its name and the delivery.
         """
         lease = await self._store.held(task_message_id(handle.task), now=self._clock.now())
-        if lease is None or lease.owner != owner_of(worker_id) or lease.delivery != handle.delivery:
-            return None
-        body = lease.message.body
-        if not isinstance(body, OfferTask) or body.task.attempt != handle.attempt:
-            return None
-        return lease if token is None or compare_digest(token.encode(), lease.token.encode()) else None
+        return _if_fits(lease, handle, worker_id, token)
+
+    async def known(self, handle: Handle, worker_id: str, token: str | None = None) -> Lease | None:
+        """As `held`, but a lease that was granted here may have been withdrawn: whoever uses it will see."""
+        granted = self._granted(worker_id, task_message_id(handle.task), self._clock.now())
+        return _if_fits(granted, handle, worker_id, token) or await self.held(handle, worker_id, token)
 
     async def take(
         self,
@@ -111,7 +122,7 @@ class Results:
         Its data is held to the schema of the order, and to what the worker *declared* of the skill. To be
         called as work of the node, which goes on when the worker hangs up.
         """
-        lease = await self.held(handle, report.worker, token)
+        lease = await self.known(handle, report.worker, token)
         if lease is None or lease.message.job != job:
             return await self._seen_before(job, handle, report)
         kept = _by_contract(report, lease.message.body, declared or {})
@@ -221,6 +232,16 @@ class Results:
             if isinstance(event, TaskReported) and _handle(event) == handle and _same(event.report, report):
                 return Accepted(_transition(event.report, _decided(facts, handle.task)), duplicate=True)
         raise LeaseLost("The task is not leased to this worker any more: the result is not applied.")
+
+
+def _if_fits(lease: Lease | None, handle: Handle, worker_id: str, token: str | None) -> Lease | None:
+    """The lease, if it is the worker's for this delivery of the task."""
+    if lease is None or lease.owner != owner_of(worker_id) or lease.delivery != handle.delivery:
+        return None
+    body = lease.message.body
+    if not isinstance(body, OfferTask) or body.task.attempt != handle.attempt:
+        return None
+    return lease if token is None or compare_digest(token.encode(), lease.token.encode()) else None
 
 
 def _by_contract(report: Report, body: Body, declared: Mapping[str, Declared]) -> Report:

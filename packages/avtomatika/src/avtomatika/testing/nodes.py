@@ -105,7 +105,7 @@ class SimNode:
             admission=Admission(roll, Passes(node, registry, roll), self.clock),
             presence=presence,
             offers=self.offers,
-            results=Results(node, writer),
+            results=Results(node, writer, granted=fleet.lease),
             terms=Terms(Span(options.longest_poll)),
         )
         self.door = StreamDoor(process, self.gateway, self.serve)
