@@ -12,11 +12,16 @@ import pytest
 
 from avtomatika import ActionFactory, Blueprint, Config
 from avtomatika.app import STORAGE_KEY
-from avtomatika.app.moving import copy_store, reopen
+from avtomatika.app.moving import copy_store, opened, reopen
 from avtomatika.commands.copying import Copied
 from avtomatika.commands.moving import SHELF
 from avtomatika.errors import ConfigError
-from avtomatika.kernel.time import Span
+from avtomatika.kernel.ids import JobId
+from avtomatika.kernel.model import Gathering, Ready
+from avtomatika.kernel.time import Instant, Span
+from avtomatika.ports.contents import HeldJob
+from avtomatika.ports.store import Commit, KeyTaken, Store
+from avtomatika.stores.sql.contents import SqliteContents
 from tests.integration.http.blueprints import fan, flow, straight
 from tests.integration.http.conftest import Orchestrator, Worker, started
 
@@ -310,3 +315,82 @@ async def test_a_file_that_is_not_there_is_not_made(source: Path, target: dict[s
     with pytest.raises(ConfigError, match="There is no file"):
         await copied(source, target)
     assert not source.exists()
+
+
+async def test_a_copy_under_load_holds_what_the_store_holds(
+    begin: Begin, source: Path, target: dict[str, str]
+) -> None:
+    node = await begin((flow(), fan(), straight()), STORAGE_URL=f"sqlite:///{source}")
+    worker = await node.worker("w1", "work")
+    done, created = asyncio.Event(), 0
+
+    async def load(path: str, body: Any) -> None:
+        nonlocal created
+        while not done.is_set():
+            await node.create(body, path)
+            created += 1
+
+    async def work() -> None:
+        while not done.is_set():
+            for task in await worker.poll_batch(5, timeout=0.1):
+                await worker.report(task, {"n": 1})
+
+    async def passes() -> None:
+        for number in range(1, 4):
+            async with asyncio.timeout(20):
+                while created < 10 * number:
+                    await asyncio.sleep(0.002)
+            assert (await copied(source, target)).jobs
+        done.set()
+
+    async with asyncio.TaskGroup() as group:
+        for path, body in (("straight", {"n": 1}), ("flow", {}), ("fan", {"items": [1, 2, 3]})):
+            group.create_task(load(f"/api/v1/jobs/{path}", body))
+        group.create_task(work())
+        group.create_task(passes())
+    await node.engine.stop()
+    await copied(source, target, finish=True)
+    assert (await contents(source)) == await contents_of_store(source, target)
+
+
+async def contents(source: Path) -> tuple[Any, ...]:
+    """What the old store has: jobs with facts and branches, messages with their leases, keys."""
+    with SqliteContents(source) as found:
+        versions = await found.versions(after=JobId(""), limit=10**6)
+        jobs = [await found.job(job, after=0) for job, _ in versions]
+        messages = await found.messages(after=0, limit=10**6)
+        claims = await found.claims(after="", limit=10**6)
+    held = sorted((m.message.id, m.message, m.lease.token if m.lease else None) for m in messages)
+    return [each for each in jobs if each is not None], held, len(claims)
+
+
+async def contents_of_store(source: Path, target: dict[str, str]) -> tuple[Any, ...]:
+    """What the new store says of the same jobs and messages."""
+    config = Config({**SECRETS, **target})
+    with SqliteContents(source) as old:
+        versions = await old.versions(after=JobId(""), limit=10**6)
+        messages = await old.messages(after=0, limit=10**6)
+        claims = await old.claims(after="", limit=10**6)
+        async with opened(config.settings()) as (store, clock):
+            jobs = [await held_job(store, job) for job, _ in versions]
+            assert sum((await store.tally()).values()) == len(versions)
+            held: list[Any] = []
+            for queue in {each.message.queue for each in messages}:
+                for message in await store.peek(queue, limit=10**5):
+                    lease = await store.held(message.id, now=Instant(0))
+                    held.append((message.id, message, lease.token if lease else None))
+            for claim in claims:
+                with pytest.raises(KeyTaken) as taken:
+                    await store.commit(Commit(now=clock.now(), claim=claim))
+                assert taken.value.claim == claim
+    return jobs, sorted(held), len(claims)
+
+
+async def held_job(store: Store, job_id: JobId) -> HeldJob:
+    job = await store.load(job_id)
+    assert job is not None
+    opened = job.phase.opened if isinstance(job.phase, Gathering) else None
+    opened = job.phase.gathered if isinstance(job.phase, Ready) else opened
+    branches = () if opened is None else await store.branches(job_id, opened)
+    in_order = tuple(sorted(branches, key=lambda branch: str(branch.task.id)))
+    return HeldJob(job, tuple(await store.facts(job_id)), in_order)
