@@ -24,6 +24,9 @@ Whoever waits has the replicas asked what they have; one that was asked before i
 only a second later. So they are asked several times; once they have it the rest takes no time.
 """
 
+LAG_IS_OLD_S: Final = 2.0
+"""A primary counts how far replicas are behind in whole seconds, and looks once a second."""
+
 OLDEST: Final = (6, 2)
 HAS_WAITAOF: Final = (7, 2)
 _LOSS: Final[dict[str, float | None]] = {"always": 0.0, "everysec": 2.0, "none": None, "unknown": None}
@@ -148,7 +151,7 @@ def _loss(server: Server, topology: str) -> float | None:
         return loss
     if server.config.get("min-replicas-to-write", "0") == "0":
         return None  # a primary that is cut off accepts what its successor never hears of
-    return max(loss, float(server.config.get("min-replicas-max-lag", "10")))
+    return max(loss, float(server.config.get("min-replicas-max-lag", "10")) + LAG_IS_OLD_S)
 
 
 def _durability(server: Server, loss: float | None, replicated: int) -> Durability:
