@@ -4,10 +4,12 @@ The tables were never analysed when the plans were made, or were; both are tried
 what it does not need would touch hundreds of pages here.
 """
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
 
@@ -17,15 +19,19 @@ from avtomatika.ports.store import Commit, JobQuery, Lease, MessageId, Token
 from avtomatika.stores.postgres import listing, statements
 from avtomatika.stores.postgres.batches import COMMIT
 from avtomatika.stores.postgres.driver import Connection, connect
+from avtomatika.stores.postgres.migrations import prepare as prepare_schema
+from avtomatika.stores.postgres.migrations import steps
 from avtomatika.stores.postgres.rows import columns, prepare
 from avtomatika.testing.contract.values import T0, a_branch, a_claim, a_fact, a_job, a_message, at, over
 from tests.integration.postgres_store.conftest import SCHEMA, OpenNode
+from tests.servers.postgres import PostgresServer
 
 JOBS = 20_000
 FILL = f"""
 INSERT INTO job (id, version, client, blueprint, status, created, ended, head, data)
   SELECT convert_to('j' || n, 'UTF8'), 1, convert_to('c' || n % 10, 'UTF8'), convert_to('b' || n % 7, 'UTF8'),
-         CASE WHEN n % 3 = 0 THEN 'finished' ELSE 'pending' END, n, CASE WHEN n % 3 = 0 THEN n END, '{{}}', '[]'
+         CASE WHEN n % 3 = 0 THEN 'finished' ELSE 'pending' END, n, CASE WHEN n % 3 = 0 THEN n END,
+         '{{}}', '[]'
   FROM generate_series(1, {JOBS}) n;
 INSERT INTO fact SELECT convert_to('j' || n, 'UTF8'), 1, '{{}}' FROM generate_series(1, {JOBS}) n;
 INSERT INTO label SELECT convert_to('c' || n % 10, 'UTF8'), 'l', convert_to('v' || n % 50, 'UTF8'), n,
@@ -49,22 +55,39 @@ MANY = 10**15
 LATE = at(10**9)
 
 
-@pytest.fixture(params=["analysed", "never analysed"])
-async def large(
-    request: pytest.FixtureRequest, open_node: OpenNode, own_uri: str
-) -> AsyncIterator[Connection]:
-    """A connection like those of a store, to a database with much in it."""
-    await open_node()
-    connection = await connect(own_uri, SCHEMA, patient=True)
-    await connection.execute(FILL)
-    if request.param == "analysed":
-        await connection.execute("ANALYZE")
+@pytest.fixture(scope="module", params=["analysed", "never analysed"])
+def filled(request: pytest.FixtureRequest, own_server: PostgresServer) -> str:
+    """A database with much in it."""
+    name = f"large_{request.param.replace(' ', '_')}"
+
+    async def fill() -> None:
+        first = await asyncpg.connect(own_server.uri())
+        await first.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await first.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
+        await first.close()
+        connection = await connect(own_server.uri(name), SCHEMA, patient=True)
+        await prepare_schema(connection, SCHEMA, steps())
+        await connection.execute(FILL)
+        if request.param == "analysed":
+            await connection.execute("ANALYZE")
+        await connection.close(timeout=5)
+
+    own_server.start()
+    asyncio.run(fill())
+    return own_server.uri(name)
+
+
+@pytest.fixture
+async def large(filled: str, postgres_server: PostgresServer) -> AsyncIterator[Connection]:
+    """A connection like those of a store to it; what it does there does not stay."""
+    connection = await connect(filled, SCHEMA, patient=True)
+    await connection.transaction().start()
     yield connection
     connection.terminate()
 
 
-async def pages(connection: Connection, statement: str, *values: object) -> int:
-    """How many pages the statement touches, once its plans are made, and nothing of what it does stays."""
+async def pages(connection: Connection, statement: str, *values: object, whole: bool = False) -> int:
+    """How many pages the statement touches, once its plans are made. Only a *whole* one may walk a table."""
     touched = 0
     for _ in range(2):
         transaction = connection.transaction()
@@ -72,7 +95,7 @@ async def pages(connection: Connection, statement: str, *values: object) -> int:
         raw = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *values)
         await transaction.rollback()
         (explained,) = msgspec.json.decode(raw)
-        assert "Seq Scan" not in raw, raw
+        assert whole or "Seq Scan" not in raw, raw
         touched = _pages(explained["Plan"])
     return touched
 
@@ -93,14 +116,14 @@ async def test_reads_touch_a_few_pages(large: Connection) -> None:
         "branch": (statements.BRANCH, (b"j7", 1, 507), 10),
         "branches": (statements.BRANCHES, (b"j7", 1), 80),  # 40 of them
         "facts": (statements.FACTS, (b"j7", 0, 10), 10),
-        "tally": (statements.TALLY, (), 30),
         "tally of a client": (statements.TALLY_OF, (b"c7",), 10),
-        "unfinished": (statements.UNFINISHED, (statements.OVER,), 30),
         "unfinished of a client": (statements.UNFINISHED_OF, (statements.OVER, b"c7"), 10),
         "extend": (statements.EXTEND, (b"due7", b"t", 0, 1), 10),
     }
     found = {name: await pages(large, statement, *values) for name, (statement, values, _) in asked.items()}
     assert {name: found[name] for name, (*_, most) in asked.items() if found[name] > most} == {}
+    for statement, values in ((statements.TALLY, ()), (statements.UNFINISHED, (statements.OVER,))):
+        assert await pages(large, statement, *values, whole=True) < 30, "of every status some parts"
 
 
 async def test_a_lease_walks_over_nothing_that_is_not_due(large: Connection) -> None:
@@ -111,7 +134,6 @@ async def test_a_lease_walks_over_nothing_that_is_not_due(large: Connection) -> 
     await large.execute("UPDATE message SET visible_at = 5 WHERE id IN ('far3', 'far4')")
     assert await pages(large, statements.LEASE, *lease(b"q", 10)) < 90, "two are due"
     await large.execute("UPDATE message SET queue = 'q' WHERE queue <> 'q'")
-    await large.execute("VACUUM message")
     assert await pages(large, statements.LEASE, *lease(b"q", T0)) < 120, (
         "thousands are due, and thousands not"
     )
@@ -151,24 +173,25 @@ async def test_a_commit_touches_what_it_is_about(large: Connection) -> None:
     lease = Lease(a_message("due7"), "w", Token("t"), at(5), 1)
     full = Commit(
         now=T0,
-        job=over("j8", 2),
+        job=over("j15008", 2),
         expected=1,
-        facts=(a_fact("j8", 2),),
+        facts=(a_fact("j15008", 2),),
         send=(a_message("far9", "f:1"), a_message("new")),
         take=(Lease(a_message("taken"), "w", Token("t"), at(5), 1),),
         drop=(MessageId("due8"),),
         close=(1,),
-        claim=a_claim("k99999", expires_at=at(9)),
+        claim=a_claim("k99999", expires_at=T0),
     )
     new = Commit(now=T0, job=a_job("new"), branches=(a_branch("new"),), facts=(a_fact("new"),))
     refused = msgspec.structs.replace(full, ack=(lease,))
     for commit, verdict in ((full, 0), (new, 0), (refused, 3)):
         batch = columns([prepare(commit, b"[{},{},null]")])
-        assert (await large.fetchrow(COMMIT, f"tried {verdict} {commit.expected}", *batch))["verdict"] == [
-            verdict
-        ]
-        again = columns([prepare(msgspec.structs.replace(commit, claim=None), b"[{},{},null]")])
-        assert await pages(large, COMMIT, "measured", *again) < 150
+        assert await pages(large, COMMIT, "measured", *batch) < 200
+        transaction = large.transaction()
+        await transaction.start()
+        row = await large.fetchrow(COMMIT, "tried", *batch)
+        await transaction.rollback()
+        assert row["verdict"] == [verdict]
 
 
 async def test_a_sweep_touches_no_more_than_what_it_forgets(large: Connection) -> None:

@@ -433,7 +433,7 @@ BEGIN
     SELECT g.client, g.status, 0, sum(g.count) FROM gone g GROUP BY g.client, g.status ORDER BY g.client, g.status
     ON CONFLICT (client, status, part) DO UPDATE SET count = t.count + excluded.count;
   DELETE FROM applied d WHERE d.id IN (
-    SELECT a.id FROM applied a WHERE a.at < clock_timestamp() - interval '1 hour' FOR UPDATE SKIP LOCKED);
+    SELECT a.id FROM applied a WHERE a.at < now() - interval '10 minutes' FOR UPDATE SKIP LOCKED);
   RETURN coalesce(cardinality(old), 0);
 END
 $$;
