@@ -14,7 +14,7 @@ from avtomatika.kernel.time import Span
 from avtomatika.services.supervisor import Supervisor
 from avtomatika.settings import read
 
-SHARED = {"postgres": "postgres_uri"}
+SHARED = {"valkey": "valkey_url", "cluster": "valkey_cluster_url", "postgres": "postgres_uri"}
 """Stores that nodes share, and the fixture that tells where each of them is."""
 
 KINDS = ("sqlite", *SHARED)

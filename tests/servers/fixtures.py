@@ -77,6 +77,16 @@ def postgres_uri(request: pytest.FixtureRequest) -> str:
     return found
 
 
+@pytest.fixture
+def postgres_url(request: pytest.FixtureRequest) -> str:
+    """The `STORAGE_URL` of a PostgreSQL; others use it too, under prefixes of their own."""
+    if POSTGRES_VARIABLE in os.environ:
+        given: str = request.getfixturevalue("given_uri")
+        return given
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.uri()
+
+
 async def _do(uri: str, statement: str) -> None:
     import asyncpg  # most tests need none
 

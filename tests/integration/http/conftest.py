@@ -21,6 +21,11 @@ OTHER_TOKEN = "other-client-token-of-the-tests"
 WORKER_TOKEN = "worker-token-of-the-tests"
 OPERATOR_TOKEN = "operator-token-of-the-tests"
 STORES = ("memory", "sqlite")
+SHARED = {"valkey": "valkey_url", "postgres": "postgres_url"}
+
+# What matters most runs on every store; all else would find the same on each.
+on_every_store = pytest.mark.parametrize("storage", [*STORES, *SHARED], indirect=True)
+on_lasting_stores = pytest.mark.parametrize("storage", ["sqlite", *SHARED], indirect=True)
 
 
 class Worker:
@@ -185,19 +190,26 @@ async def started(
 
 @pytest.fixture(params=STORES)
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param in SHARED:
+        url: str = request.getfixturevalue(SHARED[request.param])
+        return url
     return storage_url(request.param, tmp_path)
 
 
 @pytest.fixture
 async def start(
-    storage: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    storage: str,
+    storage_prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> AsyncIterator[Start]:
     """Starts nodes on the storage; afterwards nothing on the log may be an error."""
+    place = {"STORAGE_PREFIX": storage_prefix}
     monkeypatch.setattr(composition, "access_of", two_clients)
     nodes: list[Orchestrator] = []
 
     async def begin(*blueprints: Blueprint, **settings: Any) -> Orchestrator:
-        engine = await started(storage, blueprints, settings)
+        engine = await started(storage, blueprints, place | settings)
         session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         nodes.append(Orchestrator(engine, session))
         return nodes[-1]

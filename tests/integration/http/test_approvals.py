@@ -15,7 +15,14 @@ from avtomatika.app import STORAGE_KEY
 from avtomatika.commands.approvals import Approvals
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import AwaitingHuman
-from tests.integration.http.conftest import OPERATOR_TOKEN, OTHER_TOKEN, Orchestrator, Start
+from tests.integration.http.conftest import (
+    OPERATOR_TOKEN,
+    OTHER_TOKEN,
+    Orchestrator,
+    Start,
+    on_every_store,
+    on_lasting_stores,
+)
 from tests.integration.webhooks.sinks import HERE, TAKEN, Answer, Received, Sink, always, sink
 
 KEY = "the-key-of-approval-links"
@@ -145,6 +152,7 @@ async def test_the_moment_of_a_question_stays_when_something_else_happens_to_the
     assert (await node.job(job_id))["updated_at"] > before["asked_at"]
 
 
+@on_every_store
 async def test_the_inbox_has_pages_filters_and_only_what_waits(start: Start) -> None:
     node = await start(asking(), asking("other"), **SECRET)
     path = "/api/v1/approvals"
@@ -175,6 +183,7 @@ async def test_the_inbox_has_pages_filters_and_only_what_waits(start: Start) -> 
     assert code(await node.get(path, limit=0)) == (400, "invalid_input")
 
 
+@on_every_store
 async def test_a_client_decides_and_what_goes_with_it_is_laid_over_the_history(start: Start) -> None:
     node, job_id = await asked(start)
     answer = await decide(node, job_id, data={"sum": 1.0, "by": "ann"})
@@ -237,6 +246,7 @@ async def test_data_must_be_as_the_question_says(start: Start) -> None:
     assert (await node.ended(job_id))["result"]["sum"] == 2.5
 
 
+@on_every_store
 @pytest.mark.parametrize("way", ["client", "link"])
 async def test_of_fifty_decisions_at_once_the_first_counts(start: Start, way: str) -> None:
     node, job_id = await asked(start)
@@ -381,6 +391,7 @@ async def test_a_job_that_does_not_ask_cannot_be_answered(start: Start) -> None:
     assert (await other.job(busy))["status"] == "waiting_for_worker"
 
 
+@on_every_store
 async def test_a_question_that_nobody_answers_in_time_follows_the_timeout(start: Start) -> None:
     node, job_id = await asked(start, timeout=0.2)
     job = await node.ended(job_id)
@@ -389,7 +400,7 @@ async def test_a_question_that_nobody_answers_in_time_follows_the_timeout(start:
     assert (await node.get("/api/v1/approvals"))[1]["approvals"] == []
 
 
-@pytest.mark.parametrize("storage", ["sqlite"], indirect=True)
+@on_lasting_stores
 async def test_a_question_and_its_link_outlive_the_node(start: Start) -> None:
     node, job_id = await asked(start)
     secret, before = await secret_of(node, job_id), (await node.get("/api/v1/approvals"))[1]

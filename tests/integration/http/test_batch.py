@@ -7,7 +7,13 @@ import pytest
 
 from avtomatika import ActionFactory, Blueprint
 from tests.integration.http.blueprints import flow, straight
-from tests.integration.http.conftest import OPERATOR_TOKEN, OTHER_TOKEN, Orchestrator, Start
+from tests.integration.http.conftest import (
+    OPERATOR_TOKEN,
+    OTHER_TOKEN,
+    Orchestrator,
+    Start,
+    on_lasting_stores,
+)
 
 PATH = "/api/v1/jobs/straight/batch"
 
@@ -154,7 +160,7 @@ async def test_a_key_may_be_as_long_as_its_limit(start: Start) -> None:
     assert answers[0] == answers[1]
 
 
-@pytest.mark.parametrize("storage", ["sqlite"], indirect=True)
+@on_lasting_stores
 async def test_an_accepted_batch_and_its_key_outlive_the_node(start: Start) -> None:
     node = await start(flow())
     path = "/api/v1/jobs/flow/batch"

@@ -8,7 +8,7 @@ import pytest
 
 from avtomatika import ActionFactory, Blueprint
 from tests.integration.http.blueprints import fan, flow, straight
-from tests.integration.http.conftest import Orchestrator, Start
+from tests.integration.http.conftest import Orchestrator, Start, on_every_store
 
 CANCELLED = (200, {"status": "cancellation_request_accepted"})
 
@@ -36,6 +36,7 @@ async def test_a_job_that_is_over_cannot_be_cancelled(start: Start) -> None:
     assert "finished" in body["error"]["message"]
 
 
+@on_every_store
 async def test_a_task_that_waits_is_withdrawn(start: Start) -> None:
     node = await start(flow())
     worker = await node.worker()
@@ -46,6 +47,7 @@ async def test_a_task_that_waits_is_withdrawn(start: Start) -> None:
     await stays_cancelled(node, job_id)
 
 
+@on_every_store
 @pytest.mark.parametrize("token", [True, False])
 async def test_a_task_that_is_worked_on_is_called_back_and_its_result_refused(
     start: Start, token: bool
@@ -64,6 +66,7 @@ async def test_a_task_that_is_worked_on_is_called_back_and_its_result_refused(
     await stays_cancelled(node, job_id)
 
 
+@on_every_store
 async def test_every_branch_of_a_fan_out_is_withdrawn(start: Start) -> None:
     node = await start(fan())
     worker = await node.worker()
@@ -154,6 +157,7 @@ async def until(what: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.01)
 
 
+@on_every_store
 async def test_cancel_and_result_at_once_have_one_winner(start: Start) -> None:
     node = await start(flow())
     worker = await node.worker()

@@ -13,7 +13,13 @@ from avtomatika.kernel.events import ChildEnded
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.notices import announcements
 from avtomatika.ports.store import Commit
-from tests.integration.http.conftest import OTHER_TOKEN, Orchestrator, Start
+from tests.integration.http.conftest import (
+    OTHER_TOKEN,
+    Orchestrator,
+    Start,
+    on_every_store,
+    on_lasting_stores,
+)
 
 WAYS = {"success": "done", "failure": "broken", "cancelled": "stopped", "timeout": "late"}
 
@@ -74,8 +80,10 @@ def child(name: str = "child") -> Blueprint:
 
 
 async def waiting(node: Orchestrator, job_id: str) -> str:
-    """The id of the child that the job waits for."""
-    job = await node.job(job_id)
+    """The id of the child that the job soon waits for."""
+    async with asyncio.timeout(5):
+        while (job := await node.job(job_id))["status"] == "pending":
+            await asyncio.sleep(0.005)
     assert (job["status"], job["waiting"]["reason"]) == ("waiting_for_sub_job", "child")
     assert job["waiting"]["child_job_id"] == job["child_job_id"]
     found: str = job["child_job_id"]
@@ -190,6 +198,7 @@ async def test_the_child_belongs_to_the_client_of_its_parent_and_inherits_labels
     assert (await node.get("/api/v1/jobs", token=OTHER_TOKEN))[1]["jobs"] == []
 
 
+@on_every_store
 async def test_cancelling_a_job_cancels_its_children_and_their_children_with_their_tasks(
     start: Start,
 ) -> None:
@@ -247,6 +256,7 @@ def spiral() -> Blueprint:
     return blueprint
 
 
+@on_every_store
 async def test_children_may_be_nested_ten_deep_and_the_result_comes_up(start: Start) -> None:
     node = await start(spiral())
     job = await node.ended(await node.create({"depth": 10}, "/api/v1/spiral"))
@@ -317,7 +327,7 @@ async def test_the_end_of_a_child_counts_once_however_often_it_is_told(start: St
     assert (await endings(node, job_id), runs) == (1, {"done": 1})
 
 
-@pytest.mark.parametrize("storage", ["sqlite"], indirect=True)
+@on_lasting_stores
 async def test_a_parent_goes_on_once_whatever_the_node_went_through(start: Start) -> None:
     async def restarted(node: Orchestrator) -> Orchestrator:
         await node.engine.stop()

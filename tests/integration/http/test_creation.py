@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.http.blueprints import flow, straight
-from tests.integration.http.conftest import OTHER_TOKEN, Start
+from tests.integration.http.conftest import OTHER_TOKEN, Start, on_every_store
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,7 @@ async def test_a_body_is_an_envelope_or_the_input_itself(start: Start, body: Any
     assert job["status"] in ("pending", "running", "waiting_for_worker")
 
 
+@on_every_store
 async def test_a_new_job_is_on_its_way_at_once(start: Start) -> None:
     node = await start(straight())
     job_id = await node.create({"n": 1}, "/api/v1/jobs/straight")
@@ -39,6 +40,7 @@ async def test_a_new_job_is_on_its_way_at_once(start: Start) -> None:
     assert (job["status"], job["result"], job["blueprint_name"]) == ("finished", {"n": 1}, "straight")
 
 
+@on_every_store
 async def test_an_equal_request_with_an_equal_key_is_the_same_job(start: Start) -> None:
     node = await start(straight())
     path = "/api/v1/jobs/straight"
@@ -61,6 +63,7 @@ async def test_another_request_with_an_equal_key_is_refused(start: Start, body: 
     assert [job["id"] for job in page["jobs"]] == [job_id]
 
 
+@on_every_store
 async def test_clients_do_not_share_keys(start: Start) -> None:
     node = await start(flow())
     mine = await node.create({}, Idempotency_Key="k")
@@ -69,6 +72,7 @@ async def test_clients_do_not_share_keys(start: Start) -> None:
     assert theirs["job_id"] != mine
 
 
+@on_every_store
 async def test_fifty_equal_requests_at_once_are_one_job(start: Start) -> None:
     node = await start(flow())
     answers = await asyncio.gather(
@@ -80,6 +84,7 @@ async def test_fifty_equal_requests_at_once_are_one_job(start: Start) -> None:
     assert len(page["jobs"]) == 1
 
 
+@on_every_store
 async def test_fifty_different_requests_with_one_key_are_one_job_and_refusals(start: Start) -> None:
     node = await start(flow())
     answers = await asyncio.gather(

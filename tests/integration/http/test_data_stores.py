@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from avtomatika import Blueprint
-from tests.integration.http.conftest import Start
+from tests.integration.http.conftest import Start, on_every_store
 
 
 def counting() -> Blueprint:
@@ -27,6 +27,7 @@ def counting() -> Blueprint:
     return flow
 
 
+@on_every_store
 async def test_jobs_count_together_and_nodes_after_one_another(start: Start, storage: str) -> None:
     node = await start(counting())
     jobs = await asyncio.gather(*(node.create() for _ in range(20)))

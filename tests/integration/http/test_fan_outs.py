@@ -7,7 +7,7 @@ import pytest
 
 from avtomatika import ActionFactory, Blueprint
 from tests.integration.http.blueprints import fan
-from tests.integration.http.conftest import Start
+from tests.integration.http.conftest import Start, on_every_store
 
 PATH = "/api/v1/jobs/fan"
 
@@ -41,6 +41,7 @@ async def test_an_empty_fan_out_aggregates_at_once(start: Start) -> None:
     assert (job["status"], job["result"]) == ("finished", [])
 
 
+@on_every_store
 async def test_reports_of_all_branches_at_once_are_all_counted(start: Start) -> None:
     node = await start(fan())
     workers = [await node.worker(f"w{n}") for n in range(10)]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.integration.http.blueprints import flow, straight
-from tests.integration.http.conftest import OPERATOR_TOKEN, OTHER_TOKEN, Orchestrator, Start
+from tests.integration.http.conftest import OPERATOR_TOKEN, OTHER_TOKEN, Orchestrator, Start, on_every_store
 
 
 class Made(NamedTuple):
@@ -61,6 +61,7 @@ async def found(node: Orchestrator, token: str | None = None, /, **query: Any) -
 Keep = Callable[[Made], bool]
 
 
+@on_every_store
 async def test_every_mixture_of_filters_finds_exactly_what_it_says(start: Start) -> None:
     node = await start(flow(), straight())
     jobs = await many(node)

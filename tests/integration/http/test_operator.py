@@ -11,7 +11,14 @@ from avtomatika import ActionFactory, Blueprint
 from avtomatika.app import STORAGE_KEY
 from avtomatika.commands.outbox import TIMERS
 from tests.integration.http.blueprints import flow, straight
-from tests.integration.http.conftest import OPERATOR_TOKEN, OTHER_TOKEN, Orchestrator, Start
+from tests.integration.http.conftest import (
+    OPERATOR_TOKEN,
+    OTHER_TOKEN,
+    Orchestrator,
+    Start,
+    on_every_store,
+    on_lasting_stores,
+)
 from tests.integration.webhooks.sinks import HERE, TAKEN, always, sink
 
 OPERATOR = {"token": OPERATOR_TOKEN}
@@ -103,6 +110,7 @@ async def version_of(node: Orchestrator, job_id: str, state: str) -> int:
     return found
 
 
+@on_every_store
 async def test_a_job_in_quarantine_goes_on_where_it_ended_once_the_fault_is_mended(start: Start) -> None:
     node = await start(stages(), JOB_MAX_RETRIES=0)
     worker = await node.worker()
@@ -203,6 +211,7 @@ async def test_a_job_in_quarantine_can_be_rewound(start: Start) -> None:
     assert (job["result"], runs["one"]) == (["one", "two", "three", "end"], 2)
 
 
+@on_every_store
 async def test_a_fork_is_a_new_job_from_there_and_the_old_one_stays_as_it_is(start: Start) -> None:
     node = await start(stages())
     worker = await node.worker()
@@ -364,7 +373,7 @@ async def test_a_job_of_a_paused_blueprint_can_be_cancelled(start: Start) -> Non
     assert (await node.job(job_id, wait=0.2))["status"] == "cancelled"
 
 
-@pytest.mark.parametrize("storage", ["sqlite"], indirect=True)
+@on_lasting_stores
 async def test_a_pause_outlives_the_node(start: Start) -> None:
     node = await start(straight())
     await switch(node, "pause", "straight")

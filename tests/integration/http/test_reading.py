@@ -7,7 +7,7 @@ import pytest
 
 from avtomatika import ActionFactory, Blueprint
 from tests.integration.http.blueprints import fan, flow, straight
-from tests.integration.http.conftest import OTHER_TOKEN, Orchestrator, Start
+from tests.integration.http.conftest import OTHER_TOKEN, Orchestrator, Start, on_every_store
 
 COMPACT = {
     "id",
@@ -67,6 +67,7 @@ async def test_only_a_finished_job_has_a_result(start: Start) -> None:
     assert (await node.ended(job_id))["result"] is None
 
 
+@on_every_store
 async def test_waiting_ends_with_the_job(start: Start) -> None:
     node = await start(flow())
     worker = await node.worker()
@@ -140,6 +141,7 @@ async def ids(node: Orchestrator, **query: Any) -> list[str]:
     return [job["id"] for job in page["jobs"]]
 
 
+@on_every_store
 async def test_a_list_shows_the_newest_first_in_pages(start: Start) -> None:
     node = await start(flow())
     created = [await node.create({"n": n}) for n in range(7)]

@@ -9,7 +9,7 @@ import pytest
 
 from avtomatika import ActionFactory, Blueprint
 from avtomatika.errors import ConfigError
-from tests.integration.http.conftest import STORES, Start
+from tests.integration.http.conftest import Start, on_every_store, on_lasting_stores
 
 OPERATOR_TOKEN = "operator-token-of-the-tests"
 OFTEN = """
@@ -50,6 +50,7 @@ def due(job_id: str) -> int:
     return int(job_id.rpartition("-")[2])
 
 
+@on_every_store
 async def test_jobs_come_by_themselves_each_a_second_after_the_one_before(start: Start, file: Path) -> None:
     beats = Beats()
     began = time.time_ns() // 1_000_000
@@ -63,7 +64,7 @@ async def test_jobs_come_by_themselves_each_a_second_after_the_one_before(start:
     assert job["created_at"] >= due(first)
 
 
-@pytest.mark.parametrize("storage", STORES[1:], indirect=True)
+@on_lasting_stores
 async def test_a_schedule_goes_on_where_it_was_after_a_restart(start: Start, file: Path) -> None:
     beats = Beats()
     node = await start(beats.blueprint, SCHEDULES_CONFIG_PATH=file)

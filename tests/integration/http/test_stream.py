@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 
 from tests.integration.http.blueprints import flow
-from tests.integration.http.conftest import OPERATOR_TOKEN, WORKER_TOKEN, Orchestrator, Start
+from tests.integration.http.conftest import OPERATOR_TOKEN, WORKER_TOKEN, Orchestrator, Start, on_every_store
 
 Socket = aiohttp.ClientWebSocketResponse
 
@@ -52,6 +52,7 @@ async def test_a_registration_offers_the_stream(start: Start) -> None:
     assert (status, body["transports"]) == (200, ["stream"])
 
 
+@on_every_store
 async def test_a_result_is_answered_after_its_commit_and_its_repetition_alike(start: Start) -> None:
     node = await start(flow())
     await node.worker("w1")
@@ -98,6 +99,7 @@ async def test_a_task_for_a_stream_that_was_cut_need_not_wait_for_the_end_of_a_l
             assert (await worker.report(task))[0] == 200
 
 
+@on_every_store
 async def test_a_task_of_a_cancelled_job_is_called_back_within_200_ms(start: Start) -> None:
     node = await start(flow())
     await node.worker("w1")
@@ -121,6 +123,7 @@ async def test_a_task_that_takes_too_long_is_called_back(start: Start) -> None:
         assert await heard(socket) == {"frame": "cancel", "task_ids": [task["task_id"]]}
 
 
+@on_every_store
 async def test_a_poll_and_a_stream_of_one_worker_never_get_the_same_task(start: Start) -> None:
     node = await start(flow())
     worker = await node.worker("w1")
@@ -149,6 +152,7 @@ async def test_a_node_that_stops_lets_its_streams_go_and_gives_nothing_away(star
             await stopping
 
 
+@on_every_store
 async def test_a_command_of_an_operator_comes_over_the_stream_at_once_and_no_other_way(start: Start) -> None:
     node = await start(flow())
     worker = await node.worker("w1")

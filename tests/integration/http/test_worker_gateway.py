@@ -11,7 +11,7 @@ from rxon.http.client import HttpTransport
 from rxon.messages import Heartbeat, Registration, SkillInfo, TaskResult
 from rxon.transport import PollRequest
 from tests.integration.http.blueprints import fan, flow
-from tests.integration.http.conftest import WORKER_TOKEN, Orchestrator, Start
+from tests.integration.http.conftest import WORKER_TOKEN, Orchestrator, Start, on_every_store
 
 G4_REGISTRATION: dict[str, Any] = {
     "worker_type": "vision",
@@ -33,6 +33,7 @@ G4_REGISTRATION: dict[str, Any] = {
 }
 
 
+@on_every_store
 async def test_the_fourth_generation_registers_polls_beats_and_reports(start: Start) -> None:
     node = await start(flow(result_timeout_seconds=100))
     worker = await node.worker("cam-01")
@@ -76,6 +77,7 @@ async def test_a_task_id_is_valid_on_every_generation(start: Start) -> None:
     assert len(task["task_id"]) <= 128
 
 
+@on_every_store
 async def test_ours_takes_and_reports_in_batches(start: Start) -> None:
     node = await start(fan(), TASK_LEASE_SECONDS=7)
     worker = await node.worker()
@@ -143,6 +145,7 @@ async def test_an_equal_repeat_of_a_branch_gets_the_equal_answer(start: Start) -
         assert await worker.report(task, 1) == (200, accepted | {"duplicate": True})
 
 
+@on_every_store
 async def test_many_equal_results_at_once_are_one(start: Start) -> None:
     node = await start(flow())
     worker = await node.worker()
@@ -243,6 +246,7 @@ async def test_a_worker_gets_only_what_it_is_fit_for(
     assert (await worker.poll(timeout=0.3) is not None) == gets_it
 
 
+@on_every_store
 async def test_a_silent_worker_must_register_again(start: Start) -> None:
     node = await start(flow(), WORKER_HEALTH_CHECK_INTERVAL_SECONDS=0.15)
     worker = await node.worker()
@@ -256,6 +260,7 @@ async def test_a_silent_worker_must_register_again(start: Start) -> None:
     assert (await worker.beat())[0] == 200
 
 
+@on_every_store
 async def test_higher_priority_comes_first(start: Start) -> None:
     blueprint = Blueprint("urgent", api_version="v1", api_endpoint="/jobs/flow")
 

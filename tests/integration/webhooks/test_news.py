@@ -13,7 +13,7 @@ from avtomatika.commands.webhooks import DEAD, SECRET_PREFIX, keys_of, signed
 from avtomatika.delivery import webhook
 from avtomatika.kernel.effects import SendWebhook
 from avtomatika.kernel.time import Instant
-from tests.integration.http.conftest import OPERATOR_TOKEN, Orchestrator, Start
+from tests.integration.http.conftest import OPERATOR_TOKEN, Orchestrator, Start, on_every_store
 from tests.integration.webhooks.conftest import SECRET
 from tests.integration.webhooks.sinks import HERE, Sink, always, status
 from tests.unit.delivery.hostile import cases
@@ -73,6 +73,7 @@ async def nothing(node: Orchestrator, job: str) -> None:
     return None
 
 
+@on_every_store
 @pytest.mark.parametrize(
     ("how", "act", "event", "result", "error"),
     [
@@ -135,6 +136,7 @@ async def test_without_a_secret_in_the_settings_one_is_made_that_receivers_can_u
     assert len(keys_of(made)) == 1
 
 
+@on_every_store
 async def test_a_question_to_a_person_is_told_with_the_link_that_answers_it(
     sending: Start, receiver: Sink, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -176,6 +178,7 @@ async def test_a_server_that_is_down_for_a_while_is_told_later(sending: Start, r
     assert len({received.headers["webhook-id"] for received in receiver.received}) == 1
 
 
+@on_every_store
 async def test_what_was_given_up_lies_in_a_queue_until_an_operator_sends_it_again(
     sending: Start, receiver: Sink
 ) -> None:
