@@ -3,13 +3,14 @@
 import asyncio
 import json
 import resource
+import signal
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from tests.chaos.faults import draw
 from tests.chaos.fire import Fire
-from tests.chaos.lines import Delivery, Journal, Mark, now
+from tests.chaos.lines import Delivery, Journal, Mark, Silent, now
 from tests.chaos.lines import read as read_lines
 from tests.chaos.options import Options
 from tests.chaos.reading import Reader, reading_session
@@ -18,7 +19,11 @@ from tests.chaos.sums import wants_webhook
 
 
 def conduct(options: Options, folder: Path) -> Path:
-    """The run has been made; where its lines are. Raises NotPossible."""
+    """The run has been made; where its lines are. Raises NotPossible.
+
+    Nothing of it is left running, also when it is told to end.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     stage = Stage(options, folder)
     try:
         stage.open()
@@ -45,6 +50,9 @@ async def _conduct(stage: Stage) -> None:
     journal.add(Mark(t=now(), name="heal"))
     async with reading_session() as session:
         reader = Reader(stage, session)
+        await asyncio.wait((answered,), timeout=options.patience)
+        for node, why in (await reader.silent()).items():
+            journal.add(Silent(t=now(), node=node, why=why))
         left = await _settle(stage, reader, answered)
         name = "unsettled" if left else "settled"
         journal.add(Mark(t=now(), name=name, detail=json.dumps(dict([*left.items()][:20]))))
@@ -64,7 +72,6 @@ async def _settle(stage: Stage, reader: Reader, answered: "asyncio.Task[str]") -
     """Every request has an answer and every job is over; what is left when the patience is over."""
     deadline = time.monotonic() + stage.options.patience
     left: dict[str, str] = {"requests": "unanswered"}
-    await asyncio.wait((answered,), timeout=stage.options.patience)
     if not answered.done():
         return left
     while time.monotonic() < deadline:

@@ -25,6 +25,7 @@ MODES: Final[dict[str, Mode]] = {
     "slow": "slow",
 }
 LOOK: Final = 0.1
+CALM: Final = 1.0
 
 
 class Fire:
@@ -34,18 +35,22 @@ class Fire:
         self._stage = stage
         self._busy = dict[str, asyncio.Lock]()
         self._read: dict[str, int] = {}
+        self._until = 0.0
 
     async def run(self, plans: Sequence[Plan]) -> None:
-        """Everything that was planned has happened, and has been taken back."""
+        """What was planned has happened, unless the load was over by then, and has been taken back."""
         began = time.monotonic()
+        self._until = began + self._stage.options.seconds
         async with asyncio.TaskGroup() as group:
             for plan in plans:
                 await asyncio.sleep(max(0.0, began + plan.at - time.monotonic()))
                 group.create_task(self._guarded(plan))
 
     async def _guarded(self, plan: Plan) -> None:
-        """One fault after the other for each party."""
+        """One fault after the other for each party, which has time to do something in between."""
         async with self._busy.setdefault(plan.target, asyncio.Lock()):
+            if time.monotonic() > self._until:
+                return
             began = now()
             try:
                 detail = await self._carry_out(plan)
@@ -53,6 +58,7 @@ class Fire:
                 self._note(plan, began, skipped=str(why))
             else:
                 self._note(plan, began, detail=detail)
+                await asyncio.sleep(CALM)
 
     def _note(self, plan: Plan, began: float, detail: str = "", skipped: str = "") -> None:
         fault = Fault(

@@ -129,6 +129,13 @@ class Gone(Line, frozen=True, kw_only=True):
     code: int
 
 
+class Silent(Line, frozen=True, kw_only=True):
+    """A node did not answer an operator long after all faults had been taken back."""
+
+    node: str
+    why: str
+
+
 class Complaint(Line, frozen=True, kw_only=True):
     """A node has written something that nobody foresaw into its log."""
 
@@ -182,6 +189,7 @@ AnyLine = (
     | Fault
     | Up
     | Gone
+    | Silent
     | Complaint
     | Mark
     | Final

@@ -31,9 +31,23 @@ class Reader:
     """Reads as an operator does, from the nodes in turn, past the network."""
 
     def __init__(self, stage: Stage, session: aiohttp.ClientSession) -> None:
-        self._ports = [*stage.ports.values()]
+        self._ports = dict(stage.ports)
         self._session = session
         self._turn = 0
+
+    async def silent(self) -> dict[str, str]:
+        """The nodes that do not answer, and why that is; nobody is going to ask them any more."""
+        found: dict[str, str] = {}
+        for name, port in [*self._ports.items()]:
+            try:
+                async with self._session.get(f"http://127.0.0.1:{port}/api/v1/jobs?limit=1") as answer:
+                    said = "" if answer.status == 200 else f"{answer.status} {await answer.text()}"
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                said = repr(error)
+            if said:
+                found[name] = said
+                del self._ports[name]
+        return found
 
     async def unfinished(self) -> dict[str, str]:
         """The jobs that are not over, with where they stand; those of schedules left out."""
@@ -89,7 +103,8 @@ class Reader:
     async def _get(self, path: str) -> dict[str, Any]:
         for _ in range(20):
             self._turn += 1
-            url = f"http://127.0.0.1:{self._ports[self._turn % len(self._ports)]}{path}"
+            ports = [*self._ports.values()]
+            url = f"http://127.0.0.1:{ports[self._turn % len(ports)]}{path}"
             try:
                 async with self._session.get(url) as answer:
                     if answer.status == 200:

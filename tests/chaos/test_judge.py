@@ -5,7 +5,7 @@ import pytest
 from tests.chaos.judging.evidence import Evidence
 from tests.chaos.judging.timeline import timeline
 from tests.chaos.judging.verdict import Verdict, judge
-from tests.chaos.lines import AnyLine, Complaint, Final, Gone, Mark, Request
+from tests.chaos.lines import AnyLine, Complaint, Final, Gone, Mark, Request, Silent
 from tests.chaos.options import Options
 from tests.chaos.stories import (
     NAP,
@@ -144,6 +144,14 @@ WRONG: dict[str, tuple[Spoil, str]] = {
         also(request(START + 2, "create", ONE, 503, "", code="unavailable")),
         "a node is available while nothing is wrong",
     ),
+    "no answer without a reason": (
+        also(request(START + 2, "create", ONE, 0, "")),
+        "a node answers when nothing is wrong",
+    ),
+    "a node that is silent in the end": (
+        also(Silent(t=START + 89, node="n1", why="TimeoutError()")),
+        "a node answers when nothing is wrong",
+    ),
     "a job that was there is not found": (
         also(request(START + 2, "read", ONE, 404, "one")),
         "who was answered reads what was said",
@@ -278,7 +286,7 @@ EXCUSED: dict[str, Spoil] = {
     "the end of a node whose store was gone": also(
         fault(START + 10, START + 11, "kill store", "store"), Gone(t=START + 12, party="n0", code=1)
     ),
-    "no answer at all": also(request(START + 2, "create", ONE, 0, "")),
+    "no answer soon after a fault": also(request(START + 42, "create", ONE, 0, "")),
 }
 
 
@@ -306,7 +314,7 @@ def test_a_run_that_was_hard_enough_is_green() -> None:
     hard = also(
         offer(START + 4, "w1", AGAIN),
         report(START + 5, "w1", AGAIN, "refused", why="stale_lease"),
-        request(START + 2, "create", ONE, 0, ""),
+        request(START + 42, "create", ONE, 0, ""),
         request(START + 50, "repeat", NAP, 202, "nap"),
         fault(START + 45, START + 46, "kill worker", "w1"),
     )

@@ -9,6 +9,9 @@ from tests.chaos.lines import Request
 GRACE: Final = 10.0
 """Seconds after a fault for which a node may still say that it is unavailable."""
 
+SILENCE: Final = 20.0
+"""Seconds after a fault in which a node may be so busy that it does not answer in time."""
+
 RIGHT: Final = {
     "create": (202,),
     "repeat": (202,),
@@ -49,7 +52,12 @@ def a_key_makes_one_job(seen: Evidence) -> Violations:
 def answers_are_right(seen: Evidence) -> Violations:
     """No answer says that something unforeseen happened; unavailable is who has a reason."""
     for request in seen.requests:
-        if request.status in (0, *RIGHT[request.verb]):
+        if request.status in RIGHT[request.verb]:
+            continue
+        if request.status == 0:
+            if "load" in seen.marks and not seen.troubled(request.began, request.t, SILENCE):
+                text = f"{request.verb} {request.key} at {request.node}"
+                yield Violation("a node answers when nothing is wrong", text, request.job)
             continue
         told = f"{request.verb} {request.key} at {request.node}: {request.status} {request.code}"
         if request.status == 503:

@@ -81,6 +81,8 @@ def nodes_stay_up(seen: Evidence) -> Violations:
             reached = seen.troubled(gone.t, gone.t, grace=15.0, who=gone.party)
             if not reached:
                 yield Violation("a node stays up", f"{gone.party} ended with {gone.code}")
+    for silent in seen.silent:
+        yield Violation("a node answers when nothing is wrong", f"{silent.node}: {silent.why}")
     for complaint in seen.complaints:
         last = complaint.text.strip().splitlines()[-1:]
         if "avtomatika.errors.Unavailable" in complaint.text:

@@ -90,7 +90,7 @@ def leases_last(seen: Evidence) -> Violations:
         by_task[work.task, work.attempt] += ((work, offer) for offer in offers)
     for granted in by_task.values():
         if len(granted) > 1:
-            granted.sort(key=lambda each: each[1].t)
+            granted.sort(key=lambda each: (each[0].delivery, each[1].t))
             yield from _overlaps(seen, granted)
 
 
@@ -98,7 +98,8 @@ def _overlaps(seen: Evidence, granted: list[tuple[Work, Offer]]) -> Iterator[Vio
     for place, (work, mine) in enumerate(granted):
         until = certain_until(seen, mine)
         for other, theirs in granted[place + 1 :]:
-            if theirs.t < until - SLACK and not _excused(seen, mine, theirs):
+            later = other.delivery > work.delivery  # an earlier one may be heard of late
+            if later and theirs.t < until - SLACK and not _excused(seen, mine, theirs):
                 text = (
                     f"{work} was {mine.worker}'s until {until:.2f} at least,"
                     f" and {other} {theirs.worker}'s at {theirs.t:.2f}"

@@ -18,6 +18,7 @@ from tests.chaos.lines import (
     Offer,
     Report,
     Request,
+    Silent,
     Up,
 )
 from tests.chaos.lines import (
@@ -77,6 +78,7 @@ class Evidence:
         self.ups: list[Up] = []
         self.gone: list[Gone] = []
         self.complaints: list[Complaint] = []
+        self.silent: list[Silent] = []
         self.marks: dict[str, Mark] = {}
         self.jobs: dict[str, FinalLine] = {}
         self.others: list[AnyLine] = []
@@ -109,6 +111,8 @@ class Evidence:
                 self.gone.append(line)
             case Complaint():
                 self.complaints.append(line)
+            case Silent():
+                self.silent.append(line)
             case Mark():
                 self.marks.setdefault(line.name, line)
             case FinalLine():

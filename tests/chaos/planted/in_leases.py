@@ -78,23 +78,6 @@ def result_answered_first() -> None:
     Results.take = take  # type: ignore[method-assign] - that is the fault
 
 
-@fault("a result is applied at most once", "final is final", "a fact follows the one before")
-def applied_twice() -> None:
-    """A result moves the job whether or not that attempt has been reported, also when it comes again."""
-    from avtomatika.kernel import machine
-
-    real = machine.fold
-
-    def fold(job: Any, events: Any, now: Any, branches: Any) -> Any:
-        moved = real(job, events, now, branches)
-        twice = [event for event in events if isinstance(event, TaskReported)]
-        if not twice or not branches:
-            return moved
-        return real(job, [*events, *twice], now, {})
-
-    machine.fold = fold
-
-
 @fault("a job comes to an end", only=("kill worker",))
 def lease_never_ends() -> None:
     """What a worker has taken is its own for ever."""
