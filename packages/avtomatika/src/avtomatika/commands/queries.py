@@ -9,7 +9,7 @@ from typing import Final
 from avtomatika.errors import IntegrityError, NotFound
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Job, Status
-from avtomatika.kernel.time import SECOND, Instant, after
+from avtomatika.kernel.time import SECOND, Instant, Span, after
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Fact, JobQuery, Page
 
@@ -17,7 +17,9 @@ Viewer = str | None
 Whole = Callable[[Job], Awaitable[Job]]
 
 EVERYBODY: Final = None
-LOOK_AGAIN: Final = SECOND
+LOOK_AGAIN: Final = Span(5 * SECOND)
+"""A hint from another node may be lost; thousands who wait must not ask the store every second."""
+
 PAGE: Final = 200
 
 
