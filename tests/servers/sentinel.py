@@ -63,6 +63,11 @@ class Sentinel:
             state = client.sentinel_master(NAME)
         return int(state["num-slaves"]), int(state["num-other-sentinels"])
 
+    def set(self, option: str, value: int) -> None:
+        """From now on it watches with this setting."""
+        with self._client() as client:
+            client.sentinel_set(NAME, option, value)
+
     def kill(self) -> None:
         """The process is gone."""
         self._process.end()
@@ -112,6 +117,11 @@ class SentinelTopology:
         wanted = len(replicas), len(self.sentinels) - 1
         until(lambda: all(sentinel.knows() == wanted for sentinel in self.sentinels), self._told)
 
+    def tell(self, option: str, value: int) -> None:
+        """All sentinels watch with this setting."""
+        for sentinel in self.sentinels:
+            sentinel.set(option, value)
+
     def primary(self) -> ValkeyServer:
         """The server that all sentinels call the primary and that is one; waits until there is such a one."""
         found: list[ValkeyServer] = []
@@ -145,10 +155,9 @@ class SentinelTopology:
 
         One that is *unaware* believes to be what it was, until the sentinels tell it otherwise.
         """
-        primary = self.primary()
-        dead.follow(None if unaware else primary)
+        dead.follow(None if unaware else self.primary())
         dead.start()
-        until(lambda: self._in_sync(primary), lambda: dead.log)
+        until(lambda: self._in_sync(self.primary()), lambda: dead.log)  # another, if this one is too slow
 
     def remove(self) -> None:
         """Nothing is left of any of them."""
