@@ -17,7 +17,7 @@ from avtomatika.stores.registry import MemoryRegistry
 from tests.integration.http.conftest import Orchestrator, alarming, started
 from tests.integration.nodes.mortal import Life, mortal
 
-STORES = ("memory",)
+STORES = ("memory", "valkey", "postgres")
 
 Open = Callable[..., Awaitable[Backend]]
 
@@ -76,15 +76,27 @@ class Nodes:
         await asyncio.gather(*(node.engine.stop() for node in self.all))
 
 
+URLS = {"valkey": "valkey_url", "postgres": "postgres_uri"}
+
+
 @pytest.fixture(params=STORES)
+def storage(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The settings of an empty store that is shared."""
+    if request.param == "memory":
+        return {"STORAGE_URL": "memory://"}
+    url = request.getfixturevalue(URLS[request.param])
+    return {"STORAGE_URL": url, "STORAGE_PREFIX": request.getfixturevalue("storage_prefix")}
+
+
+@pytest.fixture
 async def nodes(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    storage: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> AsyncIterator[Nodes]:
     """Starts nodes on one store; afterwards nothing on the log may be an error."""
     shared: list[Backend] = []
 
     async def opened(settings: Any, clock: Any, names: Any, supervisor: Any) -> Backend:
-        if request.param != "memory":
+        if storage["STORAGE_URL"] != "memory://":
             backend = await open_backend(settings, clock, names, supervisor)
         else:
             if not shared:
@@ -93,16 +105,9 @@ async def nodes(
         return mortal(backend, running.life(settings.instance))
 
     monkeypatch.setattr(nodes_of, "open_backend", opened)
-    running = Nodes(_storage(request))
+    running = Nodes(storage)
     with caplog.at_level(logging.INFO, "avtomatika"):
         yield running
         await running.stop()
         await asyncio.sleep(0)
     assert alarming(caplog.records) == []
-
-
-def _storage(request: pytest.FixtureRequest) -> dict[str, Any]:
-    if request.param == "memory":
-        return {"STORAGE_URL": "memory://"}
-    url = request.getfixturevalue(f"{request.param}_url")
-    return {"STORAGE_URL": url, "STORAGE_PREFIX": request.getfixturevalue("storage_prefix")}

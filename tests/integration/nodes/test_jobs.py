@@ -16,7 +16,8 @@ from tests.integration.http.test_versions import version
 from tests.integration.nodes.conftest import Nodes
 from tests.integration.webhooks.sinks import HERE, always, sink, status
 
-SOON = 1.0
+SOON = 5.0
+"""A second, on a machine that has much else to do."""
 
 
 async def test_who_waits_at_one_node_hears_at_once_of_an_end_at_another(nodes: Nodes) -> None:
@@ -39,7 +40,7 @@ async def test_a_follower_at_one_node_hears_what_happens_at_others_in_order(node
         began = time.monotonic()
         await whole_story(two, worker, job_id)
         told = await stream.rest()
-        assert time.monotonic() - began < 2 * SOON
+        assert time.monotonic() - began < SOON
     kinds = [each.kind for each in told]
     assert (kinds[0], kinds[-1], kinds.count("progress"), kinds.count("event")) == ("state", "end", 1, 3)
     async with following(one, job_id, told[3].id) as later:

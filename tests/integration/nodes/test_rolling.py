@@ -48,9 +48,9 @@ class Traffic:
                     break
 
     async def goes_on(self) -> None:
-        """Twenty more jobs have ended."""
+        """Ten more jobs have ended."""
         before = len(self.ended)
-        while len(self.ended) < before + 20:
+        while len(self.ended) < before + 10:
             await asyncio.sleep(0.01)
 
     async def _create(self, key: str) -> str:
@@ -85,7 +85,7 @@ async def test_no_request_fails_while_nodes_are_replaced_one_after_the_other(nod
     settings = {"TASK_LEASE_SECONDS": 5}
     balancer = Balancer(await nodes.several(3, flow(), **settings))
     traffic = Traffic(balancer)
-    async with asyncio.timeout(40), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(90), asyncio.TaskGroup() as group:
         working = [group.create_task(traffic.worker(f"w{number}")) for number in range(5)]
         asking = [group.create_task(traffic.client()) for _ in range(5)]
         for _ in range(3):
@@ -99,5 +99,5 @@ async def test_no_request_fails_while_nodes_are_replaced_one_after_the_other(nod
         await asyncio.wait(asking)
         for task in working:
             task.cancel()
-    assert len(set(traffic.ended)) == len(traffic.ended) >= 80
+    assert len(set(traffic.ended)) == len(traffic.ended) >= 40
     assert balancer.refused

@@ -17,7 +17,7 @@ from tests.integration.http.test_stream import heard, say, stream, taken
 from tests.integration.http.test_worker_events import ACCEPTED, tell
 from tests.integration.nodes.conftest import Nodes
 
-SOON = 1.0
+SOON = 5.0
 """Much less than the ten seconds after which somebody would look again by himself."""
 
 
@@ -215,7 +215,7 @@ async def test_who_waits_at_one_node_is_woken_by_a_commit_at_another(nodes: Node
             began = time.monotonic()
             assert await poll is not None
         took.append(time.monotonic() - began)
-    assert sorted(took)[2] < 0.25, took
+    assert sorted(took)[2] < 0.5, took
 
 
 async def test_a_node_that_stops_gives_back_what_no_worker_has(nodes: Nodes) -> None:
