@@ -1,20 +1,43 @@
 """Faults of what carries the rules out."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from avtomatika.commands.control import Control
 from avtomatika.commands.kin import Kin
 from avtomatika.commands.queries import Queries
+from avtomatika.commands.submit import Submit
 from avtomatika.commands.timers import Timers
 from avtomatika.errors import AlreadyOver, NotFound
 from avtomatika.kernel.effects import StartAlarm, StartChild
 from avtomatika.kernel.events import AlarmRang, CancelRequested
+from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Job
-from avtomatika.ports.store import Commit, Lease, VersionConflict
+from avtomatika.ports.store import Commit, KeyTaken, Lease, VersionConflict
 from tests.chaos.planted.fault import fault, without
 
 A_MOMENT = 0.3
+
+
+@fault("an accepted job is there", only=("kill node",), rate=60.0)
+def accepted_before_the_commit() -> None:
+    """A client is told 202 when its job is on its way to the disk."""
+
+    async def accept(self: Submit, blueprint: Any, request: Any, client: str) -> JobId:
+        now = self._clock.now()
+        job = self._job(blueprint, request, client, now)
+        claim = self._claim(blueprint, request, client, job.id, now)
+
+        async def later() -> None:
+            await asyncio.sleep(A_MOMENT)
+            with suppress(KeyTaken):
+                await self._writer.submit(job, claim)
+
+        self._writer._spawn(later(), name="submit")
+        return job.id
+
+    Submit._accept = accept  # type: ignore[method-assign] - that is the fault
 
 
 @fault("a job comes to an end", only=("kill node",), rate=60.0)

@@ -37,15 +37,24 @@ def result_without_lease() -> None:
     Results.take = take  # type: ignore[method-assign, assignment] - that is the fault
 
 
-@fault(NO_ZOMBIE, *TRUE_ANSWERS, only=SLEEPERS, seconds=20.0)
+@fault(NO_ZOMBIE, *TRUE_ANSWERS, only=SLEEPERS, seconds=20.0, rate=60.0)
 def token_not_checked() -> None:
-    """A result counts when anybody holds the task, whoever that is, and by whatever delivery."""
+    """A result counts when anybody holds the task, whoever that is, and by whatever delivery.
+
+    And no worker hears of it when it does not hold a task any more.
+    """
+    kept = Gateway._keep
+
+    async def keep(self: Gateway, task: str, worker_id: str) -> bool:
+        await kept(self, task, worker_id)
+        return True
 
     async def held(self: Results, handle: Handle, *_: Any) -> Lease | None:
         lease = await self._store.held(task_message_id(handle.task), now=self._clock.now())
         body = None if lease is None else lease.message.body
         return lease if isinstance(body, OfferTask) and body.task.attempt == handle.attempt else None
 
+    Gateway._keep = keep  # type: ignore[method-assign] - that is the fault
     Results.held = held  # type: ignore[method-assign, assignment] - that is the fault
 
 

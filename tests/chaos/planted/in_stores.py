@@ -33,16 +33,6 @@ def around_commit(wrap: Callable[[Any, Commits, Commit], Any]) -> None:
     node.open_backend = open_backend
 
 
-@fault("an accepted job is there", "who was answered reads what was said", only=("kill node",), rate=60.0)
-def answered_before_the_disk() -> None:
-    """A commit is answered when it is in memory, and goes to disk a moment later."""
-
-    async def commit(store: Any, real: Commits, whole: Commit) -> None:
-        await real(without(whole, durable=False))
-
-    around_commit(commit)
-
-
 @fault("a key makes one job", only=("cut answers", "reset"))
 def claim_not_written() -> None:
     """The key of a request is not kept with its job."""
