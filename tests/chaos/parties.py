@@ -30,7 +30,8 @@ class Party:
         self.log = folder / f"{name}.log"
         self._words, self._folder, self._spoken_to = words, folder, spoken_to
         kept = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
-        self._env = {**kept, "PYTHONPATH": str(ROOT), **env}
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        self._env = {**kept, "PYTHONPATH": path, **env}
         self.process: subprocess.Popen[bytes] | None = None
         self.held = False
         """True while it is down, or not itself, because somebody wanted that."""
