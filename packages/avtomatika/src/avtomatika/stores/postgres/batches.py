@@ -19,7 +19,7 @@ from avtomatika.stores.postgres.rows import COMMIT, Key, Prepared, columns
 FLIGHTS: Final = 3
 MOST: Final = 256
 BYTES: Final = 8 * 1024 * 1024
-AGAIN: Final = 20
+AGAIN: Final = 8
 """So often others may be in the way of one batch."""
 
 DONE: Final = 0
@@ -79,7 +79,7 @@ class Batches:
         self._waiting = [each for each in self._waiting if not each.future.done()]
         batch = self._next()
         if batch:
-            keys = frozenset().union(*(each.prepared.keys for each in batch))
+            keys = frozenset(key for each in batch for key in each.prepared.keys)
             self._busy |= keys
             flight = start(self._fly(batch, keys), "postgres.batch")
             self._flights.add(flight)
@@ -131,12 +131,12 @@ class Batches:
         try:
             row = await self._answer([each.prepared for each in batch])
         except TROUBLE as error:
-            if not is_unfit(error) or len(batch) == 1:
+            if len(batch) == 1 or not (is_unfit(error) or is_again(error)):
                 raise
             for each in batch:  # whose fault it is shows when each goes alone
                 await self._send_alone(each)
             return
-        taken = row["taken_n"] or ()
+        taken: Sequence[int] = row["taken_n"] or ()
         keys = {
             n: (row["taken_print"][i], row["taken_job"][i], row["taken_until"][i])
             for i, n in enumerate(taken)

@@ -1,7 +1,7 @@
 """Connections that are shared by all who ask for something, and what is done when one of them breaks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
@@ -58,7 +58,7 @@ class Pool:
         return await connect(self._url, self.schema)
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self) -> AsyncGenerator[Connection]:
         """A connection for one statement. Whatever interrupts that costs the connection."""
         if self.closed.is_set():
             raise Unavailable("The store is closed.")
