@@ -95,12 +95,13 @@ class RedisStore(Queues):
     async def lease(
         self, queues: Sequence[str], *, owner: str, now: Instant, ttl: Span, limit: int
     ) -> Sequence[Lease]:
-        return await granted(self, self._lease(queues, owner, now, ttl, limit), now)
+        if not queues or limit <= 0:
+            return []
+        return await granted(self, self._lease(queues, owner, now, after(now, ttl), limit), now)
 
     async def _lease(
-        self, queues: Sequence[str], owner: str, now: Instant, ttl: Span, limit: int
+        self, queues: Sequence[str], owner: str, now: Instant, until: Instant, limit: int
     ) -> Sequence[Lease]:
-        until = after(now, ttl)
         taken: list[Lease] = []
         while len(taken) < limit:
             tokens = self._tokens.draw(min(limit - len(taken), AT_ONCE))
