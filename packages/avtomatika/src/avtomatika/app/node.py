@@ -146,7 +146,7 @@ class Node:
         parts, self.parts = self.parts, None
         if parts is not None:
             parts.offers.close()
-            parts.queries.close()
+            await parts.queries.close()
         await self.supervisor.stop_duties()
         if self._runner is not None:
             await self._runner.cleanup()

@@ -4,9 +4,10 @@ A viewer is the id of a client, or `EVERYBODY` for an operator, who sees the job
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
-from avtomatika.errors import IntegrityError, NotFound
+from avtomatika.errors import IntegrityError, NotFound, Unavailable
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Job, Status
 from avtomatika.kernel.time import SECOND, Instant, Span, after
@@ -37,11 +38,13 @@ class Queries:
         """
         self._store, self._clock = node.store, node.clock
         self.held, self._whole = held, whole
-        self._closed = False
+        self._closed, self._closing = False, f"closing:{node.owner}"
 
-    def close(self) -> None:
-        """Whoever waits for a job hears soon how it stands, and nobody waits from now on."""
+    async def close(self) -> None:
+        """Whoever waits for a job hears how it stands, and nobody waits from now on."""
         self._closed = True
+        with suppress(Unavailable):
+            await self._store.announce((self._closing,))
 
     async def job(self, job_id: str, viewer: Viewer) -> Job:
         """The job as last committed. Raises NotFound."""
@@ -65,7 +68,8 @@ class Queries:
         """The job, once it is over or as it stands at *until* or on `close`. Raises NotFound."""
         job = await self.job(job_id, viewer)
         while not (job.over or self._closed) and (now := self._clock.now()) < until:
-            await self._store.wait((f"end:{job.id}",), until=min(until, after(now, LOOK_AGAIN)))
+            topics = (f"end:{job.id}", self._closing)
+            await self._store.wait(topics, until=min(until, after(now, LOOK_AGAIN)))
             job = await self.job(job_id, viewer)
         return job
 
@@ -100,7 +104,8 @@ class Queries:
             elif job.over:
                 return
             else:
-                await self._store.wait((f"job:{job.id}",), until=min(until, after(now, LOOK_AGAIN)))
+                topics = (f"job:{job.id}", self._closing)
+                await self._store.wait(topics, until=min(until, after(now, LOOK_AGAIN)))
                 yield None
 
     async def _above(self, job: JobId, version: int) -> Sequence[Fact]:
