@@ -141,10 +141,16 @@ async def test_a_server_that_is_silent_is_given_up_and_asked_again(
     store, _ = await open_at(valkey_server.url())
     monkeypatch.setattr("avtomatika.stores.redis.wire.SILENCE_S", 0.2)
     valkey_server.pause()
-    commit = asyncio.ensure_future(store.commit(Commit(now=T0, job=a_job(), facts=(a_fact(),))))
-    await asyncio.wait((commit,), timeout=1.5)
+    large = {"a": Raw(b'"' + b"x" * 20_000_000 + b'"')}  # more than the system keeps for who does not read
+    commits = [Commit(now=T0, job=a_job(), facts=(a_fact(),)), Commit(now=T0, job=a_job("k", history=large))]
+    for commit in commits:
+        doing = asyncio.ensure_future(store.commit(commit))
+        await asyncio.wait((doing,), timeout=1.0)
+        assert not doing.done()
+        valkey_server.go_on()
+        await doing
+        valkey_server.pause()
     valkey_server.go_on()
-    await commit
     assert len(await store.facts(J)) == 1
 
 

@@ -44,15 +44,16 @@ class Calls:
         self._writes = [Line(connect, barrier) for _ in range(LINES if barrier else 1)]
         self._line = self._writes[0]
 
-    async def write(self, script: Script, asked: tuple[object, ...]) -> Reply:
+    async def write(self, script: Script, asked: tuple[object, ...], *, may_be_lost: bool = False) -> Reply:
         """What the script answers. It takes effect once, however often it has to be sent.
 
-        Raises Unavailable when it may or may not have taken effect, InvalidInput for text without encoding.
+        What *may_be_lost* waits for no replica. Raises Unavailable when it may or may not have taken effect,
+        InvalidInput for text without encoding.
         """
         self._made += 1
         bucket = f"{self._sender}:{int(self._loop.time()) // BUCKET_S}"
         call = packed(b"EVALSHA", script.digest, 1, self._base, bucket, self._made, _encoded(asked))
-        return await self._sent(self._writing(), call)
+        return await self._sent(self._reads if may_be_lost else self._writing(), call)
 
     async def read(self, script: Script, asked: tuple[object, ...]) -> Reply:
         """What the script answers, which changes nothing. Raises Unavailable and InvalidInput."""

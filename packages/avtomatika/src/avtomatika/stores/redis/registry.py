@@ -8,6 +8,7 @@ from avtomatika.ports.registry import Doc
 from avtomatika.stores.redis.calls import Calls
 from avtomatika.stores.redis.encoding import opaque
 from avtomatika.stores.redis.moments import WIDTH, moment, text
+from avtomatika.stores.redis.reading import Reply
 from avtomatika.stores.redis.scripts import DOCUMENT, EXPIRE
 
 VERSION: Final = 16
@@ -28,19 +29,19 @@ class RedisRegistry:
 
     async def put(self, doc: Doc) -> Doc:
         asked = ("put", doc.kind, doc.key, _EVER, text(doc.expires_at), opaque(doc.body))
-        return _doc(doc.kind, doc.key, await self._calls.write(DOCUMENT, asked))
+        return _doc(doc.kind, doc.key, await self._write(asked))
 
     async def replace(self, doc: Doc, *, expected: int, now: Instant) -> bool:
         version = f"{expected:0{VERSION}d}"
         asked = ("replace", doc.kind, doc.key, text(now), text(doc.expires_at), opaque(doc.body), version)
-        return await self._calls.write(DOCUMENT, asked) is not None
+        return await self._write(asked) is not None
 
     async def take(self, kind: str, key: str, *, now: Instant) -> Doc | None:
-        value = await self._calls.write(DOCUMENT, ("take", kind, key, text(now)))
+        value = await self._write(("take", kind, key, text(now)))
         return None if value is None else _doc(kind, key, value)
 
     async def delete(self, kind: str, key: str) -> None:
-        await self._calls.write(DOCUMENT, ("delete", kind, key, _EVER))
+        await self._write(("delete", kind, key, _EVER))
 
     async def scan(self, kind: str, *, now: Instant) -> Sequence[Doc]:
         flat = await self._calls.ask("HGETALL", f":d:{kind}")
@@ -49,8 +50,11 @@ class RedisRegistry:
         return [doc for doc in docs if doc.expires_at > now]
 
     async def sweep(self, *, now: Instant) -> None:
-        while await self._calls.write(EXPIRE, (text(now), STEP)) == STEP:
+        while await self._calls.write(EXPIRE, (text(now), STEP), may_be_lost=True) == STEP:
             pass
+
+    async def _write(self, asked: tuple[object, ...]) -> Reply:
+        return await self._calls.write(DOCUMENT, asked, may_be_lost=True)
 
 
 def _doc(kind: str, key: str, value: bytes) -> Doc:

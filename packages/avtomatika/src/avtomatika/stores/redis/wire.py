@@ -124,7 +124,8 @@ class Wire:
         if self._barrier is not None:
             packed += self._barrier.packed
         try:
-            await self._connection.send_packed_command(packed, check_health=False)
+            async with asyncio.timeout(SILENCE_S):  # a server that reads nothing lets nothing leave
+                await self._connection.send_packed_command(packed, check_health=False)
         except (RedisError, OSError) as error:
             self.why = error
             self._reader.cancel()

@@ -39,10 +39,11 @@ end
 -- The job is there, as commit.lua is told of it; `stored` is what it was.
 local function keep(job, stored)
   local key, client, status, ended = B .. ':j:' .. job[1], job[6], job[7], job[10]
-  call('HSET', key, 'v', job[3], 'h', job[4], 'c', client, 's', status, 'k', job[8], 'x', job[9], 'u', ended)
+  local fields = { 'v', job[3], 'h', job[4], 'c', client, 's', status, 'k', job[8], 'x', job[9], 'u', ended }
   if job[5] then
-    call('HSET', key, 'd', job[5])
+    fields[15], fields[16] = 'd', job[5]
   end
+  call('HSET', key, unpack(fields))
   list(stored[5], stored[4], job[9], job[8])
   if stored[2] ~= client or stored[3] ~= status then
     if stored[3] then
@@ -66,5 +67,5 @@ local function forget(id)
   local stored = call('HMGET', key, 'c', 's', 'k', 'x')
   list(stored[4], stored[3], false, false)
   stand(stored[1], stored[2], -1)
-  call('DEL', key, B .. ':f:' .. id, B .. ':b:' .. id)
+  call('UNLINK', key, B .. ':f:' .. id, B .. ':b:' .. id)
 end
