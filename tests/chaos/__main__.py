@@ -27,10 +27,11 @@ SETTINGS = "options.json"
 
 
 def run(options: Options, folder: Path) -> Verdict:
-    """The run has been made in the folder, and judged. Raises NotPossible."""
+    """The run has been made and judged; the folder has the stories of violations. Raises NotPossible."""
     (folder / SETTINGS).write_bytes(msgspec.json.encode(options))
-    lines = conduct(options, folder)
-    return judge(read(lines), options)
+    verdict = judge(read(conduct(options, folder)), options)
+    (folder / "verdict.txt").write_text("\n".join([verdict.summary, "", *map(str, verdict.stories)]))
+    return verdict
 
 
 def again(folder: Path) -> Verdict:

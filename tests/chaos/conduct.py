@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import resource
 import signal
 import time
 from contextlib import suppress
@@ -30,9 +29,6 @@ def conduct(options: Options, folder: Path) -> Path:
         asyncio.run(_conduct(stage))
     finally:
         stage.close()
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    mark = Mark(t=now(), name="cpu", detail=f"{used.ru_utime + used.ru_stime:.0f} s by all processes")
-    stage.journal.add(mark)
     return stage.lines
 
 
@@ -58,6 +54,7 @@ async def _conduct(stage: Stage) -> None:
         journal.add(Mark(t=now(), name=name, detail=json.dumps(dict([*left.items()][:20]))))
         await _until_told(stage, reader)
         await _read(stage, reader)
+    journal.add(Mark(t=now(), name="cpu", detail=json.dumps(stage.used())))
     supervising.cancel()
     with suppress(asyncio.CancelledError):
         await supervising

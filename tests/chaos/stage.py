@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import psutil
 
 from tests.chaos import clockwork
 from tests.chaos.lines import Journal
@@ -158,6 +159,14 @@ class Stage:
         while not what():
             assert time.monotonic() < deadline, f"not in {seconds:.0f} s: {complaint}\n{self._last_words()}"
             time.sleep(0.05)
+
+    def used(self) -> dict[str, float]:
+        """The seconds of processor time that the parts of the harness itself took so far."""
+        parts = {"conductor": psutil.Process()}
+        for party in (self.proxy, self.load):
+            assert party.process is not None
+            parts[party.name] = psutil.Process(party.process.pid)
+        return {name: round(sum(part.cpu_times()[:2]), 1) for name, part in parts.items()}
 
     def close(self) -> None:
         """Nothing runs any more."""

@@ -32,6 +32,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     longest_recovery: float
     slowest_restart: float
     settled_after: float
+    own_cpu_seconds: str
 
 
 def figures(seen: Evidence) -> Figures:
@@ -61,6 +62,7 @@ def figures(seen: Evidence) -> Figures:
         longest_silence=max((b - a for a, b in itertools.pairwise(accepted)), default=0.0),
         longest_recovery=max(_recoveries(seen, accepted), default=0.0),
         slowest_restart=max((up.after for up in seen.ups), default=0.0),
+        own_cpu_seconds="" if "cpu" not in seen.marks else seen.marks["cpu"].detail,
         settled_after=0.0 if heal is None or settled is None else settled.t - heal.t,
     )
 

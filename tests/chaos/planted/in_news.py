@@ -66,7 +66,7 @@ def tick_without_claim() -> None:
     Ticks._fire = fire  # type: ignore[method-assign] - that is the fault
 
 
-@fault("a schedule goes on", "a tick has exactly one job", only=("kill node",), seconds=30.0)
+@fault("a schedule goes on", "a tick has exactly one job", only=("kill node",), seconds=20.0)
 def tick_taken_before_its_job() -> None:
     """A tick is taken away first, and the one after it sent then."""
 
