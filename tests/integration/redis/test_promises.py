@@ -1,14 +1,21 @@
 """What a server promises is asked when a store opens: one that may forget is refused unless allowed."""
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from avtomatika.app.backends import open_backend
+from avtomatika.clock import SystemClock, SystemNames
 from avtomatika.errors import ConfigError, StorageFull, Unavailable
 from avtomatika.ports.store import Commit, Durability, KeyTaken
+from avtomatika.services.supervisor import Supervisor
+from avtomatika.settings import read
+from avtomatika.storage import RedisStorage
 from avtomatika.stores.redis import checks, line
+from avtomatika.stores.redis.opening import Place
 from avtomatika.testing.contract.values import T0, a_claim, a_job, at, create
 from tests.integration.redis.conftest import Open
 from tests.servers.fixtures import valkey_program
@@ -162,3 +169,17 @@ async def test_time_goes_on_and_never_back(valkey_server: ValkeyServer, open_at:
         valkey_server.command("SET", key, f"{first + 60_000:020d}")
     assert prefix
     assert await store.time() == first + 60_000
+
+
+async def test_who_has_not_installed_the_extra_is_told_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("avtomatika.stores.redis")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "redis.asyncio.connection", None)
+    settings = read({"STORAGE_URL": "redis://localhost"})
+    with pytest.raises(ConfigError, match=r"avtomatika\[redis\]"):
+        await open_backend(settings, SystemClock(), SystemNames(), Supervisor())
+
+
+def test_the_address_is_never_shown() -> None:
+    place = Place("redis://:hidden@h/0", "p")
+    assert "hidden" not in repr(place) + repr(RedisStorage(place.url))
