@@ -10,7 +10,6 @@ from avtomatika.errors import ConfigError
 from avtomatika.kernel.ids import JobId
 from avtomatika.ports.store import Commit
 from avtomatika.stores.postgres import migrations
-from avtomatika.stores.postgres.driver import connect
 from avtomatika.stores.postgres.migrations import SCHEMA as NEWEST
 from avtomatika.stores.postgres.migrations import Step
 from avtomatika.stores.postgres.opening import open_postgres
@@ -23,6 +22,7 @@ NEXT = Step(
     pre="ALTER TABLE job ADD COLUMN colour text; CREATE TABLE paint (colour text PRIMARY KEY)",
     post="ALTER TABLE job ALTER COLUMN colour SET DEFAULT 'red'; CREATE TABLE dry ()",
 )
+LAST = Step(NEWEST + 2, pre="CREATE TABLE brush ()")
 
 
 async def opened(uri: str, *more: Step) -> PostgresStore:
@@ -31,12 +31,6 @@ async def opened(uri: str, *more: Step) -> PostgresStore:
         uri, SCHEMA, now=SystemClock().now, tokens=SystemNames().token, steps=known
     )
     return store
-
-
-async def finish(uri: str, *more: Step) -> None:
-    connection = await connect(uri, SCHEMA, patient=True)
-    await migrations.finish(connection, SCHEMA, [*migrations.steps(), *more])
-    await connection.close(timeout=1)
 
 
 async def state(other: asyncpg.Connection) -> tuple[int, int]:
@@ -65,13 +59,16 @@ async def test_old_nodes_go_on_while_new_ones_come_one_after_another(
     await restarted.commit(Commit(now=T0, job=a_job(version=3), expected=2))
     await new.commit(Commit(now=T0, job=a_job(version=4), expected=3))
     assert await old.load(JobId("j")) == a_job(version=4)
-    await finish(own_uri, NEXT)
-    assert await state(other) == (NEWEST + 1, NEWEST + 1)
-    await finish(own_uri, NEXT)
+    await old.close()
+    await restarted.close()
+    newer = await opened(own_uri, NEXT, LAST)
+    assert await state(other) == (NEWEST + 2, NEWEST + 1)
     with pytest.raises(ConfigError, match=f"this release knows up to {NEWEST}"):
         await opened(own_uri)
+    await new.commit(Commit(now=T0, job=a_job(version=5), expected=4))
     await (await opened(own_uri, NEXT)).close()
-    for store in (old, restarted, new):
+    await newer.commit(Commit(now=T0, job=a_job(version=6), expected=5))
+    for store in (new, newer):
         await store.close()
 
 

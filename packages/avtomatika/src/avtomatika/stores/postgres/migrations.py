@@ -1,7 +1,8 @@
 """The schema in the database, step by step.
 
 A step has two parts. `pre` only adds: nodes of the release before go on working beside it. `post` takes away
-what they needed, when all nodes are new. So nodes can be replaced one after another.
+what they needed, and comes with the step after: by then all nodes are new. So nodes can be replaced one after
+another, and no release may be left out while others run.
 """
 
 from collections.abc import Sequence
@@ -67,18 +68,6 @@ async def prepare(connection: Connection, schema: str, known: Sequence[Step]) ->
         )
 
 
-async def finish(connection: Connection, schema: str, known: Sequence[Step]) -> None:
-    """What only nodes of earlier releases needed is gone. They cannot use the database any more."""
-    async with connection.transaction():
-        await connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
-        state = await _state(connection, schema)
-        for step in known:
-            if state.post < step.number <= state.pre:
-                if step.post:
-                    await connection.execute(step.post)
-                await connection.execute("UPDATE schema_state SET post = $1", step.number)
-
-
 async def _check_server(connection: Connection) -> None:
     version = int(await connection.fetchval("SHOW server_version_num"))
     if version < OLDEST * 10_000:
@@ -98,6 +87,20 @@ async def _state(connection: Connection, schema: str) -> State:
     return State(0, 0) if row is None else State(row[0], row[1])
 
 
+def _due(state: State, known: Sequence[Step]) -> list[str]:
+    """The scripts to run. Where nobody was before, nobody needs what goes."""
+    added = [step.pre for step in known if step.number > state.pre]
+    return added + [
+        step.post for step in known if step.post and state.post < step.number <= _last(state, known)
+    ]
+
+
+def _last(state: State, known: Sequence[Step]) -> int:
+    """Up to which step what it takes away is not needed any more."""
+    newest = known[-1].number
+    return max(state.post, newest if state.pre == 0 else newest - 1)
+
+
 async def _add(connection: Connection, schema: str, known: Sequence[Step]) -> State:
     try:
         async with connection.transaction():
@@ -109,16 +112,12 @@ async def _add(connection: Connection, schema: str, known: Sequence[Step]) -> St
                     "CREATE TABLE schema_state (pre integer NOT NULL, post integer NOT NULL)"
                 )
                 await connection.execute("INSERT INTO schema_state VALUES (0, 0)")
-            for step in known:
-                if step.number > state.pre:
-                    await connection.execute(step.pre)
-                    await connection.execute("UPDATE schema_state SET pre = $1", step.number)
-            if state.pre == 0:  # nobody used the database before
-                state = State(known[-1].number, known[-1].number)
-                for step in known:
-                    if step.post:
-                        await connection.execute(step.post)
-                await connection.execute("UPDATE schema_state SET post = $1", state.post)
+            if state.pre >= known[-1].number:
+                return state
+            for script in _due(state, known):
+                await connection.execute(script)
+            change = "UPDATE schema_state SET pre = $1, post = $2"
+            await connection.execute(change, known[-1].number, _last(state, known))
             return await _state(connection, schema)
     except PostgresError as error:
         if is_refused(error):

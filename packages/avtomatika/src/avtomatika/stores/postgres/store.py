@@ -47,7 +47,7 @@ class PostgresStore:
         """The schema of *pool* is there, and *name* is one that no other node has, or ever had."""
         self.durability = durability
         self._pool, self._tokens = pool, tokens
-        self._hints = Hints(now)
+        self._hints = Hints(now, is_far=True)
         self._announcements = Announcements(self._hints, name)
         self.hearing = Hearing(pool, self._announcements)
         self._batches = Batches(pool, name)
