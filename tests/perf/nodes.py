@@ -45,6 +45,10 @@ class Processes:
         """The processor seconds that each of them has used."""
         return [cpu_of(pid) for pid in self.pids]
 
+    def ended(self) -> bool:
+        """True when one of them does not run any more."""
+        return any(process.poll() is not None for process in self._running)
+
     def stop(self) -> None:
         """All have ended."""
         for process in self._running:
@@ -92,6 +96,8 @@ class Nodes:
         async with aiohttp.ClientSession() as session:
             for url in self.urls:
                 while not await _is_ready(session, url):
+                    if self.processes.ended():
+                        raise SystemExit(f"{url} has ended before it was ready")
                     if time.monotonic() - begun > START_WITHIN:
                         raise SystemExit(f"{url} was not ready within {START_WITHIN:.0f} s")
                     await asyncio.sleep(0.01)
