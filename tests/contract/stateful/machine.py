@@ -1,12 +1,14 @@
 """A machine that asks a store and the model the same, whatever comes to its mind."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from itertools import permutations
 from typing import Any, TypeVar
 
 import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec import Raw
 
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Job, Status
@@ -255,11 +257,28 @@ class StorePair(RuleBasedStateMachine):
 
     @rule(several=st.lists(shelvings, min_size=1, max_size=4))
     def shelve(self, several: list[Shelving]) -> None:
-        async def at_once(shelf: Any) -> list[object]:
-            return list(await asyncio.gather(*(answer(each(shelf)) for each in several)))
+        async def at_once() -> tuple[list[Any], Any]:
+            shelf = self.life.store.shelf
+            answers = await asyncio.gather(*(answer(each(shelf)) for each in several))
+            return answers, await answer(shelf.items("s"))
 
-        expected = self.run(at_once(self.memory.shelf))
-        assert self.run(at_once(self.life.store.shelf)) == expected
+        found = self.run(at_once())
+        before = dict(self.run(self.memory.shelf.items("s")))
+        at_will = permutations(range(len(several)))  # at a server there is one order, whichever it is
+        orders = [tuple(range(len(several)))] if self.life.forgets else at_will
+        assert any(self.run(self.shelved(before, several, order)) == found for order in orders), found
+
+    async def shelved(
+        self, before: Mapping[str, Raw], several: Sequence[Shelving], order: Sequence[int]
+    ) -> tuple[list[Any], Any]:
+        """What the model answers when the calls take effect in that order, and what is there then."""
+        shelf = self.memory.shelf
+        for key in await shelf.items("s"):
+            await shelf.delete("s", key)
+        for key, value in before.items():
+            await shelf.put("s", key, value)
+        answers = {n: await answer(several[n](shelf)) for n in order}
+        return [answers[n] for n in range(len(several))], await answer(shelf.items("s"))
 
     @precondition(lambda self: self.life.registry is not None)
     @rule(filing=filings)
