@@ -10,7 +10,19 @@ from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Status
 from avtomatika.ports.store import Commit, VersionConflict
 from avtomatika.stores.postgres import driver, pool
-from avtomatika.testing.contract.values import T0, a_claim, a_fact, a_job, a_message, at, create, grab
+from avtomatika.testing.contract.values import (
+    T0,
+    TTL,
+    a_claim,
+    a_fact,
+    a_job,
+    a_message,
+    at,
+    create,
+    grab,
+    names,
+    send,
+)
 from tests.integration.postgres_store.conftest import OpenNode
 from tests.integration.postgres_store.proxy import proxy_to
 from tests.servers.postgres import PostgresServer
@@ -72,6 +84,24 @@ async def test_increments_are_counted_once_although_answers_are_lost(
             proxy.lose_next_answer()
             assert await node.shelf.incr("s", "k", 1) == n
         assert proxy.lost == 12
+        await node.close()
+
+
+async def test_messages_whose_lease_was_not_heard_of_are_had_all_the_same(
+    open_node: OpenNode, own_uri: str
+) -> None:
+    async with proxy_to(own_uri) as (proxy, uri):
+        node = await open_node(uri)
+        await send(node, *(a_message(name) for name in "abcde"), a_message("first", "p", priority=-1.0))
+        assert list(await grab(node, "none")) == []
+        proxy.lose_next_answer()
+        leases = await node.lease(("p", "q"), owner="w", now=T0, ttl=TTL, limit=3)
+        assert proxy.lost == 1
+        assert names(leases) == ["first", "a", "b"]
+        for lease in leases:
+            assert await node.held(lease.message.id, now=T0) == lease
+            await node.extend(lease, now=T0, ttl=TTL)
+        assert names(await grab(node, "q")) == ["c", "d", "e"]
         await node.close()
 
 

@@ -127,10 +127,11 @@ async def test_reads_touch_a_few_pages(large: Connection) -> None:
 
 
 async def test_a_lease_walks_over_nothing_that_is_not_due(large: Connection) -> None:
-    def lease(queue: bytes, now: int) -> tuple[object, ...]:
-        return [queue], b"w", now, MANY, 1, "t"
+    def lease(queue: bytes, now: int, *, again: bool = False) -> tuple[object, ...]:
+        return [queue], b"w", now, MANY, 1, "t", again
 
     assert await pages(large, statements.LEASE, *lease(b"q", T0)) < 30, "thousands are not due yet"
+    assert await pages(large, statements.LEASE, *lease(b"q", T0, again=True)) < 40
     await large.execute("UPDATE message SET visible_at = 5 WHERE id IN ('far3', 'far4')")
     assert await pages(large, statements.LEASE, *lease(b"q", 10)) < 90, "two are due"
     await large.execute("UPDATE message SET queue = 'q' WHERE queue <> 'q'")

@@ -75,15 +75,19 @@ class Pool:
 
     async def fetch(self, statement: str, *values: object) -> list[Row]:
         """The rows. It is done again when nobody knows whether it was. Raises Unavailable."""
-        return await self._repeated(lambda connection: connection.fetch(statement, *values))
+        return await self._repeated(lambda connection, _: connection.fetch(statement, *values))
+
+    async def fetch_again(self, statement: str, *values: object) -> list[Row]:
+        """The same; the last value of the statement tells that it was asked before."""
+        return await self._repeated(lambda connection, again: connection.fetch(statement, *values, again))
 
     async def fetchrow(self, statement: str, *values: object) -> Row | None:
         """The first row, or None; as `fetch` does it."""
-        return await self._repeated(lambda connection: connection.fetchrow(statement, *values))
+        return await self._repeated(lambda connection, _: connection.fetchrow(statement, *values))
 
     async def fetchval(self, statement: str, *values: object) -> Any:
         """The first value of the first row, or None; as `fetch` does it."""
-        return await self._repeated(lambda connection: connection.fetchval(statement, *values))
+        return await self._repeated(lambda connection, _: connection.fetchval(statement, *values))
 
     async def once(self, statement: str, *values: object) -> Row | None:
         """The first row, or None. Raises Unavailable, also when nobody knows whether it was done."""
@@ -110,15 +114,17 @@ class Pool:
             with suppress(*TROUBLE):
                 await connection.close(timeout=CLOSE_S)
 
-    async def _repeated(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _repeated(self, ask: Callable[[Connection, bool], Awaitable[T]]) -> T:
         patience = Patience(self.closed)
+        again = False
         while True:
             try:
                 async with self.connection() as connection:
-                    return await ask(connection)
+                    return await ask(connection, again)
             except TROUBLE as error:
                 if not (is_again(error) or is_away(error)):
                     raise refusal(error) from error
+                again = True
                 await patience.pause(error)
 
     async def _taken(self) -> Connection:

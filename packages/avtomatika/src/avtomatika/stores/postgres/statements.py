@@ -11,7 +11,7 @@ OVER: Final = [Status(verdict.value).value for verdict in Verdict]
 _MESSAGE: Final = "id, queue, job, visible_at, body, priority"
 
 LOAD: Final = "SELECT head, data FROM job WHERE id = $1"
-LEASE: Final = "SELECT * FROM lease_1($1, $2, $3, $4, $5, $6)"
+LEASE: Final = "SELECT * FROM lease_1($1, $2, $3, $4, $5, $6, $7)"
 EXTEND: Final = "UPDATE message SET until = $4 WHERE id = $1 AND token = $2 AND until > $3 RETURNING delivery"
 HELD: Final = f"SELECT {_MESSAGE}, owner, token, until, delivery FROM message WHERE id = $1 AND until > $2"  # noqa: S608 - constants only
 CLOCK: Final = "SELECT clock_1()"

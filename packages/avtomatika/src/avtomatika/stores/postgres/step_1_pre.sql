@@ -344,9 +344,11 @@ $$;
 
 -- Up to `a_most` messages that are available, earlier queues first, leased. `place` is their order.
 -- When few are due they are sorted; else each priority is looked at, for within one the index has the order:
--- messages of a far future are never walked over.
+-- messages of a far future are never walked over. Who asks `a_again`, because the answer was lost, gets what
+-- was leased under the same name, if anything was.
 CREATE FUNCTION lease_1(
-  a_queues bytea[], a_owner bytea, a_now bigint, a_until bigint, a_most bigint, a_token text
+  a_queues bytea[], a_owner bytea, a_now bigint, a_until bigint, a_most bigint, a_token text,
+  a_again boolean
 ) RETURNS TABLE (
   place bigint, id bytea, queue bytea, job bytea, visible_at bigint, priority float8, body bytea,
   token bytea, delivery integer
@@ -360,6 +362,16 @@ DECLARE
   taken bytea[];
   given bigint := 0;
 BEGIN
+  IF a_again THEN
+    RETURN QUERY SELECT row_number() OVER (ORDER BY array_position(a_queues, m.queue), m.priority DESC, m.sent),
+        m.id, m.queue, m.job, m.visible_at, m.priority, m.body, m.token, m.delivery
+      FROM unnest(a_queues) c (queue) JOIN message m ON m.queue = c.queue
+      WHERE m.available = a_until AND m.owner = a_owner
+        AND split_part(convert_from(m.token, 'UTF8'), a_token, 1) = '';
+    IF FOUND THEN
+      RETURN;
+    END IF;
+  END IF;
   FOREACH one IN ARRAY a_queues LOOP
     EXIT WHEN given >= a_most;
     SELECT count(*) INTO due FROM (

@@ -86,7 +86,7 @@ class PostgresStore:
         until = after(now, ttl)
         names = [key(queue) for queue in queues]
         values = names, key(owner), moment(now), moment(until), min(limit, LATEST), self._tokens()
-        rows = await self._pool.fetch(statements.LEASE, *values)
+        rows = await self._pool.fetch_again(statements.LEASE, *values)
         rows.sort(key=statements.place)
         return [lease_of(row, owner, until) for row in rows]
 
