@@ -44,6 +44,7 @@ class Cutter:
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
         self.cut = 0
+        self.heard = bytearray()
         self.url = ""
 
     async def start(self, tls: ssl.SSLContext | None = None) -> None:
@@ -61,6 +62,12 @@ class Cutter:
         """The next call of the script is let through, and the connection ends before its answer."""
         self._swallow = script.encode()
 
+    async def until_heard(self, word: bytes, times: int) -> None:
+        """Returns when the word came by so many times."""
+        async with asyncio.timeout(20):
+            while self.heard.count(word) < times:
+                await asyncio.sleep(0.01)
+
     def hang_up(self) -> None:
         """All connections end."""
         for writer in self._open:
@@ -73,6 +80,7 @@ class Cutter:
         back = asyncio.ensure_future(self._answers(there, writer, deaf))
         with suppress(OSError):
             while data := await reader.read(65_536):
+                self.heard += data
                 if self._swallow and self._swallow in data:
                     self._swallow = b""
                     deaf.set()

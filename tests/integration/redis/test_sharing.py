@@ -11,7 +11,7 @@ from avtomatika.ports.store import Commit, KeyTaken, LeaseLost
 from avtomatika.storage import RedisStorage
 from avtomatika.testing.contract.values import T0, TTL, a_claim, a_job, a_message, at, grab_one, names, send
 from avtomatika.testing.contract.waiting import wakes
-from tests.integration.redis.conftest import Open
+from tests.integration.redis.conftest import Cutter, Open
 from tests.servers.valkey import ValkeyServer
 
 FAR = 3_600_000
@@ -107,6 +107,28 @@ async def test_nodes_hear_again_after_the_server_was_away(valkey_server: ValkeyS
         await one.announce(("mail:w",))
 
     await wakes(two.wait(("mail:w",), until=at(FAR)), say)
+
+
+async def test_whoever_hears_nothing_asks_whether_the_server_is_there(
+    cutter: Cutter, open_at: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("avtomatika.stores.redis.news.QUIET_S", 0.05)
+    store, _ = await open_at(cutter.url)
+    await cutter.until_heard(b"PING", 3)
+    assert cutter.heard.count(b"SUBSCRIBE") == 1
+    cutter.after("PING")
+    await cutter.until_heard(b"SUBSCRIBE", 2)
+    await store.announce(("mail:w",))
+    await cutter.until_heard(b"PUBLISH", 1)
+
+
+async def test_who_finds_another_primary_listens_there(cutter: Cutter, open_at: Open) -> None:
+    store, _ = await open_at(cutter.url)
+    await cutter.until_heard(b"SUBSCRIBE", 1)
+    cutter.after("HMGET")
+    assert await store.load(JobId("j")) is None
+    assert cutter.cut == 1
+    await cutter.until_heard(b"SUBSCRIBE", 2)
 
 
 async def test_an_engine_takes_the_address_of_a_client(valkey_url: str, open_at: Open) -> None:

@@ -44,6 +44,15 @@ class Calls:
         self._writes = [Line(connect, barrier) for _ in range(LINES if barrier else 1)]
         self._line = self._writes[0]
 
+    @property
+    def redialled(self) -> Callable[[], None]:
+        """Is called when the primary was dialled again: it may be another one."""
+        return self._reads.redialled
+
+    @redialled.setter
+    def redialled(self, call: Callable[[], None]) -> None:
+        self._reads.redialled = call
+
     async def write(self, script: Script, asked: tuple[object, ...], *, may_be_lost: bool = False) -> Reply:
         """What the script answers. It takes effect once, however often it has to be sent.
 

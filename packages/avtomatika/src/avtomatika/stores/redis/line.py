@@ -37,6 +37,7 @@ class Line:
         self._failures = 0
         self._down_since: float | None = None
         self._closed = False
+        self.redialled: Callable[[], None] = _nothing
         self._task = self._loop.create_task(self._run())
 
     @property
@@ -99,6 +100,8 @@ class Line:
         if self._down_since is not None:
             observe.event("redis.found")
         self._down_since = None
+        if self._failures:
+            self.redialled()
         self._wire = Wire(connection, self._barrier, self._ended)
         return self._wire
 
@@ -124,3 +127,7 @@ class Line:
     def _refuse(call: Call, why: str) -> None:
         if not call.future.done():
             call.future.set_exception(Unavailable(why))
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""

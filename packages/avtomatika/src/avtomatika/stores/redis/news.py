@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 from redis.asyncio.connection import AbstractConnection
@@ -13,6 +14,8 @@ from avtomatika.stores.redis.reading import next_reply
 
 PAUSE_S: Final = 0.5
 CONNECT_S: Final = 3.0
+QUIET_S: Final = 5.0
+"""Whoever says nothing for so long is asked whether it is still there."""
 
 
 class News:
@@ -29,7 +32,9 @@ class News:
         self._channel = f"{{{prefix}}}:news".encode()
         self._loop = asyncio.get_running_loop()
         self._telling = False
-        self.listening = asyncio.Event()
+        self._connection: AbstractConnection | None = None
+        self._parting: asyncio.Task[None] | None = None
+        calls.redialled = self._elsewhere
         self._task = self._loop.create_task(self._listen())
 
     def tell(self) -> None:
@@ -49,28 +54,34 @@ class News:
         if payload is not None:
             self._calls.publish(self._channel, payload)
 
+    def _elsewhere(self) -> None:
+        """The primary may be another one now: the present one is not listened to any more."""
+        if self._connection is not None:
+            self._parting = self._loop.create_task(self._connection.disconnect(nowait=True))
+
     async def _listen(self) -> None:
         while True:
-            try:
+            with suppress(RedisError, OSError):
                 async with asyncio.timeout(CONNECT_S):
-                    connection = await self._connect()
-            except (RedisError, OSError):
-                connection = None
-            if connection is not None:
+                    self._connection = await self._connect()
                 try:
-                    await self._hear(connection)
-                except (RedisError, OSError):
-                    pass
+                    await self._hear(self._connection)
                 finally:
-                    self.listening.clear()
+                    connection, self._connection = self._connection, None
                     await connection.disconnect(nowait=True)
             await asyncio.sleep(PAUSE_S)  # noqa: TID251 - an adapter; no rule depends on it
 
     async def _hear(self, connection: AbstractConnection) -> None:
         await connection.send_command("SUBSCRIBE", self._channel, check_health=False)
+        asked = False
         while True:
-            kind, _, payload = await next_reply(connection)
-            if kind == b"subscribe":
-                self.listening.set()
-            elif kind == b"message":
-                self._announcements.hear(payload)
+            said = await next_reply(connection, QUIET_S)
+            if said is not None:
+                asked = False
+                if said[0] == b"message":
+                    self._announcements.hear(said[2])
+            elif asked:
+                raise TimeoutError("Redis did not answer.")
+            else:
+                asked = True
+                await connection.send_command("PING", check_health=False)
