@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from tests.chaos.faults import draw
@@ -22,47 +21,56 @@ def conduct(options: Options, folder: Path) -> Path:
 
     Nothing of it is left running, also when it is told to end.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     stage = Stage(options, folder)
     try:
         stage.open()
         asyncio.run(_conduct(stage))
     finally:
         stage.close()
+        signal.signal(signal.SIGTERM, before)
     return stage.lines
 
 
 async def _conduct(stage: Stage) -> None:
-    options, journal = stage.options, stage.journal
     fire = Fire(stage)
-    offset = time.time() - time.monotonic()
-    journal.add(Mark(t=now(), name="load", detail=json.dumps({"epoch": offset})))
+    epoch = json.dumps({"epoch": time.time() - time.monotonic()})
+    stage.journal.add(Mark(t=now(), name="load", detail=epoch))
     stage.begin()
     supervising = asyncio.create_task(fire.supervise())
     answered = asyncio.create_task(asyncio.to_thread(stage.load.hear))
+    try:
+        await _fire_at(stage, fire)
+        await _look_at_what_is_left(stage, answered)
+        stage.journal.add(Mark(t=now(), name="cpu", detail=json.dumps(stage.used())))
+    finally:
+        supervising.cancel()
+        stage.load.close()  # which ends what waits for it in a thread
+        await asyncio.wait((supervising, answered))
+    stage.journal.add(Mark(t=now(), name="end"))
+
+
+async def _fire_at(stage: Stage, fire: Fire) -> None:
+    """The load is over, and so are all faults."""
     began = time.monotonic()
-    await fire.run(draw(options))
-    await asyncio.sleep(max(0.0, began + options.seconds - time.monotonic()))
-    journal.add(Mark(t=now(), name="heal"))
+    await fire.run(draw(stage.options))
+    await asyncio.sleep(max(0.0, began + stage.options.seconds - time.monotonic()))
+    stage.journal.add(Mark(t=now(), name="heal"))
+
+
+async def _look_at_what_is_left(stage: Stage, answered: "asyncio.Task[str]") -> None:
+    """Everything has settled, or nobody waits for it any longer; what there is then is written down."""
     async with reading_session() as session:
         reader = Reader(stage, session)
-        await asyncio.wait((answered,), timeout=options.patience)
+        await asyncio.wait((answered,), timeout=stage.options.patience)
         for node, why in (await reader.silent()).items():
-            journal.add(Silent(t=now(), node=node, why=why))
+            stage.journal.add(Silent(t=now(), node=node, why=why))
         left = await _settle(stage, reader, answered)
         name = "unsettled" if left else "settled"
-        journal.add(Mark(t=now(), name=name, detail=json.dumps(dict([*left.items()][:20]))))
+        some = json.dumps(dict([*left.items()][:20]))
+        stage.journal.add(Mark(t=now(), name=name, detail=some))
         await _until_told(stage, reader)
         await _read(stage, reader)
-    journal.add(Mark(t=now(), name="cpu", detail=json.dumps(stage.used())))
-    supervising.cancel()
-    with suppress(asyncio.CancelledError):
-        await supervising
-    stage.load.close()
-    with suppress(asyncio.CancelledError):
-        answered.cancel()
-        await answered
-    journal.add(Mark(t=now(), name="end"))
 
 
 async def _settle(stage: Stage, reader: Reader, answered: "asyncio.Task[str]") -> dict[str, str]:

@@ -46,7 +46,8 @@ class Reader:
                 said = repr(error)
             if said:
                 found[name] = said
-                del self._ports[name]
+                if len(self._ports) > 1:
+                    del self._ports[name]
         return found
 
     async def unfinished(self) -> dict[str, str]:
