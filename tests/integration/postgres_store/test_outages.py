@@ -25,7 +25,7 @@ from avtomatika.testing.contract.values import (
 )
 from tests.integration.postgres_store.conftest import OpenNode
 from tests.integration.postgres_store.proxy import proxy_to
-from tests.servers.postgres import PostgresServer
+from tests.servers.postgres import PostgresServer, programs
 
 J = JobId("j")
 
@@ -155,6 +155,35 @@ async def test_a_server_that_restarts_under_load_loses_and_doubles_nothing(
         facts = await node.facts(JobId(name))
         assert [fact.version for fact in facts] == list(range(1, 40))
     assert await node.tally() == {Status.RUNNING: 10}
+
+
+async def test_what_a_server_with_fsync_accepted_is_there_after_it_was_killed(open_node: OpenNode) -> None:
+    found = programs()
+    assert found is not None, "or there would be no other server here either"
+    server = PostgresServer(found, fsync="on")
+    try:
+        server.start()
+        node = await open_node(server.uri())
+        assert node.durability.fsync == "always"
+        accepted: set[str] = set()
+
+        async def client(name: str) -> None:
+            await create(node, a_job(name))
+            accepted.add(name)
+
+        asking = [asyncio.ensure_future(client(f"j{n}")) for n in range(2_000)]
+        while len(accepted) < 300:
+            await asyncio.sleep(0.001)
+        server.stop()
+        before = set(accepted)
+        await asyncio.to_thread(server.start)
+        await asyncio.gather(*asking)
+        assert before <= accepted
+        assert await node.tally() == {Status.PENDING: 2_000}
+        assert sum([await node.load(JobId(name)) is not None for name in before]) == len(before)
+        await node.close()
+    finally:
+        server.remove()
 
 
 async def test_connections_that_somebody_ends_are_replaced(
