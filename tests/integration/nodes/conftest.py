@@ -12,6 +12,7 @@ import pytest
 from avtomatika import Blueprint, OrchestratorEngine
 from avtomatika.app import node as nodes_of
 from avtomatika.app.backends import Backend, open_backend
+from avtomatika.stores.hints import Hints
 from avtomatika.stores.memory import MemoryStore
 from avtomatika.stores.registry import MemoryRegistry
 from tests.integration.http.conftest import Orchestrator, alarming, started
@@ -100,7 +101,9 @@ async def nodes(
             backend = await open_backend(settings, clock, names, supervisor)
         else:
             if not shared:
-                shared.append(Backend(MemoryStore(now=clock.now, tokens=names.token), MemoryRegistry()))
+                store = MemoryStore(now=clock.now, tokens=names.token)
+                store._hints = Hints(clock.now, is_far=True)  # as `mortal` puts it some way off
+                shared.append(Backend(store, MemoryRegistry()))
             backend = shared[0]
         return mortal(backend, running.life(settings.instance))
 

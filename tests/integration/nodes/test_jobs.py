@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from avtomatika import Blueprint
+from avtomatika.commands.queries import LOOK_AGAIN
+from avtomatika.kernel.time import SECOND
 from tests.integration.http.blueprints import fan, flow, straight
 from tests.integration.http.conftest import OPERATOR_TOKEN, Orchestrator
 from tests.integration.http.test_approvals import SECRET, asking, by_link, decide, question, secret_of
@@ -224,3 +226,23 @@ async def test_a_handler_of_a_node_that_dies_is_run_by_another(nodes: Nodes) -> 
         assert await begun.get() == "two"
     go_on.set()
     assert (await two.ended(job_id))["result"] == "two"
+
+
+async def test_an_end_while_somebody_begins_to_wait_is_not_missed(nodes: Nodes) -> None:
+    """Who has just read that a job goes on, and does not wait yet, must not sleep through its end."""
+    one, two = await nodes.several(2, flow())
+    worker = await one.worker()
+
+    async def waits(number: int) -> float:
+        job_id = await one.create()
+        task = await worker.take()
+        reporting = asyncio.ensure_future(worker.report(task))
+        await asyncio.sleep(number * 0.0002)
+        began = time.monotonic()
+        assert (await two.ended(task["job_id"]))["status"] == "finished"
+        took = time.monotonic() - began
+        assert ((await reporting)[0], job_id) == (200, task["job_id"])
+        return took
+
+    took = sorted([await waits(number) for number in range(40)])
+    assert took[-1] < LOOK_AGAIN / SECOND - 1, took[-5:]

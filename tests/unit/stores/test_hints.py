@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from avtomatika.ports.store import Commit
 from avtomatika.stores.hints import Hints
 from avtomatika.testing.contract.values import T0, VirtualClock, a_job, a_message, at
@@ -41,3 +43,45 @@ async def test_announcing_to_nobody_does_nothing() -> None:
     hints.announce(("a",))
     hints.announce_commit(Commit(now=T0, send=(a_message(),)))
     assert hints._waiting == {}
+
+
+async def test_who_is_far_does_not_sleep_through_what_was_announced_while_it_looked() -> None:
+    hints = Hints(VirtualClock().now, is_far=True)
+    far = at(3_600_000)
+    hints.announce(("a",))
+    async with asyncio.timeout(10):
+        await hints.wait(("a", "b"), until=far)  # a task that is new may have looked before
+
+    async def looks_again() -> None:
+        for _ in range(3):
+            await hints.wait(("a", "b"), until=far)
+            hints.announce_commit(Commit(now=T0, job=a_job(), send=(a_message(queue="b:x"),)))
+
+    hints.announce(("b",))
+    async with asyncio.timeout(10):
+        await asyncio.create_task(looks_again())
+
+
+async def test_what_was_announced_ends_one_wait_of_each_task() -> None:
+    hints = Hints(VirtualClock().now, is_far=True)
+    hints.announce(("a",))
+    for _ in range(2):
+
+        async def twice() -> None:
+            await hints.wait(("a",), until=at(3_600_000))
+            async with asyncio.timeout(0.05):
+                await hints.wait(("a",), until=at(3_600_000))
+
+        with pytest.raises(TimeoutError):
+            await asyncio.create_task(twice())
+    assert hints._waiting == {}
+
+
+async def test_what_is_announced_for_later_than_a_wait_does_not_end_it() -> None:
+    hints = Hints(VirtualClock().now, is_far=True)
+    hints.announce(("a",), at(7_200_000))
+    waiter = await waiting(hints, "a")
+    waiter.cancel()
+    hints.announce(("a",), at(3_600_000))
+    async with asyncio.timeout(10):
+        await hints.wait(("a",), until=at(3_600_000))

@@ -40,7 +40,7 @@ async def open_redis(
     """
     primary = primary_of(place.url, place.prefix)
     promise = await check(primary, replicated=place.replicated, volatile=place.volatile)
-    hints = Hints(now)
+    hints = Hints(now, is_far=True)
     announcements = Announcements(hints, sender)
     calls = Calls(partial(connect_with_scripts, primary), place.prefix, sender, promise.barrier)
     news = News(calls, primary.connect, place.prefix, announcements)
