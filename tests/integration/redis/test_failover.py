@@ -1,6 +1,10 @@
 """A store goes on with the primary that takes the place of a dead one."""
 
 import asyncio
+import gc
+from collections.abc import Iterator
+
+import pytest
 
 from avtomatika.kernel.ids import JobId
 from avtomatika.ports.store import Commit
@@ -8,7 +12,10 @@ from avtomatika.testing.contract.values import T0, a_job, at, create
 from avtomatika.testing.contract.waiting import wakes
 from tests.integration.redis.conftest import Open
 from tests.servers.cluster import ClusterTopology
+from tests.servers.fixtures import valkey_program
+from tests.servers.process import until
 from tests.servers.sentinel import SentinelTopology
+from tests.servers.valkey import ValkeyServer
 
 FAR = 3_600_000
 
@@ -49,3 +56,34 @@ async def test_a_store_follows_its_slot_through_a_cluster(
     assert sum((await store.tally()).values()) == 5
     assert await registry.scan("kind", now=T0) == []
     await asyncio.to_thread(valkey_shards.bring_back, dead)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[ValkeyServer, ValkeyServer]]:
+    """A primary and its replica."""
+    primary, replica = ValkeyServer(valkey_program()), ValkeyServer(valkey_program())
+    primary.start()
+    replica.follow(primary)
+    replica.start()
+    until(lambda: replica.info("INFO", "replication")["master_link_status"] == "up")
+    yield primary, replica
+    replica.remove()
+    primary.remove()
+
+
+async def test_what_waits_for_a_replica_when_its_primary_is_put_aside_goes_to_the_next(
+    pair: tuple[ValkeyServer, ValkeyServer], open_at: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    primary, replica = pair
+    store, _ = await open_at(primary.url(), replicated=True)
+    replica.pause()
+    waiting = asyncio.ensure_future(create(store, a_job()))
+    await asyncio.to_thread(until, lambda: primary.info()["blocked_clients"] != "0")
+    primary.command("REPLICAOF", "127.0.0.1", str(replica.port))
+    await asyncio.to_thread(until, lambda: primary.info()["blocked_clients"] == "0")
+    primary.command("REPLICAOF", "NO", "ONE")
+    replica.go_on()
+    await waiting
+    assert await store.load(a_job().id) == a_job()
+    gc.collect()
+    assert "never retrieved" not in caplog.text

@@ -79,6 +79,8 @@ class _Batch:
             self._replies.append(reply)
             return False
         self._asked -= 1
+        if isinstance(reply, ResponseError):
+            raise _Again(str(reply))  # the server is no primary any more: nobody waits for its replicas
         if self._barrier.passed(reply):
             for call, kept in zip(self._calls, self._replies, strict=True):
                 call.answer(kept)
