@@ -56,7 +56,7 @@ def results_without_lease() -> AbstractContextManager[Any]:
     return patch.object(Results, "take", take)
 
 
-@mutant(82)
+@mutant(60)
 def branches_counted_twice_when_folded() -> AbstractContextManager[Any]:
     """Two reports of one branch that meet in one commit both count: the second does not see the first."""
     real = Draft.add
@@ -93,7 +93,7 @@ def a_move_without_fact() -> AbstractContextManager[Any]:
     return patch.object(Draft, "commit", commit)
 
 
-@mutant(1)
+@mutant(2)
 def time_of_the_first_worker_for_all() -> AbstractContextManager[Any]:
     """The clock of an execution begins with the first worker that takes the task, and is never set again."""
     real = Grants._begin
@@ -132,7 +132,7 @@ def timer_without_lease() -> AbstractContextManager[Any]:
     return patch.object(Grants, "_begin", begin)
 
 
-@mutant(63)
+@mutant(109)
 def repeats_refused_when_folded() -> AbstractContextManager[Any]:
     """A result that comes twice at the same time is refused the second time."""
 

@@ -99,7 +99,7 @@ def start_of_a_child_outlives_its_cancel() -> AbstractContextManager[Any]:
     return patch.object(outbox, "_remove", remove)
 
 
-@mutant(5)
+@mutant(1)
 def child_accepted_without_its_message() -> AbstractContextManager[Any]:
     """A child is accepted whether or not anybody still wants it, and the wish acknowledged afterwards."""
     real = Kin.deliver
@@ -145,7 +145,7 @@ def any_child_resumes() -> AbstractContextManager[Any]:
     return patch.object(child, "ended", ended)
 
 
-@mutant(5)
+@mutant(1)
 def parents_hear_of_success_alone() -> AbstractContextManager[Any]:
     """A child that failed or was cancelled tells nobody."""
     real = notices.announcements
@@ -173,7 +173,7 @@ def every_child_has_finished() -> AbstractContextManager[Any]:
     return patch.object(kin, "_event", event)
 
 
-@mutant(5)
+@mutant(1)
 def nesting_without_end() -> AbstractContextManager[Any]:
     """The depth of a child is not looked at."""
     real = child.run_child
@@ -217,7 +217,7 @@ def answer_to_any_question() -> AbstractContextManager[Any]:
     return patch.object(approval, "human_decided", human_decided)
 
 
-@mutant(41)
+@mutant(45)
 def time_out_as_a_decision() -> AbstractContextManager[Any]:
     """Whatever has a transition can be decided, that nobody decided too."""
 
@@ -241,7 +241,7 @@ def time_of_a_question_forgotten() -> AbstractContextManager[Any]:
     return patch.object(pause, "_TIMED", rests)
 
 
-@mutant(0)
+@mutant(1)
 def alarms_stay_behind() -> AbstractContextManager[Any]:
     """What a job waited for came, and the alarm that it had set stays."""
     real = draft.plan

@@ -18,7 +18,7 @@ from rxon.messages import WorkerCommand
 from tests.sim.planting import mutant
 
 
-@mutant(0)
+@mutant(251)
 def mail_is_read_and_then_removed() -> AbstractContextManager[Any]:
     """Two nodes that look into a box at the same time both find what is in it."""
 
@@ -30,7 +30,7 @@ def mail_is_read_and_then_removed() -> AbstractContextManager[Any]:
     return patch.object(Mailbox, "take", take)
 
 
-@mutant(0)
+@mutant(61)
 def documents_are_written_over_what_came_between() -> AbstractContextManager[Any]:
     """What another node wrote since it was read is lost."""
 
@@ -41,7 +41,7 @@ def documents_are_written_over_what_came_between() -> AbstractContextManager[Any
     return patch.object(NodeRegistry, "replace", replace)
 
 
-@mutant(0)
+@mutant(143)
 def presence_is_written_over_what_came_between() -> AbstractContextManager[Any]:
     """The same, of what workers say of themselves alone."""
     real = NodeRegistry.replace
@@ -55,7 +55,7 @@ def presence_is_written_over_what_came_between() -> AbstractContextManager[Any]:
     return patch.object(NodeRegistry, "replace", replace)
 
 
-@mutant(0)
+@mutant(1)
 def each_process_counts_revisions_for_itself() -> AbstractContextManager[Any]:
     """Two nodes give the same revision to different profiles, or a lower one to a later profile."""
     counts: Counter[str] = Counter()
@@ -67,7 +67,7 @@ def each_process_counts_revisions_for_itself() -> AbstractContextManager[Any]:
     return patch.object(presence, "_next", following)
 
 
-@mutant(0)
+@mutant(156)
 def each_node_hears_an_event_for_itself() -> AbstractContextManager[Any]:
     """An event that two nodes hear at the same time happens twice."""
 
@@ -77,7 +77,7 @@ def each_node_hears_an_event_for_itself() -> AbstractContextManager[Any]:
     return patch.object(Writer, "tell", tell)
 
 
-@mutant(0)
+@mutant(10)
 def a_profile_of_another_node_is_not_read() -> AbstractContextManager[Any]:
     """A node goes by what it read first of a worker."""
     real = Presence._decode

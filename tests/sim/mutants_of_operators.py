@@ -31,7 +31,7 @@ def rewind_leaves(kind: type) -> AbstractContextManager[Any]:
     return patch.object(revival, "withdrawal", withdrawal)
 
 
-@mutant(159)
+@mutant(172)
 def rewind_leaves_the_task() -> AbstractContextManager[Any]:
     """The task of a job that is rewound stays in its queue."""
     return rewind_leaves(WithdrawTask)
@@ -49,7 +49,7 @@ def rewind_leaves_the_child() -> AbstractContextManager[Any]:
     return rewind_leaves(CancelChild)
 
 
-@mutant(5)
+@mutant(21)
 def revival_without_a_run() -> AbstractContextManager[Any]:
     """A job is taken up again, and nobody is told that its handler is due."""
     real = revival.requeued
@@ -63,7 +63,7 @@ def revival_without_a_run() -> AbstractContextManager[Any]:
     return patch.object(revival, "requeued", requeued)
 
 
-@mutant(5)
+@mutant(20)
 def finished_jobs_rise() -> AbstractContextManager[Any]:
     """An operator can take up any job that is over."""
     real = machine.transition
@@ -76,7 +76,7 @@ def finished_jobs_rise() -> AbstractContextManager[Any]:
     return patch.object(machine, "transition", transition)
 
 
-@mutant(4)
+@mutant(1)
 def failed_jobs_rise_by_themselves() -> AbstractContextManager[Any]:
     """What has failed is moved by events that came too late."""
     real = machine.transition
@@ -103,7 +103,7 @@ def rewind_keeps_the_data_of_now() -> AbstractContextManager[Any]:
     return patch.object(Operator, "_then", then)
 
 
-@mutant(6)
+@mutant(5)
 def fork_shares_the_id() -> AbstractContextManager[Any]:
     """A fork has the name of the job that it comes from."""
     real = Operator.fork
@@ -128,7 +128,7 @@ def fork_keeps_the_parent() -> AbstractContextManager[Any]:
     return replacing(lambda changes: {k: v for k, v in changes.items() if k != "parent"})
 
 
-@mutant(6)
+@mutant(5)
 def fork_moves_the_origin() -> AbstractContextManager[Any]:
     """To fork a job rewinds it as well."""
     real = Operator.fork
@@ -159,7 +159,7 @@ def replacing(change: Any) -> AbstractContextManager[Any]:
     return patch.object(operator, "msgspec", Library)
 
 
-@mutant(46)
+@mutant(93)
 def webhook_sent_again_says_something_else() -> AbstractContextManager[Any]:
     """News that are sent again have the id of then and the moment of now."""
 

@@ -18,7 +18,7 @@ from avtomatika.ports.store import Lease
 from tests.sim.planting import both, mutant, without
 
 
-@mutant(5)
+@mutant(1)
 def cancelled_jobs_rise() -> AbstractContextManager[Any]:
     """A job that was cancelled goes on when its task reports."""
     real = machine.transition
@@ -44,7 +44,7 @@ def cancel_leaves_the_task() -> AbstractContextManager[Any]:
     return patch.object(cancellation, "finish", finish)
 
 
-@mutant(0)
+@mutant(3)
 def retry_of_a_handler_lost() -> AbstractContextManager[Any]:
     """A handler that raised is due again, but nobody is told."""
     real = handler.crashed
@@ -58,7 +58,7 @@ def retry_of_a_handler_lost() -> AbstractContextManager[Any]:
     return patch.object(handler, "crashed", crashed)
 
 
-@mutant(5)
+@mutant(97)
 def stale_decisions_accepted() -> AbstractContextManager[Any]:
     """A decision counts for whatever state the job is in by now, and needs no lease."""
     real = handler.decided

@@ -15,7 +15,7 @@ from rxon.messages import ResultAnswer, TaskOffer
 from tests.sim.planting import mutant, without
 
 
-@mutant(3)
+@mutant(8)
 def results_are_lost_with_their_answers() -> AbstractContextManager[Any]:
     """Results that got no answer do not wait any more."""
     real = Outbox.failed
@@ -62,13 +62,13 @@ def tasks_are_forgotten_when_the_worker_registers_again() -> AbstractContextMana
     return patch.object(Session, "register_answered", register_answered)
 
 
-@mutant(26)
+@mutant(24)
 def revoked_results_are_sent() -> AbstractContextManager[Any]:
     """The result of a task that was called back is sent if it was there already."""
     return patch.object(Outbox, "drop", lambda *_: None)
 
 
-@mutant(3)
+@mutant(20)
 def results_on_their_way_are_revoked() -> AbstractContextManager[Any]:
     """A result is forgotten while its answer is awaited."""
     return patch.object(Outbox, "sending", lambda _: set())
@@ -103,7 +103,7 @@ def heartbeats_name_one_task_only() -> AbstractContextManager[Any]:
     return patch.object(Session, "next_beat", next_beat)
 
 
-@mutant(7, "sqlite")
+@mutant(21, "sqlite")
 def tasks_given_again_are_run_again() -> AbstractContextManager[Any]:
     """An offer of a task that is held is taken for a new one."""
     real = Session.poll_answered
@@ -115,7 +115,7 @@ def tasks_given_again_are_run_again() -> AbstractContextManager[Any]:
     return patch.object(Session, "poll_answered", poll_answered)
 
 
-@mutant(189)
+@mutant(223)
 def the_first_answers_are_for_all() -> AbstractContextManager[Any]:
     """All results that were sent are settled when some are answered."""
     real = Outbox.answered

@@ -31,7 +31,7 @@ def dual_write() -> AbstractContextManager[Any]:
     return patch.object(MemoryStore, "commit", commit)
 
 
-@mutant(2)
+@mutant(1)
 def acknowledged_when_taken() -> AbstractContextManager[Any]:
     """The queue forgets a message when it is handed out."""
     real = MessageTable.lease
@@ -55,7 +55,7 @@ def lease_without_token() -> AbstractContextManager[Any]:
     return patch.object(MessageTable, "check", check)
 
 
-@mutant(3)
+@mutant(7)
 def expired_lease_accepted() -> AbstractContextManager[Any]:
     """A lease counts until another is granted, whatever the time."""
     real = MessageTable.held
@@ -92,7 +92,7 @@ def deliveries_not_counted() -> AbstractContextManager[Any]:
     return patch.object(MessageTable, "lease", lease)
 
 
-@mutant(0)
+@mutant(2)
 def claim_beside_the_job() -> AbstractContextManager[Any]:
     """The key is claimed in a commit of its own, after the job."""
     real = MemoryStore.commit
@@ -138,7 +138,7 @@ def answered_before_the_disk() -> AbstractContextManager[Any]:
     return patch.object(SqliteStore, "commit", commit)
 
 
-@mutant(1)
+@mutant(2)
 def leased_again_half_way() -> AbstractContextManager[Any]:
     """A message is given to another when half of the time of its lease has passed."""
     real = MessageTable._place

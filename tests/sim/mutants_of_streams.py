@@ -57,7 +57,7 @@ async def _hand_over(self: Pusher, offers: Sequence[TaskOffer], max_frame: int, 
         raise
 
 
-@mutant(172)
+@mutant(216)
 def tasks_in_hand_are_lost_when_a_stream_ends() -> AbstractContextManager[Any]:
     """Sending that is cancelled gives nothing back."""
 
@@ -67,7 +67,7 @@ def tasks_in_hand_are_lost_when_a_stream_ends() -> AbstractContextManager[Any]:
     return patch.object(Pusher, "_hand_over", hand_over)
 
 
-@mutant(26)
+@mutant(30)
 def tasks_that_cannot_be_sent_are_lost() -> AbstractContextManager[Any]:
     """Nothing is given back when the connection is closed."""
 
@@ -158,7 +158,7 @@ def the_last_frame_of_tasks_is_not_sent() -> AbstractContextManager[Any]:
     return patch.object(pushing, "task_frames", task_frames)
 
 
-@mutant(29)
+@mutant(30)
 def nothing_is_called_back_by_heartbeats_over_a_stream() -> AbstractContextManager[Any]:
     """A worker is not told which of the tasks in its heartbeat it has lost."""
     real = ServedStream._beat
@@ -184,7 +184,7 @@ def a_store_that_is_away_ends_streams() -> AbstractContextManager[Any]:
     return patch.object(Gateway, "give_back", give_back)
 
 
-@mutant(53)
+@mutant(20)
 def tasks_given_back_stay_away() -> AbstractContextManager[Any]:
     """What is given back over a stream waits until its lease has run out."""
 

@@ -80,7 +80,7 @@ def a_job_that_is_there_ends_the_schedule() -> AbstractContextManager[Any]:
     return patch.object(Ticks, "_fire", fire)
 
 
-@mutant(2)
+@mutant(6)
 def schedules_armed_by_everybody() -> AbstractContextManager[Any]:
     """Each node that starts arms the schedule anew, whatever is armed."""
 
