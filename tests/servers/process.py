@@ -78,13 +78,17 @@ class Process:
     def end(self, number: int = signal.SIGKILL) -> None:
         """The process is gone, after this signal; nothing happens when there was none."""
         if self._running is not None:
-            children = self._children()
             self._running.send_signal(number)
-            for child in children:  # one that dies slowly would be waited for, in PostgreSQL up to a minute
-                with suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGKILL)
-            self._running.wait(DEADLINE)
+            until(self._ended)
             self._running = None
+
+    def _ended(self) -> bool:
+        """True when the process is gone. A child that dies slowly would hold up PostgreSQL for a minute."""
+        assert self._running is not None
+        for child in self._children():
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        return self._running.poll() is not None
 
     def signal(self, number: int) -> None:
         """The process and its children have got the signal."""
