@@ -138,6 +138,12 @@ async def test_schemas_do_not_touch_each_other(own_uri: str) -> None:
     await other.close()
 
 
+async def test_a_prefix_that_would_be_cut_short_is_refused(own_uri: str) -> None:
+    await (await opened(own_uri, "x" * 63)).close()
+    with pytest.raises(ConfigError, match="STORAGE_PREFIX"):
+        await opened(own_uri, "x" * 64)
+
+
 def settings(uri: str) -> Settings:
     return read({"STORAGE_URL": uri, "STORAGE_PREFIX": SCHEMA, "CLIENT_TOKEN": "x" * 32})
 

@@ -151,7 +151,7 @@ async def test_every_mixture_of_conditions_finds_its_page_along_an_index(large: 
         ways = listing.walks(query)
         if len(ways) > 1:
             # The counts end at a thousand entries of each index.
-            assert await pages(large, *_spread(listing.sizes(ways))) < 400 * len(ways), query
+            assert await pages(large, *_spread(listing.sizes(ways))) < 1_100 * len(ways), query
             ways = ways[:1]
             continue
         assert await pages(large, *_spread(listing.page_of(ways, query))) < 60, query

@@ -12,6 +12,8 @@ from avtomatika.stores.postgres.pool import CLOSE_S, Pool
 from avtomatika.stores.postgres.registry import PostgresRegistry
 from avtomatika.stores.postgres.store import PostgresStore
 
+LONGEST_NAME: Final = 63
+
 _WAIT_FOR_STANDBYS: Final = frozenset({"on", "remote_write", "remote_apply"})
 
 
@@ -27,6 +29,8 @@ async def open_postgres(
 
     Raises ConfigError, and Unavailable when there is nobody.
     """
+    if len(schema) > LONGEST_NAME:
+        raise ConfigError(f"STORAGE_PREFIX: PostgreSQL takes no more than {LONGEST_NAME} characters.")
     try:
         connection = await connect(url, schema, patient=True)
         try:
