@@ -13,6 +13,7 @@ if "CHAOS_CLOCK" in os.environ:
     follow(Path(os.environ["CHAOS_CLOCK"]))
 
 from avtomatika import ActionFactory, Blueprint, OrchestratorEngine
+from tests.chaos.programs.lifeline import die_with_parent
 from tests.chaos.sums import FAILURES, WIDTH
 
 DONE = {"success": "done"}
@@ -154,6 +155,7 @@ async def tick() -> str:
 
 
 if __name__ == "__main__":
+    die_with_parent()
     if planted := os.environ.get("CHAOS_PLANT"):
         from tests.chaos.planted import plant
 

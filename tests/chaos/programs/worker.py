@@ -16,6 +16,7 @@ from avtomatika_worker.watching.relay import Relay
 from rxon.messages import Heartbeat, HeartbeatAnswer, ResultAnswer, TaskOffer, TaskResult, WorkerCommand
 from rxon.transport import PollRequest, WorkerTransport
 from tests.chaos.lines import Beat, Began, Ended, Journal, Offer, Report, Withdrawn, now
+from tests.chaos.programs.lifeline import die_with_parent
 from tests.chaos.sums import FAILURES, SLOW_SECONDS, pause, value
 
 NAME = os.environ["WORKER_ID"]
@@ -143,5 +144,6 @@ async def doomed(params: dict[str, int], task_id: str) -> dict[str, int]:
 
 
 if __name__ == "__main__":
+    die_with_parent()
     uvloop.install()
     worker.run()
