@@ -37,7 +37,7 @@ def filled(kept: Storage, count: int) -> None:
     """The store holds so many jobs, written without waiting for the disk, and is as safe as before."""
     memory = kept.memory()
     if isinstance(kept, Valkey):
-        kept.server.command("CONFIG", "SET", "appendfsync", "no")
+        kept.server.command("CONFIG", "SET", "appendfsync", "everysec")
     if isinstance(kept, Postgres):
         kept.query("ALTER DATABASE bench SET synchronous_commit = off")
     writers = 1 if kept.kind == "sqlite" else WRITERS  # a file belongs to one process at a time
