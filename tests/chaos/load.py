@@ -22,7 +22,7 @@ from tests.chaos.lines import Journal, Mark, Request, now
 from tests.chaos.sink import Sink
 from tests.chaos.sums import kind_of, wants_webhook
 
-PATIENCE: Final = 4.0
+PATIENCE: Final = 8.0
 """Seconds in which an answer has to come."""
 
 OPEN_AT_ONCE: Final = 400
@@ -133,7 +133,7 @@ class Client:
         pause = 0.1
         while not settled(answer := await ask()):
             await asyncio.sleep(pause * random.uniform(0.5, 1))
-            pause = min(1.0, pause * 1.5)
+            pause = min(3.0, pause * 2)
         return answer
 
 

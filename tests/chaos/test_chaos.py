@@ -11,7 +11,7 @@ from tests.chaos.planted.planting import found
 from tests.chaos.planted.planting import run as run_planted
 from tests.chaos.stores import NotPossible
 
-RATES: dict[Kind, float] = {"sqlite": 100.0, "valkey": 40.0, "postgres": 30.0}
+RATES: dict[Kind, float] = {"sqlite": 60.0, "valkey": 40.0, "postgres": 30.0}
 QUICK = ("cancel_that_only_marks", "repeats_refused")
 
 

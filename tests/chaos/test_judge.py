@@ -144,8 +144,8 @@ WRONG: dict[str, tuple[Spoil, str]] = {
         also(request(START + 2, "create", ONE, 503, "", code="unavailable")),
         "a node is available while nothing is wrong",
     ),
-    "no answer without a reason": (
-        also(request(START + 2, "create", ONE, 0, "")),
+    "a node that answers nobody": (
+        also(without(request(START + 20, "create", ONE, 0, ""), node="n1")),
         "a node answers when nothing is wrong",
     ),
     "a node that is silent in the end": (
@@ -286,7 +286,8 @@ EXCUSED: dict[str, Spoil] = {
     "the end of a node whose store was gone": also(
         fault(START + 10, START + 11, "kill store", "store"), Gone(t=START + 12, party="n0", code=1)
     ),
-    "no answer soon after a fault": also(request(START + 42, "create", ONE, 0, "")),
+    "no answer soon after a fault": also(without(request(START + 42, "create", ONE, 0, ""), node="n1")),
+    "no answer of a node that answers others": also(request(START + 2, "create", ONE, 0, "")),
 }
 
 

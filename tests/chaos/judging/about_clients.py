@@ -9,8 +9,8 @@ from tests.chaos.lines import Request
 GRACE: Final = 10.0
 """Seconds after a fault for which a node may still say that it is unavailable."""
 
-SILENCE: Final = 20.0
-"""Seconds after a fault in which a node may be so busy that it does not answer in time."""
+SILENCE: Final = 15.0
+"""Seconds before and after a request for which a node may be so busy that it answers nobody in time."""
 
 RIGHT: Final = {
     "create": (202,),
@@ -52,12 +52,7 @@ def a_key_makes_one_job(seen: Evidence) -> Violations:
 def answers_are_right(seen: Evidence) -> Violations:
     """No answer says that something unforeseen happened; unavailable is who has a reason."""
     for request in seen.requests:
-        if request.status in RIGHT[request.verb]:
-            continue
-        if request.status == 0:
-            if "load" in seen.marks and not seen.troubled(request.began, request.t, SILENCE):
-                text = f"{request.verb} {request.key} at {request.node}"
-                yield Violation("a node answers when nothing is wrong", text, request.job)
+        if request.status in (0, *RIGHT[request.verb]):
             continue
         told = f"{request.verb} {request.key} at {request.node}: {request.status} {request.code}"
         if request.status == 503:
@@ -67,6 +62,22 @@ def answers_are_right(seen: Evidence) -> Violations:
             yield Violation("who was answered reads what was said", told, request.job)
         else:
             yield Violation("answers are of use to clients", told, request.job)
+
+
+def nodes_answer(seen: Evidence) -> Violations:
+    """Without a fault, a node may be slow, but it does not fall silent."""
+    asked: dict[str, list[Request]] = defaultdict(list)
+    for request in seen.requests:
+        asked[request.node].append(request)
+    for node, requests in asked.items():
+        heard = [request.t for request in requests if request.status]
+        for request in requests:
+            since, until = request.began - SILENCE, request.t + SILENCE
+            silent = not request.status and not any(since < moment < until for moment in heard)
+            if silent and not seen.troubled(since, until):
+                text = f"{node} said nothing from {since:.0f} to {until:.0f}"
+                yield Violation("a node answers when nothing is wrong", text, request.job)
+                break
 
 
 def cancellations_hold(seen: Evidence) -> Violations:
@@ -114,6 +125,7 @@ RULES: Final = (
     accepted_jobs_are_there,
     a_key_makes_one_job,
     answers_are_right,
+    nodes_answer,
     cancellations_hold,
     what_was_taken_is_there,
     nobody_asked_in_vain,
