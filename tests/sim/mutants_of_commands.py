@@ -198,7 +198,7 @@ def workers_hold_tasks_without_limit() -> AbstractContextManager[Any]:
     return patch.object(Offers, "_lease", lease)
 
 
-@mutant(155)
+@mutant(425)
 def tasks_of_vanished_pollers_stay() -> AbstractContextManager[Any]:
     """What a worker was about to get when its connection broke waits until the lease runs out."""
 

@@ -91,7 +91,7 @@ def heartbeats_come_too_late() -> AbstractContextManager[Any]:
     return patch.object(session, "BEATS_PER_LEASE", 0.5)
 
 
-@mutant(227)
+@mutant(371)
 def heartbeats_name_one_task_only() -> AbstractContextManager[Any]:
     """A worker says that it holds one task, however many there are."""
     real = Session.next_beat
