@@ -26,6 +26,7 @@ class Server:
         self.port = 0
         self.streams = True
         self.paths: list[str] = []
+        self.asking: asyncio.Transport | None = None
         self._runner: web.AppRunner | None = None
 
     async def start(self, max_frame: int = 1024 * 1024) -> None:
@@ -52,6 +53,7 @@ class Server:
     async def _record(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
+        self.asking = request.transport
         self.paths.append(f"{request.method} {request.path}")
         return await handler(request)
 

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from rxon.messages import Registration
+from rxon.messages import HeartbeatAnswer, Registration
 from rxon.stream.channel import SUBPROTOCOL, CloseCode
 from rxon.testing.gateway import MemoryGateway
 from rxon.transport import Credentials
@@ -52,6 +52,21 @@ async def closed(socket: Socket) -> int | None:
     async for _ in socket:
         pass
     return socket.close_code
+
+
+async def test_a_worker_that_hangs_up_while_its_stream_is_opened_is_no_failure(
+    gateway: MemoryGateway, server: Server, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def heartbeat(*_: object) -> HeartbeatAnswer:
+        assert server.asking is not None
+        server.asking.close()
+        return HeartbeatAnswer("ok")
+
+    gateway.heartbeat = heartbeat  # type: ignore[method-assign] - the moment at which the worker is gone
+    with pytest.raises(aiohttp.ClientError):
+        async with stream(session, server):
+            pytest.fail("nobody is there")
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize(

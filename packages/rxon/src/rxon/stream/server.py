@@ -59,7 +59,10 @@ class _Streams:
             await gateway.heartbeat(credentials, worker_id, None)  # is known, and may come in
         except RxonError as error:
             return error_response(error)
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:
+            return socket  # who asked has hung up, and hears nothing any more
         stream = ServedStream(gateway, credentials, worker_id, _Channel(socket))
         older = self._open.get(worker_id)
         self._open[worker_id] = stream
