@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -13,6 +14,8 @@ from tests.servers.valkey import ValkeyServer
 
 DISK: Final = 1_500
 """Megabytes of the small disk."""
+
+ROOM: Final = 32 << 20
 
 _ADDRESS: Final = re.compile(r"127\.0\.0\.1:\d+")
 
@@ -65,8 +68,14 @@ class Within:
         if not self._mounted:
             raise NotPossible("only root may mount the small disk that is to be filled")
         free = os.statvfs(self._disk)
-        with (self._disk / "filler").open("wb") as filler:
-            os.posix_fallocate(filler.fileno(), 0, free.f_bavail * free.f_frsize)
+        most = max(0, free.f_bavail * free.f_frsize - ROOM)  # the store goes on writing meanwhile
+        with (self._disk / "filler").open("wb", buffering=0) as filler:
+            with suppress(OSError):
+                os.posix_fallocate(filler.fileno(), 0, most)
+            filler.seek(0, os.SEEK_END)
+            with suppress(OSError):
+                while filler.write(bytes(1 << 16)):
+                    pass
 
     def empty(self) -> None:
         """There is room again."""
