@@ -5,9 +5,13 @@ import gc
 from collections.abc import Iterator
 
 import pytest
+from msgspec import Raw
 
 from avtomatika.kernel.ids import JobId
 from avtomatika.ports.store import Commit
+from avtomatika.stores.redis.calls import Calls
+from avtomatika.stores.redis.primary import connect_with_scripts, primary_of
+from avtomatika.stores.redis.shelf import RedisShelf
 from avtomatika.testing.contract.values import T0, a_job, at, create
 from avtomatika.testing.contract.waiting import wakes
 from tests.integration.redis.conftest import Open
@@ -87,3 +91,21 @@ async def test_what_waits_for_a_replica_when_its_primary_is_put_aside_goes_to_th
     assert await store.load(a_job().id) == a_job()
     gc.collect()
     assert "never retrieved" not in caplog.text
+
+
+async def test_who_hears_of_another_primary_by_a_write_reads_from_it_too(
+    pair: tuple[ValkeyServer, ValkeyServer], storage_prefix: str
+) -> None:
+    """One that stood still believes for seconds to be what it was. It takes nothing, but would answer."""
+    deposed, successor = pair
+    places = [primary_of(server.url(), storage_prefix) for server in pair]
+    calls = Calls(lambda: connect_with_scripts(places[0]), storage_prefix, "node")
+    shelf = RedisShelf(calls)
+    await shelf.put("store", "key", Raw(b'"before"'))
+    assert await shelf.get("store", "key") == Raw(b'"before"')
+    successor.command("REPLICAOF", "NO", "ONE")
+    deposed.command("CONFIG", "SET", "min-replicas-to-write", "1")
+    del places[0]
+    await shelf.put("store", "key", Raw(b'"after"'))
+    assert await shelf.get("store", "key") == Raw(b'"after"')
+    await calls.close()

@@ -43,6 +43,8 @@ class Calls:
         self._reads = Line(connect)
         self._writes = [Line(connect, barrier) for _ in range(LINES if barrier else 1)]
         self._line = self._writes[0]
+        for line in self._writes:  # a primary that was deposed takes nothing, but would still answer
+            line.redialled = self._reads.renew
 
     @property
     def redialled(self) -> Callable[[], None]:

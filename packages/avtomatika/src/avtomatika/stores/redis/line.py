@@ -60,6 +60,11 @@ class Line:
         self._waiting.append(Call(packed, future, now + (PATIENCE_S if long else SHORT_S)))
         self._work.set()
 
+    def renew(self) -> None:
+        """The primary may be another one: it is looked for again before anything else is sent."""
+        if self._wire is not None:
+            self._wire.doubt()
+
     async def close(self) -> None:
         """Nothing is sent any more; who still waits hears so."""
         self._closed = True

@@ -147,6 +147,12 @@ class Wire:
             self._give_back()
             await self._connection.disconnect(nowait=True)
 
+    def doubt(self) -> None:
+        """The server may be no primary any more: what it owes is given back. A new one is not doubted."""
+        if self.answered:
+            self.why = RedisError("The primary may be another one.")
+            self._reader.cancel()
+
     def _look(self) -> None:
         self._watch = self._loop.call_later(LOOK_S, self._look)
         if self._sent and self._loop.time() - self._heard > SILENCE_S:
