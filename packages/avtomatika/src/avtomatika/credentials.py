@@ -4,7 +4,7 @@ import fcntl
 import os
 import stat
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -39,7 +39,7 @@ def load_or_make(
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(folder: Path) -> Generator[None]:
     """Nobody else is within this for the same folder."""
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
