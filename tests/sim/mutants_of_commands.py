@@ -70,7 +70,7 @@ def branches_counted_twice_when_folded() -> AbstractContextManager[Any]:
     return patch.object(Draft, "add", add)
 
 
-@mutant(9)
+@mutant(11)
 def folded_events_lose_an_ack() -> AbstractContextManager[Any]:
     """Of the events that meet in one commit only the first is acknowledged."""
     real = Draft.commit
@@ -109,7 +109,7 @@ def time_of_the_first_worker_for_all() -> AbstractContextManager[Any]:
     return patch.object(Grants, "_begin", begin)
 
 
-@mutant(23)
+@mutant(41)
 def timer_without_lease() -> AbstractContextManager[Any]:
     """The clock of an execution begins whether or not the task is still there."""
 
@@ -154,7 +154,7 @@ def repeats_refused_when_folded() -> AbstractContextManager[Any]:
     return patch.object(Results, "take", take)
 
 
-@mutant(12)
+@mutant(13)
 def heartbeats_break_with_the_store() -> AbstractContextManager[Any]:
     """A heartbeat is answered with an error of the store that no worker knows."""
     real = Gateway.heartbeat
@@ -168,7 +168,7 @@ def heartbeats_break_with_the_store() -> AbstractContextManager[Any]:
     return patch.object(Gateway, "heartbeat", heartbeat)
 
 
-@mutant(206, "sqlite")
+@mutant(40, "sqlite")
 def key_answered_before_the_disk() -> AbstractContextManager[Any]:
     """An equal request learns of the job of an earlier one before that job is on disk."""
 
@@ -211,12 +211,12 @@ def tasks_of_vanished_pollers_stay() -> AbstractContextManager[Any]:
 @mutant(24)
 def released_tasks_count_anew() -> AbstractContextManager[Any]:
     """A task that is given back forgets how often it was given."""
-    real = grants._unspent
+    real = grants.unspent
 
     def unspent(lease: Lease) -> Lease:
         return without(real(lease), delivery=0)  # type: ignore[no-any-return]
 
-    return patch.object(grants, "_unspent", unspent)
+    return patch.object(grants, "unspent", unspent)
 
 
 @mutant(2)

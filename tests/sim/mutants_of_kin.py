@@ -204,7 +204,7 @@ def late_child_resumes_at_once_and_again() -> AbstractContextManager[Any]:
 # ---------------------------------------------------------------- questions and answers
 
 
-@mutant(636)
+@mutant(136)
 def answer_to_any_question() -> AbstractContextManager[Any]:
     """A decision counts for whatever the job asks by now."""
     real = approval.human_decided

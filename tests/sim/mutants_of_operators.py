@@ -37,7 +37,7 @@ def rewind_leaves_the_task() -> AbstractContextManager[Any]:
     return rewind_leaves(WithdrawTask)
 
 
-@mutant(182)
+@mutant(464)
 def rewind_leaves_the_alarm() -> AbstractContextManager[Any]:
     """The alarm of a job that is rewound rings later."""
     return rewind_leaves(StopAlarm)
@@ -90,7 +90,7 @@ def failed_jobs_rise_by_themselves() -> AbstractContextManager[Any]:
     return patch.object(machine, "transition", transition)
 
 
-@mutant(20)
+@mutant(25)
 def rewind_keeps_the_data_of_now() -> AbstractContextManager[Any]:
     """A job goes back to an earlier state with the data that it has by now."""
     real = Operator._then

@@ -29,7 +29,7 @@ def results_are_lost_with_their_answers() -> AbstractContextManager[Any]:
     return patch.object(Outbox, "failed", failed)
 
 
-@mutant(20, "sqlite")
+@mutant(34, "sqlite")
 def results_keep_their_first_token() -> AbstractContextManager[Any]:
     """A result that waits when its task is given again goes with the token of before."""
     return patch.object(Outbox, "renew", lambda *_: None)
@@ -50,7 +50,7 @@ def tasks_keep_their_first_token() -> AbstractContextManager[Any]:
     return patch.object(Session, "_take", take)
 
 
-@mutant(14)
+@mutant(16, "sqlite")
 def tasks_are_forgotten_when_the_worker_registers_again() -> AbstractContextManager[Any]:
     """Whoever registers holds nothing."""
     real = Session.register_answered
@@ -74,7 +74,7 @@ def results_on_their_way_are_revoked() -> AbstractContextManager[Any]:
     return patch.object(Outbox, "sending", lambda _: set())
 
 
-@mutant(10)
+@mutant(11)
 def who_is_told_to_stop_goes_on() -> AbstractContextManager[Any]:
     """What a heartbeat says of tasks that are lost is not read."""
     real = Session.beat_answered
@@ -129,7 +129,7 @@ def the_first_answers_are_for_all() -> AbstractContextManager[Any]:
     return patch.object(Outbox, "answered", answered)
 
 
-@mutant(7)
+@mutant(6, "sqlite")
 def strangers_do_not_register() -> AbstractContextManager[Any]:
     """A worker that is told that nobody knows it goes on as before."""
 

@@ -44,7 +44,7 @@ def acknowledged_when_taken() -> AbstractContextManager[Any]:
     return patch.object(MessageTable, "lease", lease)
 
 
-@mutant(11)
+@mutant(10)
 def lease_without_token() -> AbstractContextManager[Any]:
     """Whoever once held a message may acknowledge it, also when another holds it now."""
 

@@ -133,7 +133,7 @@ def a_stream_without_store_gives_nothing_any_more() -> AbstractContextManager[An
     return patch.object(Pusher, "_poll", poll)
 
 
-@mutant(391)
+@mutant(497)
 def tasks_take_the_place_of_others() -> AbstractContextManager[Any]:
     """Tasks that were not fetched yet are lost when the next ones come."""
     real = CallingStream._take
@@ -170,7 +170,7 @@ def nothing_is_called_back_by_heartbeats_over_a_stream() -> AbstractContextManag
     return patch.object(ServedStream, "_beat", beat)
 
 
-@mutant(734)
+@mutant(249)
 def a_store_that_is_away_ends_streams() -> AbstractContextManager[Any]:
     """What the store says when tasks are given back is not translated."""
 
