@@ -1,6 +1,8 @@
 """Faults of webhooks and schedules."""
 
 import asyncio
+import os
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -10,7 +12,7 @@ from avtomatika.commands.webhooks import Webhooks
 from avtomatika.errors import Unavailable
 from avtomatika.kernel.effects import SendWebhook
 from avtomatika.kernel.ids import JobId
-from avtomatika.ports.store import Commit, Lease, Tick
+from avtomatika.ports.store import Commit, Lease, Message, Tick
 from avtomatika.schedules.schedule import Schedule
 from tests.chaos.planted.fault import fault, without
 
@@ -43,6 +45,13 @@ def webhooks_named_anew() -> None:
     webhooks.webhook_id = webhook_id
 
 
+def following(ticks: Ticks, lease: Lease, tick: Tick, schedule: Schedule) -> Message:
+    """The tick after this one."""
+    due = schedule.settle(tick.due, ticks._clock.now()).following
+    found: Message = without(lease.message, visible_at=due, body=without(tick, due=due))
+    return found
+
+
 @fault("a tick has exactly one job", only=("kill node",), seconds=20.0)
 def tick_without_claim() -> None:
     """The job of a tick is accepted before the tick is taken away, under a name of its own."""
@@ -50,17 +59,12 @@ def tick_without_claim() -> None:
 
     def job_id(self: Schedule, due: Any) -> JobId:
         kind, _, moment = named(self, due).rpartition("-")
-        return JobId(f"{kind}-{id(numbers) % 10_000}x{next(numbers)}-{moment}")
+        return JobId(f"{kind}-{os.getpid()}x{next(numbers)}-{moment}")
 
     async def fire(self: Ticks, lease: Lease, tick: Tick, schedule: Schedule) -> None:
         await self._writer.submit(self._job(schedule, tick.due))
         await asyncio.sleep(0.6)
-        following = without(
-            lease.message,
-            visible_at=schedule.settle(tick.due, self._clock.now()).following,
-            body=without(tick, due=schedule.settle(tick.due, self._clock.now()).following),
-        )
-        await self._go_on(lease, following)
+        await self._go_on(lease, following(self, lease, tick, schedule))
 
     Schedule.job_id = job_id  # type: ignore[method-assign] - that is the fault
     Ticks._fire = fire  # type: ignore[method-assign] - that is the fault
@@ -73,15 +77,8 @@ def tick_taken_before_its_job() -> None:
     async def fire(self: Ticks, lease: Lease, tick: Tick, schedule: Schedule) -> None:
         await self._store.commit(Commit(now=self._clock.now(), ack=(lease,)))
         await asyncio.sleep(0.5)
-        settled = schedule.settle(tick.due, self._clock.now())
-        message = without(
-            lease.message,
-            visible_at=settled.following,
-            body=without(tick, due=settled.following),
-        )
-        try:
+        message = following(self, lease, tick, schedule)
+        with suppress(Unavailable):
             await self._writer.submit(self._job(schedule, tick.due), send=(message,))
-        except Unavailable:
-            return
 
     Ticks._fire = fire  # type: ignore[method-assign] - that is the fault
