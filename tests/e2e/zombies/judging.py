@@ -48,13 +48,12 @@ class Evidence:
                     self._uses.append(note)
 
     def stale(self) -> Iterator[Note]:
-        """The uses of leases whose message had been given to somebody else by then."""
+        """The uses of leases whose message had certainly been given to somebody else by then."""
         for use in self._uses:
-            mine = [note["t"] for note in self._given[use["message"]] if note["token"] == use["token"]]
-            if not mine:
-                continue  # the lease of a worker: its answers are judged
-            later = (note["t"] for note in self._given[use["message"]] if note["token"] != use["token"])
-            if any(mine[0] < given < use["began"] for given in later):
+            given = self._given[use["message"]]
+            mine = next((note["t"] for note in given if note["token"] == use["token"]), use["began"])
+            others = (note for note in given if note["token"] != use["token"])
+            if any(mine < other["began"] and other["t"] < use["began"] for other in others):
                 yield use
 
     def heirs(self, run: str, pause: Pause) -> bool:

@@ -48,8 +48,9 @@ class Noted:
         return getattr(self._inner, name)
 
     async def lease(self, queues: Sequence[str], **options: Any) -> Sequence[Lease]:
+        began = time.monotonic()
         leases: Sequence[Lease] = await self._inner.lease(queues, **options)
-        _given(leases)
+        _given(began, leases)
         return leases
 
     async def commit(self, commit: Commit) -> None:
@@ -63,7 +64,7 @@ class Noted:
                 await asyncio.sleep(0)
             notes.stand_still(stop, key)
         await self._judged(began, kept, commit.ack)
-        _given(commit.take)
+        _given(began, commit.take)
 
     async def extend(self, lease: Lease, **options: Any) -> Lease:
         longer: Lease = await self._judged(time.monotonic(), self._inner.extend(lease, **options), (lease,))
@@ -81,9 +82,10 @@ class Noted:
                 notes.add("uses", began=began, message=lease.message.id, token=lease.token, verdict=verdict)
 
 
-def _given(leases: Sequence[Lease]) -> None:
+def _given(began: float, leases: Sequence[Lease]) -> None:
     for lease in leases:
-        notes.add("given", message=lease.message.id, token=lease.token)
+        if lease.token:  # else it is given back
+            notes.add("given", began=began, message=lease.message.id, token=lease.token)
 
 
 def _wish(commit: Commit) -> tuple[str, str]:
