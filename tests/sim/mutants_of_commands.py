@@ -208,7 +208,7 @@ def tasks_of_vanished_pollers_stay() -> AbstractContextManager[Any]:
     return patch.object(Offers, "release", release)
 
 
-@mutant(24)
+@mutant(248)
 def released_tasks_count_anew() -> AbstractContextManager[Any]:
     """A task that is given back forgets how often it was given."""
     real = grants.unspent
