@@ -97,7 +97,7 @@ def shortcomings(seen: Evidence) -> Iterator[str]:
 
 def _missing_faults(seen: Evidence) -> Iterator[str]:
     faults = Counter(fault.kind for fault in seen.faults)
-    least = max(1, int(seen.options.seconds / 40))
+    least = max(1, int(seen.options.seconds / 80))
     for kind in kinds(seen.options):
         wanted = least if kind in ("kill node", "kill worker") else 1
         if kind not in seen.skipped and faults[kind] < wanted:
