@@ -7,7 +7,6 @@ from typing import Any
 from unittest.mock import patch
 
 from avtomatika.commands import mailbox, presence
-from avtomatika.commands.apply import Writer
 from avtomatika.commands.mailbox import Mailbox
 from avtomatika.commands.presence import Presence
 from avtomatika.kernel.time import Instant
@@ -65,16 +64,6 @@ def each_process_counts_revisions_for_itself() -> AbstractContextManager[Any]:
         return counts[OWNER.get() or ""]
 
     return patch.object(presence, "_next", following)
-
-
-@mutant(156)
-def each_node_hears_an_event_for_itself() -> AbstractContextManager[Any]:
-    """An event that two nodes hear at the same time happens twice."""
-
-    async def tell(self: Writer, job: Any, event: Any, heard: int) -> Any:
-        return await self.apply(job, event, owned=True)
-
-    return patch.object(Writer, "tell", tell)
 
 
 @mutant(10)
