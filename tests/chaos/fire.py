@@ -24,6 +24,11 @@ MODES: Final[dict[str, Mode]] = {
     "cut answers": "cut",
     "slow": "slow",
 }
+TRACEBACK: Final = "Traceback (most recent call last):"
+LEADS_ON: Final = (
+    "The above exception was the direct cause of the following exception:",
+    "During handling of the above exception, another exception occurred:",
+)
 LOOK: Final = 0.1
 CALM: Final = 1.0
 
@@ -35,6 +40,7 @@ class Fire:
         self._stage = stage
         self._busy = dict[str, asyncio.Lock]()
         self._read: dict[str, int] = {}
+        self._sizes: dict[str, int] = {}
         self._until = 0.0
 
     async def run(self, plans: Sequence[Plan]) -> None:
@@ -145,11 +151,23 @@ class Fire:
                 continue
             size = os.path.getsize(node.log)
             before = self._read.get(name, 0)
-            if size <= before:
-                continue
+            quiet, self._sizes[name] = self._sizes.get(name) == size, size
+            if size <= before or not quiet:
+                continue  # there is nothing new, or it is still being written
             with node.log.open("rb") as log:
                 log.seek(before)
                 text = log.read(size - before).decode(errors="replace")
             self._read[name] = size
-            for part in text.split("Traceback (most recent call last)")[1:]:
+            for part in complaints(text):
                 self._stage.journal.add(Complaint(t=now(), node=name, text=part[-1_500:]))
+
+
+def complaints(log: str) -> list[str]:
+    """The tracebacks in a log, each with those that led to it."""
+    found: list[str] = []
+    for part in log.split(TRACEBACK)[1:]:
+        if found and found[-1].rstrip().endswith(LEADS_ON):
+            found[-1] += TRACEBACK + part
+        else:
+            found.append(part)
+    return found

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.chaos.faults import KINDS, QUIET_END, QUIET_START, draw, kinds, tally
+from tests.chaos.fire import LEADS_ON, TRACEBACK, complaints
 from tests.chaos.options import Kind, Options
 
 STORES: tuple[Kind, ...] = ("memory", "sqlite", "valkey", "postgres")
@@ -52,3 +53,12 @@ def test_only_the_kinds_that_were_asked_for_are_drawn() -> None:
     only = ("kill node", "hole")
     assert set(tally(draw(Options(only=only)))) == set(only)
     assert set(KINDS) > set(only)
+
+
+def test_a_traceback_in_the_log_of_a_node_is_one_with_those_that_led_to_it() -> None:
+    first = f"{TRACEBACK}\n  line\nOSError: gone\n\n{LEADS_ON[0]}\n\n{TRACEBACK}\n  line\nUnavailable: no\n"
+    log = f"started\n{first}{TRACEBACK}\n  line\nKeyError: 1\n"
+    ends = [found.strip().splitlines()[-1] for found in complaints(log)]
+    assert ends == ["Unavailable: no", "KeyError: 1"]
+    assert "OSError: gone" in complaints(log)[0]
+    assert complaints("nothing of that") == []
