@@ -202,10 +202,10 @@ class Gateway:
     ) -> Sequence[str]:
         """Those of *tasks* that the worker lost, as soon as there are some; else none in the end."""
 
-        async def listed() -> Collection[str]:
+        async def _listed() -> Collection[str]:
             return tasks
 
-        return await self._withdrawn(credentials, worker_id, listed, timeout)
+        return await self._withdrawn(credentials, worker_id, _listed, timeout)
 
     @worded
     async def called_back(self, credentials: Credentials, worker_id: str, timeout: float) -> Sequence[str]:

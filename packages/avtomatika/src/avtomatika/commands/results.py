@@ -85,7 +85,7 @@ class Results:
         node: NodeContext,
         writer: Writer,
         witness: Witness | None = None,
-        granted: Granted = lambda *_: None,
+        granted: Granted | None = None,
     ) -> None:
         """*witness* hears once of every report that was accepted, and of the message that it answers.
 
@@ -106,8 +106,10 @@ class Results:
 
     async def known(self, handle: Handle, worker_id: str, token: str | None = None) -> Lease | None:
         """As `held`, but a lease that was granted here may have been withdrawn: whoever uses it will see."""
-        granted = self._granted(worker_id, task_message_id(handle.task), self._clock.now())
-        return _if_fits(granted, handle, worker_id, token) or await self.held(handle, worker_id, token)
+        known = None
+        if self._granted is not None:
+            known = self._granted(worker_id, task_message_id(handle.task), self._clock.now())
+        return _if_fits(known, handle, worker_id, token) or await self.held(handle, worker_id, token)
 
     async def take(
         self,

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 from msgspec import Raw
@@ -23,21 +23,20 @@ from rxon.messages import ResultAnswer, TaskOffer, TaskResult
 from rxon.signing.shared_key import sign_task
 from rxon.vocabulary import AnswerStatus, IgnoredReason
 
-P = ParamSpec("P")
-T = TypeVar("T")
+Verb = TypeVar("Verb", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 
-def worded(verb: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+def worded(verb: Verb) -> Verb:
     """The verb, which says in the words of the wire that the store is out of reach: UnavailableError."""
 
     @wraps(verb)
-    async def asked(*args: P.args, **kwargs: P.kwargs) -> T:
+    async def _asked(*args: Any, **kwargs: Any) -> Any:
         try:
             return await verb(*args, **kwargs)
         except Unavailable as error:
             raise UnavailableError(error.message) from error
 
-    return asked
+    return cast("Verb", _asked)  # it takes and gives what the verb does
 
 
 class Terms(msgspec.Struct, frozen=True):
