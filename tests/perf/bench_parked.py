@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import itertools
 import os
+import pstats
 import random
 import subprocess
 import sys
@@ -244,7 +245,8 @@ async def measure(kind: str, arguments: argparse.Namespace, folder: Path) -> Fig
     """Everything about one storage."""
     figures = Figures(kind)
     count = arguments.orchestrators if kind in SHARED else 1
-    with storage(kind, folder) as kept, nodes(kept, count, folder) as running:
+    settings = {"PROFILE": str(folder)} if arguments.profile else {}
+    with storage(kind, folder) as kept, nodes(kept, count, folder, **settings) as running:
         await running.ready()
         begun = time.monotonic()
         async with fleet(running, arguments) as workers:
@@ -255,19 +257,27 @@ async def measure(kind: str, arguments: argparse.Namespace, folder: Path) -> Fig
             connector = aiohttp.TCPConnector(limit=0)
             async with aiohttp.ClientSession(headers=running.client_headers, connector=connector) as session:
                 client = Client(session, running.urls)
-                await single_tasks(figures, client, workers, arguments)
-                begun, spent = time.monotonic(), loads(kept, running, workers)
-                await every_skill(figures, client, workers, arguments)
-                took = time.monotonic() - begun
-                busy = [(b - a) / took for a, b in zip(spent, loads(kept, running, workers), strict=True)]
-                names = ("nodes", "server", "fleet", "client", "machine")
-                print(
-                    f"{kind}: while all skills were offered, cores in use: "
-                    + ", ".join(f"{name} {share:.0%}" for name, share in zip(names, busy, strict=True)),
-                    flush=True,
-                )
+                for name, phase in (("single tasks", single_tasks), ("every skill", every_skill)):
+                    begun, spent = time.monotonic(), loads(kept, running, workers)
+                    done, calls = len(workers.got), await running.calls()
+                    await phase(figures, client, workers, arguments)
+                    took, done = time.monotonic() - begun, len(workers.got) - done
+                    busy = [b - a for a, b in zip(spent, loads(kept, running, workers), strict=True)]
+                    print(f"{kind}, {name}: {shares(busy, took, done)}")
+                    made = {verb: n / max(1, done) for verb, n in ((await running.calls()) - calls).items()}
+                    print(f"{'':10} calls a task: {sum(made.values()):.0f}: {_listed(made)}", flush=True)
             figures.errors = workers.errors
     return figures
+
+
+def shares(busy: Sequence[float], took: float, done: int) -> str:
+    """Who used how many cores, and how much of them for each task."""
+    names = ("nodes", "server", "fleet", "client")
+    each = ", ".join(
+        f"{name} {spent / took:.0%} ({spent * 1_000 / max(1, done):.2f} ms a task)"
+        for name, spent in zip(names, busy[:-1], strict=True)
+    )
+    return f"cores in use: {each}, machine {busy[-1] / took:.0%}"
 
 
 def loads(kept: Storage, running: Nodes, workers: Fleet) -> Sequence[float]:
@@ -317,9 +327,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=75.0, help="in which all skills are offered")
     parser.add_argument("--settle", type=float, default=SETTLE, help="seconds before anything is measured")
     parser.add_argument("--idle", type=float, default=30.0, help="seconds of rest that are measured")
+    parser.add_argument("--profile", action="store_true", help="show where the nodes spend their time")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=HERE) as folder:
         uvloop.run(table(arguments, Path(folder)))
+        if arguments.profile:
+            files = [str(file) for file in Path(folder).glob("*.profile")]
+            pstats.Stats(*files).sort_stats("tottime").print_stats(30)
 
 
 if __name__ == "__main__":

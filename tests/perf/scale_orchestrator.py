@@ -1,10 +1,12 @@
 """An orchestrator of the benchmarks of scale: it counts its calls of the store, and tells at `/calls`.
 
 `STORAGE_URL` and the rest of the environment say what it is. Beside the blueprints of `bench.py` it has
-`any`, whose one task is for the skill that its input names.
+`any`, whose one task is for the skill that its input names. `PROFILE` names a folder for its profile.
 """
 
+import cProfile
 import inspect
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -76,7 +78,12 @@ def main() -> None:
     for blueprint in (three, one, anything):
         engine.register_blueprint(blueprint)
     engine.app.router.add_get("/calls", tell)
-    engine.run()
+    if "PROFILE" not in os.environ:
+        engine.run()
+        return
+    with cProfile.Profile() as profile:
+        engine.run()
+    profile.dump_stats(Path(os.environ["PROFILE"]) / f"{os.environ['INSTANCE_ID']}.profile")
 
 
 if __name__ == "__main__":
