@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -160,10 +160,23 @@ def reported_twice(image: Image) -> Iterator[str]:
         yield from (f"{job}: {task}" for task, count in reports.items() if count > 1)
 
 
-async def conduct(launch: Launch, folder: Path, store: Primaries, prefix: str, kinds: list[str]) -> Trial:
+class Place(NamedTuple):
+    """A store with replicas; one that is *replicated* accepts nothing that no replica has on its disk."""
+
+    store: Primaries
+    prefix: str
+    replicated: bool = False
+
+    def settings(self) -> dict[str, str]:
+        """What tells an orchestrator of it."""
+        promise = {"STORAGE_DURABILITY": "replicated"} if self.replicated else {}
+        return {"STORAGE_URL": self.store.url(), "STORAGE_PREFIX": self.prefix, **promise}
+
+
+async def conduct(launch: Launch, folder: Path, place: Place, kinds: list[str]) -> Trial:
     """The trial was made, with everything checked that has to be true whatever a store promises."""
-    replicated = {"STORAGE_DURABILITY": "replicated"} if "replicated" in prefix else {}
-    storage = {"STORAGE_URL": store.url(), "STORAGE_PREFIX": prefix, **replicated}
+    store, prefix, replicated = place
+    storage = place.settings()
     fleet = await asyncio.to_thread(Fleet, launch, folder, storage)
     window = fleet.durability()["accepted_loss_window_s"]
     assert window == (0.0 if replicated else 4.0)
@@ -252,7 +265,7 @@ async def test_a_failover_takes_no_more_than_was_declared_and_leaves_no_half_of_
     launch: Launch, tmp_path: Path, by_sentinels: Primaries, storage_prefix: str
 ) -> None:
     kinds = times(["replicas behind", "long pause"] if not FAILOVERS else [*BLOWS])
-    trial = await conduct(launch, tmp_path, by_sentinels, storage_prefix, kinds)
+    trial = await conduct(launch, tmp_path, Place(by_sentinels, storage_prefix), kinds)
     assert any(blown.lost for blown in trial.blown), "replicas lagged behind, and nothing was lost: void"
 
 
@@ -262,12 +275,14 @@ async def test_nothing_that_replicas_had_to_have_is_lost(
     launch: Launch, tmp_path: Path, by_sentinels: Primaries, storage_prefix: str
 ) -> None:
     kinds = times(["replicas behind"] if not FAILOVERS else [*BLOWS])
-    await conduct(launch, tmp_path, by_sentinels, f"{storage_prefix}_replicated", kinds)
+    await conduct(launch, tmp_path, Place(by_sentinels, storage_prefix, replicated=True), kinds)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300 + 60 * FAILOVERS)
+@pytest.mark.parametrize("replicated", [False, True] if FAILOVERS else [True])
 async def test_a_cluster_elects_another_primary_and_the_store_goes_on(
-    launch: Launch, tmp_path: Path, in_cluster: Primaries, storage_prefix: str
+    launch: Launch, tmp_path: Path, in_cluster: Primaries, storage_prefix: str, replicated: bool
 ) -> None:
-    await conduct(launch, tmp_path, in_cluster, storage_prefix, times(["kill"]))
+    place = Place(in_cluster, storage_prefix, replicated)
+    await conduct(launch, tmp_path, place, times(["kill", "long pause"] if FAILOVERS else ["kill"]))
