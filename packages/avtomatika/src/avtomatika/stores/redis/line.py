@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError
 
 from avtomatika import observe
 from avtomatika.errors import Unavailable
@@ -96,7 +95,7 @@ class Line:
         try:
             async with asyncio.timeout(CONNECT_S):
                 connection = await self._connect()
-        except (RedisError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the line does not die of it
             self._failures += 1
             if self._down_since is None:
                 self._down_since = self._loop.time()

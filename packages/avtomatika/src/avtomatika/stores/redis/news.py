@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import Final
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError
 
 from avtomatika.stores.announcements import Announcements
 from avtomatika.stores.redis.calls import Calls
@@ -61,7 +60,7 @@ class News:
 
     async def _listen(self) -> None:
         while True:
-            with suppress(RedisError, OSError):
+            with suppress(Exception):  # whatever it is, others have to be heard again
                 async with asyncio.timeout(CONNECT_S):
                     self._connection = await self._connect()
                 try:

@@ -8,6 +8,7 @@ from typing import Final
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError, ResponseError
 
+from avtomatika import observe
 from avtomatika.stores.redis.reading import Reply, next_reply
 from avtomatika.stores.redis.refusals import is_passing, translate
 
@@ -107,7 +108,10 @@ class Wire:
         self._loop = asyncio.get_running_loop()
         self._heard = self._loop.time()
         self._watch = self._loop.call_later(LOOK_S, self._look)
+        self._parting: asyncio.Task[None] | None = None
         self._reader = self._loop.create_task(self._read())
+        # Not in a `finally` of the reader: one that is cancelled before it begins never comes to it.
+        self._reader.add_done_callback(self._read_no_more)
 
     @property
     def owed(self) -> int:
@@ -128,7 +132,7 @@ class Wire:
         try:
             async with asyncio.timeout(SILENCE_S):  # a server that reads nothing lets nothing leave
                 await self._connection.send_packed_command(packed, check_health=False)
-        except (RedisError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, what was not sent is given back
             self.why = error
             self._reader.cancel()
 
@@ -142,10 +146,8 @@ class Wire:
         """The connection is closed."""
         self._reader.cancel()
         await asyncio.wait((self._reader,))
-        if self._open:  # it had not begun to read
-            self._watch.cancel()
-            self._give_back()
-            await self._connection.disconnect(nowait=True)
+        if self._parting is not None:
+            await self._parting
 
     def doubt(self) -> None:
         """The server may be no primary any more: what it owes is given back. A new one is not doubted."""
@@ -160,15 +162,17 @@ class Wire:
             self._reader.cancel()
 
     async def _read(self) -> None:
-        try:
-            while True:
-                self._take(await self._reply())
-        except (RedisError, OSError, _Again) as error:
-            self.why = error
-        finally:
-            self._watch.cancel()
-            self._give_back()
-            await self._connection.disconnect(nowait=True)
+        while True:
+            self._take(await self._reply())
+
+    def _read_no_more(self, reader: "asyncio.Task[None]") -> None:
+        if not reader.cancelled():
+            self.why = reader.exception()
+            if not isinstance(self.why, RedisError | OSError | _Again | None):
+                observe.failure("redis.unreadable", self.why)
+        self._watch.cancel()
+        self._give_back()
+        self._parting = self._loop.create_task(self._connection.disconnect(nowait=True))
 
     async def _reply(self) -> Reply:
         try:
