@@ -264,7 +264,7 @@ def in_cluster(storage_prefix: str) -> Iterator[Primaries]:
 async def test_a_failover_takes_no_more_than_was_declared_and_leaves_no_half_of_a_job(
     launch: Launch, tmp_path: Path, by_sentinels: Primaries, storage_prefix: str
 ) -> None:
-    kinds = times(["replicas behind", "long pause"] if not FAILOVERS else [*BLOWS])
+    kinds = times(["replicas behind", "short pause"] if not FAILOVERS else [*BLOWS])
     trial = await conduct(launch, tmp_path, Place(by_sentinels, storage_prefix), kinds)
     assert any(blown.lost for blown in trial.blown), "replicas lagged behind, and nothing was lost: void"
 
