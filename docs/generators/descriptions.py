@@ -16,6 +16,9 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "DISPATCHER_MAX_CANDIDATES": "How many workers are compared for one task.",
     "DISPATCHER_SOFT_LIMIT": "From how many tasks on a worker counts as saturated.",
     "DISPATCHER_SPILL_AFTER_SECONDS": "How long a task is kept for the workers that its strategy prefers.",
+    "DRAIN_NOTICE_SECONDS": (
+        "For how long a node that stops serves on, says that it is not ready, and lets connections end."
+    ),
     "DRAIN_TIMEOUT_SECONDS": "How long running work may take to end when the node stops.",
     "ENABLE_CLIENT_API": "Whether there is a client API.",
     "EXECUTOR_MAX_CONCURRENT_JOBS": "How many messages of one kind (runs, timers) are dealt with at once.",

@@ -27,6 +27,7 @@ READ: dict[str, tuple[str, Any, Any]] = {
     "DISPATCHER_MAX_CANDIDATES": ("8", lambda s: s.dispatch.rules.max_candidates, 8),
     "DISPATCHER_SOFT_LIMIT": ("9", lambda s: s.dispatch.rules.soft_limit, 9),
     "DISPATCHER_SPILL_AFTER_SECONDS": ("0.5", lambda s: s.dispatch.rules.spill_after, 500),
+    "DRAIN_NOTICE_SECONDS": ("2", lambda s: s.drain_notice, 2_000),
     "DRAIN_TIMEOUT_SECONDS": ("1.5", lambda s: s.drain, 1_500),
     "ENABLE_CLIENT_API": ("False", lambda s: s.http.client_api, False),
     "EXECUTOR_MAX_CONCURRENT_JOBS": ("7", lambda s: s.width, 7),

@@ -106,7 +106,8 @@ def storage(
 ) -> dict[str, str]:
     """What tells an orchestrator which store it shares with the others."""
     url = request.getfixturevalue("valkey_url" if store == "valkey" else "postgres_uri")
-    return {"STORAGE_URL": url, "STORAGE_PREFIX": storage_prefix, "AVTOMATIKA_DATA_DIR": str(tmp_path)}
+    shared = {"STORAGE_URL": url, "STORAGE_PREFIX": storage_prefix, "AVTOMATIKA_DATA_DIR": str(tmp_path)}
+    return {**shared, "DRAIN_NOTICE_SECONDS": "1"}
 
 
 def start_workers(launch: Launch, urls: Sequence[str], effects: Path) -> list[Program]:

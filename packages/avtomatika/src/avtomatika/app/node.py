@@ -25,7 +25,7 @@ from avtomatika.http.middleware import error_middleware
 from avtomatika.http.public_api import PublicApi
 from avtomatika.http.reluctance import reluctance
 from avtomatika.http.routes import WorkerEnd, add_routes
-from avtomatika.kernel.time import Span
+from avtomatika.kernel.time import Span, after
 from avtomatika.ports.node import NodeContext
 from avtomatika.ports.store import Store
 from avtomatika.services.repeated import Repeated
@@ -116,9 +116,17 @@ class Node:
         )
         if settings.storage.shared:
             await parts.nodes.beat()
+        if settings.drain_notice:
+            self.app.on_response_prepare.append(self._part)
         await parts.pauses.refresh()  # before anything runs: what is paused stays so
         for name, run in duties(parts, settings):
             self.supervisor.start_duty(name, run)
+
+    async def _part(self, _: web.Request, response: web.StreamResponse) -> None:
+        """While the node gives notice, no connection outlives its answer."""
+        if not self._ready and self.address is not None:
+            response.force_close()
+            response.headers["Connection"] = "close"  # it is too late for aiohttp to say so by itself
 
     def _reached_at(self) -> str:
         http = self.settings.http
@@ -143,6 +151,8 @@ class Node:
     async def stop(self) -> None:
         """Drained: whoever waits is answered, running work is finished, the store is closed."""
         self._ready = False
+        if self.parts is not None and self.address is not None:
+            await self._clock.sleep_until(after(self._clock.now(), self.settings.drain_notice))
         parts, self.parts = self.parts, None
         if parts is not None:
             parts.offers.close()

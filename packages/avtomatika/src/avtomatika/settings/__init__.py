@@ -75,6 +75,7 @@ class Settings(msgspec.Struct, frozen=True):
     room: Room = Room()
     width: int = 1_000
     drain: Span = Span(25_000)
+    drain_notice: Span = Span(0)
     log_level: str = "INFO"
 
     def __repr__(self) -> str:
@@ -141,6 +142,7 @@ def read(values: Mapping[str, str]) -> Settings:
         ),
         width=reader.whole("EXECUTOR_MAX_CONCURRENT_JOBS", 1_000, 1),
         drain=reader.span("DRAIN_TIMEOUT_SECONDS", 25),
+        drain_notice=reader.span("DRAIN_NOTICE_SECONDS", 0),
         log_level=reader.choice("LOG_LEVEL", "INFO", LOG_LEVELS),
     )
     tokens = {
