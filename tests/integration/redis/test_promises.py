@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from avtomatika import stores
 from avtomatika.app.backends import open_backend
 from avtomatika.clock import SystemClock, SystemNames
 from avtomatika.errors import ConfigError, StorageFull, Unavailable
@@ -172,6 +173,7 @@ async def test_time_goes_on_and_never_back(valkey_server: ValkeyServer, open_at:
 
 
 async def test_who_has_not_installed_the_extra_is_told_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "redis", stores.redis)  # which the import below replaces
     for name in [name for name in sys.modules if name.startswith("avtomatika.stores.redis")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "redis.asyncio.connection", None)

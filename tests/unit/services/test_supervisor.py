@@ -70,3 +70,25 @@ async def test_work_that_fails_does_not_fail_the_node() -> None:
     work = supervisor.spawn(failing(), name="work")
     await asyncio.wait((work,))
     assert not supervisor.failure().done()
+
+
+async def test_what_work_begins_when_the_node_drains_comes_to_its_end_too() -> None:
+    supervisor = Supervisor()
+    done: list[int] = []
+
+    async def work(left: int) -> None:
+        await asyncio.sleep(0.01)
+        if left:
+            supervisor.spawn(work(left - 1), name="more")
+        done.append(left)
+
+    supervisor.spawn(work(5), name="work")
+    await supervisor.drain(Span(5_000))
+    assert done == [5, 4, 3, 2, 1, 0]
+
+
+async def test_work_without_end_is_cancelled_after_the_grace() -> None:
+    supervisor = Supervisor()
+    task = supervisor.spawn(for_ever(), name="endless")
+    await supervisor.drain(Span(20))
+    assert task.cancelled()

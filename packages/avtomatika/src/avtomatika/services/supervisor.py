@@ -49,9 +49,11 @@ class Supervisor:
         await _cancelled(self._duties)
 
     async def drain(self, grace: Span) -> None:
-        """All work has ended: by itself within *grace*, else by cancellation."""
-        if self._work:
-            await asyncio.wait(self._work, timeout=grace / 1_000)
+        """All work has ended, with all that it began: by itself within *grace*, else by cancellation."""
+        now = asyncio.get_running_loop().time
+        deadline = now() + grace / 1_000
+        while self._work and (left := deadline - now()) > 0:
+            await asyncio.wait(self._work, timeout=left)
         await _cancelled(self._work)
 
     def _work_ended(self, task: asyncio.Task[Any]) -> None:
