@@ -36,9 +36,10 @@ class Kind(msgspec.Struct, frozen=True):
 
 EXTERNAL: Final = SHARED
 
+# Ten minutes are to have sixty kills; every kind comes once before these weights count.
 KINDS: Final[dict[str, Kind]] = {
-    "kill node": Kind(4, "node", 0.2, 2.0, ("sqlite", *EXTERNAL)),
-    "kill worker": Kind(4, "worker", 0.2, 3.0),
+    "kill node": Kind(20, "node", 0.2, 2.0, ("sqlite", *EXTERNAL)),
+    "kill worker": Kind(20, "worker", 0.2, 3.0),
     "stop node": Kind(2, "node", 2.5, 4.0),
     "stop worker": Kind(2, "worker", 2.5, 5.0),
     "cut off node": Kind(1.5, "node", 1.0, 4.0),
@@ -48,7 +49,7 @@ KINDS: Final[dict[str, Kind]] = {
     "reset": Kind(1, "link", 0.5, 3.0),
     "cut answers": Kind(1.5, "link", 0.3, 2.0),
     "slow": Kind(1, "link", 1.0, 4.0),
-    "kill store": Kind(1.5, "store", 0.2, 2.0, EXTERNAL),
+    "kill store": Kind(8, "store", 0.2, 2.0, EXTERNAL),
     "pause store": Kind(1, "store", 0.5, 3.0, EXTERNAL),
     "step clock": Kind(1, "node", 1.0, 5.0),
     "fill disk": Kind(1, "store", 0.5, 2.0, ("sqlite",)),
