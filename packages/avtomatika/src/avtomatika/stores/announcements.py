@@ -1,12 +1,13 @@
 """What a commit tells those who wait, at its own node at once and at other nodes of a shared store."""
 
+import sys
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
 
 from avtomatika.ports.store import Commit
-from avtomatika.stores.hints import Hints, topics_of
+from avtomatika.stores.hints import Hints, told_by
 
 MOST_TOPICS: Final = 512
 """More than these at once are cut: hints may be lost, and a payload that is too large would be refused."""
@@ -33,13 +34,8 @@ class Announcements:
         """The commit has happened, and the messages that it withdrew were with those owners."""
         robbed = tuple(robbed)
         self._hints.announce_commit(commit, robbed)
-        for owner in robbed:
-            self._topics[f"owner:{owner}"] = 0
-        if commit.job is not None:
-            self._topics.update(dict.fromkeys(topics_of(commit.job), 0))
-        for message in commit.send:
-            for topic in (message.queue, message.queue.partition(":")[0]):
-                self._topics[topic] = min(message.visible_at, self._topics.get(topic, message.visible_at))
+        for topic, at in told_by(commit, robbed):
+            self._topics[topic] = min(at, self._topics.get(topic, at))
 
     def topics(self, topics: Collection[str]) -> None:
         """Something happened to these."""
@@ -48,11 +44,7 @@ class Announcements:
 
     def payload(self) -> bytes | None:
         """What other nodes are to hear now, None for nothing. It is told once."""
-        if not self._topics:
-            return None
-        told = dict(list(self._topics.items())[:MOST_TOPICS])
-        self._topics = {}
-        return _ENCODER.encode(_Told(self._sender, told))
+        return next(iter(self.payloads(sys.maxsize)), None)
 
     def payloads(self, most_bytes: int) -> Sequence[bytes]:
         """The same in several parts, none of them larger than *most_bytes*."""

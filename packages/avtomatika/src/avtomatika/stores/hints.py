@@ -1,9 +1,8 @@
 """Waiting for something to happen, within one process. Hints only: no work is carried here."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 
-from avtomatika.kernel.model import Job
 from avtomatika.kernel.time import Instant
 from avtomatika.ports.store import Commit
 from avtomatika.stores.lately import Lately
@@ -53,14 +52,9 @@ class Hints:
 
     def announce_commit(self, commit: Commit, robbed: Iterable[str] = ()) -> None:
         """Everybody whom *commit* may concern is woken, and those whose messages it withdrew."""
-        if not self._waiting and self._lately is None:
-            return
-        self.announce(f"owner:{owner}" for owner in robbed)
-        if commit.job is not None:
-            self.announce(topics_of(commit.job))
-        for message in commit.send:
-            topics = (message.queue, message.queue.partition(":")[0])
-            self.announce(topics, message.visible_at)
+        if self._waiting or self._lately is not None:
+            for topic, at in told_by(commit, robbed):
+                self.announce((topic,), at)
 
     def _forget(self, topic: str, waker: asyncio.Future[None]) -> None:
         wakers = self._waiting.get(topic)
@@ -70,10 +64,18 @@ class Hints:
                 del self._waiting[topic]
 
 
-def topics_of(job: Job) -> Sequence[str]:
-    """The topics of those who wait for the job to move, and for its end if this is it."""
-    moved = f"job:{job.id}"
-    return (moved, f"end:{job.id}") if job.over else (moved,)
+def told_by(commit: Commit, robbed: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """What *commit* is about, and from when on, if the messages that it withdrew were with those owners."""
+    for owner in robbed:
+        yield f"owner:{owner}", 0
+    job = commit.job
+    if job is not None:
+        yield f"job:{job.id}", 0
+        if job.over:
+            yield f"end:{job.id}", 0
+    for message in commit.send:
+        yield message.queue, message.visible_at
+        yield message.queue.partition(":")[0], message.visible_at
 
 
 def _wake(waker: asyncio.Future[None]) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from avtomatika.kernel.ids import JobId, TaskId, opened_by
-from avtomatika.kernel.model import Branch, Job, Status
+from avtomatika.kernel.model import Branch, Job, Status, Verdict
 from avtomatika.kernel.time import Instant, Span, after
 from avtomatika.ports.shelf import Shelf
 from avtomatika.ports.store import (
@@ -42,7 +42,7 @@ AT_ONCE: Final = 256
 CLAIMS: Final = 500
 
 _DONE, _KEY_TAKEN, _MOVED = range(3)
-_OVER: Final = frozenset({Status.FINISHED, Status.FAILED, Status.CANCELLED, Status.QUARANTINED})
+_OVER: Final = frozenset(Status(verdict) for verdict in Verdict)
 
 
 class RedisStore(Queues):
