@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from avtomatika import Config
-from avtomatika.app.moving import secrets_of
+from avtomatika.app.joining import secrets_of
 from avtomatika.config import VARIABLES
 from avtomatika.errors import ConfigError
 from avtomatika.http.operations import PUBLIC

@@ -132,7 +132,7 @@ def heartbeats_renew_nothing() -> None:
 def nodes_have_their_own_clocks() -> None:
     """A node goes by the clock of its host, and not by that of the store."""
 
-    async def start(self: Timekeeper) -> bool:
+    async def follow(self: Timekeeper) -> bool:
         return False
 
-    Timekeeper.start = start  # type: ignore[method-assign] - that is the fault
+    Timekeeper.follow = follow  # type: ignore[method-assign] - that is the fault

@@ -12,7 +12,8 @@ import pytest
 
 from avtomatika import ActionFactory, Blueprint, Config
 from avtomatika.app import STORAGE_KEY
-from avtomatika.app.moving import copy_store, opened, reopen
+from avtomatika.app.moving import copy_store, reopen
+from avtomatika.app.timekeeping import opened
 from avtomatika.commands.copying import Copied
 from avtomatika.commands.moving import SHELF
 from avtomatika.errors import ConfigError

@@ -8,7 +8,7 @@ import pytest
 
 from avtomatika import Config, OrchestratorEngine
 from avtomatika.app import STORAGE_KEY
-from avtomatika.app.moving import rotate
+from avtomatika.app.joining import rotate
 from avtomatika.commands.siblings import SHELF
 from avtomatika.errors import ConfigError
 from tests.integration.http.blueprints import straight

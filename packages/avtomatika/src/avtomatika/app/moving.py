@@ -1,61 +1,25 @@
-"""Stores carried to another engine, and the secrets that nodes of one store agree on."""
+"""Stores carried to another engine."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from avtomatika.app.backends import open_backend
-from avtomatika.app.timekeeping import Timekeeper
-from avtomatika.clock import SystemClock, SystemNames
+from avtomatika.app.timekeeping import opened
 from avtomatika.commands import siblings
 from avtomatika.commands.copying import Copied, Copy
-from avtomatika.commands.moving import KEY, SHELF, Mark, mark_of, refuse_moving
+from avtomatika.commands.moving import KEY, SHELF, Mark, mark_of
 from avtomatika.commands.ticks import TICKS
 from avtomatika.errors import ConfigError
 from avtomatika.kernel.time import Span
 from avtomatika.ports.store import Store
-from avtomatika.services.supervisor import Supervisor
 from avtomatika.settings import Settings, redacted
 from avtomatika.settings.history import sqlite_path
 from avtomatika.stores.sql.contents import SqliteContents
 
 GRACE: Final = Span(120_000)
 """Workers keep their tasks for so long, while nobody can renew their leases."""
-
-_FIELDS: Final = {
-    "CLIENT_TOKEN": "client_token",
-    "GLOBAL_WORKER_TOKEN": "worker_token",
-    "OPERATOR_TOKEN": "operator_token",
-    "APPROVAL_SECRET": "approval_secret",
-    "WEBHOOK_SECRET": "webhook_secret",
-}
-
-
-async def join(store: Store, settings: Settings) -> None:
-    """A node with these settings may run on the store.
-
-    Raises ConfigError when another node of a shared store has other secrets, and for a store that is being
-    moved.
-    """
-    if settings.storage.shared:
-        await siblings.agree(store.shelf, secrets_of(settings))
-    # After the secrets are there, by which a copy knows that it is not alone.
-    await refuse_moving(store.shelf)
-
-
-def secrets_of(settings: Settings) -> Mapping[str, str]:
-    """The secrets that nodes of one store share, by the names of their settings.
-
-    A token that a node does not have is one that it lets nobody in with. Who signs tasks, and who does not,
-    makes a difference.
-    """
-    found = {name: getattr(settings, field) for name, field in _FIELDS.items()}
-    given = {name: secret for name, secret in found.items() if secret}
-    return {**given, "ORCHESTRATOR_SECRET_KEY": settings.workers.task_key or ""}
 
 
 async def copy_store(source: Path, settings: Settings, *, finish: bool, grace: Span = GRACE) -> Copied:
@@ -88,26 +52,6 @@ async def reopen(source: Path) -> None:
         contents.unmark(SHELF, KEY)
 
 
-async def rotate(settings: Settings) -> int:
-    """The next node to start chooses the secrets of all that start after it; how many there were."""
-    async with opened(settings) as (store, _):
-        known = await siblings.chosen(store.shelf)
-        await siblings.forget(store.shelf)
-        return len(known)
-
-
-@asynccontextmanager
-async def opened(settings: Settings) -> AsyncGenerator[tuple[Store, SystemClock]]:
-    """The store that the settings name, and a clock that goes by its own."""
-    clock, supervisor = SystemClock(), Supervisor()
-    store = (await open_backend(settings, clock, SystemNames(), supervisor)).store
-    try:
-        await Timekeeper(store, clock).start()
-        yield store, clock
-    finally:
-        await store.close()
-
-
 def _place(source: Path, settings: Settings) -> str:
     """The name of the source. Raises ConfigError when the settings name no other store that lasts."""
     to = sqlite_path(settings.storage.url)
@@ -137,4 +81,4 @@ async def _is_used(store: Store) -> bool:
     return any(used)
 
 
-__all__ = ["GRACE", "copy_store", "join", "opened", "reopen", "rotate", "secrets_of"]
+__all__ = ["GRACE", "copy_store", "reopen"]

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from avtomatika import observe
 from avtomatika.app.backends import Backend, open_backend
-from avtomatika.app.moving import join
+from avtomatika.app.joining import join
 from avtomatika.app.parts import Parts, assemble, client_area, duties
 from avtomatika.app.timekeeping import LOOK_EVERY, Timekeeper
 from avtomatika.blueprints.blueprint import Blueprint
@@ -93,8 +93,8 @@ class Node:
 
     async def _keep_time(self, store: Store) -> None:
         keeper = Timekeeper(store, self._clock)
-        if await keeper.start():
-            looks = Repeated(self._clock, keeper.look, every=LOOK_EVERY, trouble="clock.unknown")
+        if await keeper.follow():
+            looks = Repeated(self._clock, keeper.follow, every=LOOK_EVERY, trouble="clock.unknown")
             self.supervisor.start_duty("clock", looks.run)
 
     async def _assemble(self, backend: Backend) -> None:

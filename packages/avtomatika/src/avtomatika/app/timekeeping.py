@@ -1,11 +1,16 @@
 """Nodes of one store go by its clock, so that theirs may differ by any amount (ADR 0018)."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Final
 
-from avtomatika.clock import SystemClock
+from avtomatika.app.backends import open_backend
+from avtomatika.clock import SystemClock, SystemNames
 from avtomatika.errors import Unavailable
 from avtomatika.kernel.time import SECOND, Span
 from avtomatika.ports.store import Store
+from avtomatika.services.supervisor import Supervisor
+from avtomatika.settings import Settings
 
 LOOK_EVERY: Final = Span(5 * SECOND)
 QUICK: Final = Span(20)
@@ -20,17 +25,13 @@ class Timekeeper:
     def __init__(self, store: Store, clock: SystemClock) -> None:
         self._store, self._clock = store, clock
 
-    async def start(self) -> bool:
+    async def follow(self) -> bool:
         """The clock shows the time of the store; False when it has none of its own. Raises Unavailable."""
         ahead = await self._best()
         if ahead is None:
             return False
         self._clock.follow(ahead)
         return True
-
-    async def look(self) -> None:
-        """The clock shows it still. Raises Unavailable."""
-        await self.start()
 
     async def _best(self) -> int | None:
         """How far the clock of the store is ahead of the uptime, by the quickest of a few answers."""
@@ -48,3 +49,15 @@ class Timekeeper:
         if best is None:
             raise Unavailable("The store did not say what time it is.")
         return best[1]
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncGenerator[tuple[Store, SystemClock]]:
+    """The store that the settings name, and a clock that goes by its own."""
+    clock, supervisor = SystemClock(), Supervisor()
+    store = (await open_backend(settings, clock, SystemNames(), supervisor)).store
+    try:
+        await Timekeeper(store, clock).follow()
+        yield store, clock
+    finally:
+        await store.close()

@@ -76,7 +76,7 @@ def rotate(target: str | None, prefix: str | None) -> None:
 
     The next node to start sets them, and all that start after it must have the same.
     """
-    from avtomatika.app.moving import rotate
+    from avtomatika.app.joining import rotate
 
     click.echo(f"Forgotten: {_run(rotate(_settings(target, prefix)))}.")
 

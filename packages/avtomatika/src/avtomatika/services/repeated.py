@@ -12,7 +12,7 @@ class Repeated:
     """One piece of such work. While the store is away it is told as *trouble*, and tried again next time."""
 
     def __init__(
-        self, clock: Clock, work: Callable[[], Awaitable[None]], *, every: Span, trouble: str
+        self, clock: Clock, work: Callable[[], Awaitable[object]], *, every: Span, trouble: str
     ) -> None:
         self._clock, self._work, self._every, self._trouble = clock, work, every, trouble
 
