@@ -94,9 +94,12 @@ class Servers:
 class Client:
     """A client that keeps a number of jobs in flight."""
 
-    def __init__(self, session: aiohttp.ClientSession, base: str, *, prefers: bool) -> None:
-        """Who *prefers* to wait has the result of a job with the answer to the request that makes it."""
-        self._session, self._base, self._prefers = session, base, prefers
+    def __init__(self, session: aiohttp.ClientSession, base: str, *, prefers: bool, batch: int) -> None:
+        """Who *prefers* to wait has the result of a job with the answer to the request that makes it.
+
+        For throughput a request makes a *batch* of jobs.
+        """
+        self._session, self._base, self._prefers, self._batch = session, base, prefers, batch
 
     async def run(self, kind: str) -> None:
         """One job from request to result."""
@@ -111,16 +114,26 @@ class Client:
         if view["status"] != "finished":
             raise SystemExit(f"a job ended {view}")
 
+    async def run_batch(self, kind: str, size: int) -> None:
+        """So many jobs, from one request to all their results."""
+        url, wish = f"{self._base}/{kind}/batch", {"Prefer": "wait=30"}
+        asked = b'{"jobs":[' + b",".join([b'{"n":0}'] * size) + b"]}"
+        async with self._session.post(url, data=asked, headers=wish) as answer:
+            answer.raise_for_status()
+            views = (await answer.json())["jobs"]
+        if len(views) != size or any(view["status"] != "finished" for view in views):
+            raise SystemExit(f"a batch ended {views}")
+
     async def throughput(self, jobs: int, in_flight: int) -> float:
         """Three-step jobs a second."""
-        gate = asyncio.Semaphore(in_flight)
+        gate = asyncio.Semaphore(max(1, in_flight // self._batch))
 
         async def one() -> None:
             async with gate:
-                await self.run("three")
+                await (self.run("three") if self._batch == 1 else self.run_batch("three", self._batch))
 
         begun = time.perf_counter()
-        await asyncio.gather(*(one() for _ in range(jobs)))
+        await asyncio.gather(*(one() for _ in range(jobs // self._batch)))
         return jobs / (time.perf_counter() - begun)
 
     async def latency(self, samples: int) -> list[float]:
@@ -135,7 +148,7 @@ class Client:
 
 
 @asynccontextmanager
-async def client(servers: Servers, *, prefers: bool) -> AsyncIterator[Client]:
+async def client(servers: Servers, *, prefers: bool, batch: int) -> AsyncIterator[Client]:
     """A client of the servers, once a first job has gone through them."""
     base = f"http://127.0.0.1:{servers.port}/api/v1/jobs"
     headers = {"X-Client-Token": servers.token}
@@ -151,7 +164,7 @@ async def client(servers: Servers, *, prefers: bool) -> AsyncIterator[Client]:
                 if time.monotonic() > deadline:
                     raise
             await asyncio.sleep(0.05)
-        found = Client(session, base, prefers=prefers)
+        found = Client(session, base, prefers=prefers, batch=batch)
         await found.run("one")
         yield found
 
@@ -174,7 +187,7 @@ async def measure(arguments: argparse.Namespace, folder: Path, profile: Path | N
     middles: list[float] = []
     tails: list[float] = []
     with servers(folder, arguments.slots, arguments.transport, profile) as running:
-        async with client(running, prefers=arguments.ask == "once") as asking:
+        async with client(running, prefers=arguments.ask == "once", batch=arguments.batch) as asking:
             for number in range(1, arguments.rounds + 1):
                 before = running.cpu_seconds()
                 own = time.process_time()
@@ -230,6 +243,8 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, default=50, help="jobs that the client keeps going")
     asks = "whether the client asks once, with `Prefer: wait`, or for the job and then for its end"
     parser.add_argument("--ask", choices=("once", "twice"), default="once", help=asks)
+    of = "jobs that one request makes, and waits for"
+    parser.add_argument("--batch", type=int, default=1, help=of)
     parser.add_argument("--profile", action="store_true", help="show where the orchestrator spends its time")
     scale = parser.add_argument_group("several orchestrators on one store")
     scale.add_argument("--store", nargs="+", choices=("sqlite", "valkey", "postgres"))

@@ -42,6 +42,33 @@ async def test_a_repetition_waits_for_the_same_job(start: Start) -> None:
     assert (status, job["job_id"], job["status"]) == (200, first, "finished")
 
 
+async def test_a_batch_whose_jobs_all_end_in_time_is_answered_with_them_in_their_order(start: Start) -> None:
+    node = await start(flow())
+    worker = await node.worker()
+    batch = {"jobs": [{"n": n} for n in range(3)]}
+    asked = asyncio.ensure_future(node.post("/api/v1/jobs/flow/batch", batch, Prefer="wait=30"))
+    tasks = [await worker.take() for _ in range(3)]
+    for task in reversed(tasks):
+        assert not asked.done()
+        await worker.report(task, {"n": task["params"]["n"]})
+    status, answer = await asked
+    assert status == 200
+    assert [job["result"] for job in answer["jobs"]] == [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert answer["jobs"] == [(await node.get(f"/api/v1/jobs/{job['id']}"))[1] for job in answer["jobs"]]
+
+
+async def test_a_batch_of_which_one_job_does_not_end_is_accepted_as_ever(start: Start) -> None:
+    node = await start(flow())
+    worker = await node.worker()
+    batch = {"jobs": [{"n": 1}, {"n": 2}]}
+    asked = asyncio.ensure_future(node.post("/api/v1/jobs/flow/batch", batch, Prefer="wait=1"))
+    await worker.report(await worker.take(), {})
+    status, answer = await asked
+    assert (status, answer["status"]) == (202, "accepted")
+    states = [(await node.job(job_id))["status"] for job_id in answer["job_ids"]]
+    assert sorted(states) == ["finished", "waiting_for_worker"]
+
+
 @pytest.mark.parametrize(
     ("said", "applied"),
     [

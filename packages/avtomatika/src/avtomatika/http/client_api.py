@@ -1,5 +1,6 @@
 """The client API: create, read, wait, list, cancel."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
@@ -15,9 +16,11 @@ from avtomatika.http.bodies import read_batch, read_payload, read_request
 from avtomatika.http.callers import Callers
 from avtomatika.http.views import (
     BatchAccepted,
+    BatchOver,
     CancellationAccepted,
     EventAccepted,
     JobAccepted,
+    JobView,
     job_list,
     job_view,
     some_fields,
@@ -54,20 +57,33 @@ class ClientApi:
         wanted = await read_request(request)
         job_id = await self._submit(blueprint, wanted, client.id)
         wait = query.preferred_wait(request, MAX_WAIT)
-        if wait is not None:
-            until = after(self._clock.now(), seconds(wait))
-            job = await self._queries.ended(job_id, client.id, until)
-            if job.over:
-                found = await self._answer(job, None, detailed=self._detailed)
-                found.headers["Preference-Applied"] = f"wait={wait}"
-                return found
+        if wait is not None and (over := await self._over([job_id], client.id, wait)):
+            return _waited(await self._answer(over[0], None, detailed=self._detailed), wait)
         return answer(JobAccepted(job_id=job_id), 202)
 
     async def create_batch(self, request: web.Request, blueprint: Blueprint) -> web.Response:
-        """202 with the ids of the jobs, all durable, in the order of the requests."""
+        """202 with the ids of the jobs, all durable, in the order of the requests; or 200 with the jobs.
+
+        They are there if all of them end while the caller waits.
+        """
         client = self._callers.client_of(request)
         wanted = await read_batch(request)
-        return answer(BatchAccepted(job_ids=[*await self._submit.batch(blueprint, wanted, client.id)]), 202)
+        job_ids = await self._submit.batch(blueprint, wanted, client.id)
+        wait = query.preferred_wait(request, MAX_WAIT)
+        if wait is not None and (over := await self._over(job_ids, client.id, wait)):
+            views = [await self._view(job, detailed=self._detailed) for job in over]
+            return _waited(answer(BatchOver(jobs=views)), wait)
+        return answer(BatchAccepted(job_ids=[*job_ids]), 202)
+
+    async def _over(self, job_ids: Sequence[str], client: str, wait: int) -> Sequence[Job]:
+        """The jobs, when all are over within *wait* seconds; else none."""
+        until, over = after(self._clock.now(), seconds(wait)), list[Job]()
+        for job_id in job_ids:
+            job = await self._queries.ended(job_id, client, until)
+            if not job.over:
+                return ()
+            over.append(job)
+        return over
 
     async def read(self, request: web.Request) -> web.Response:
         """200 with the job; with `wait`, once it is over or that many seconds have passed."""
@@ -79,13 +95,14 @@ class ClientApi:
         return await self._answer(job, request.query.get("fields"), detailed=detailed)
 
     async def _answer(self, job: Job, fields: str | None, *, detailed: bool) -> web.Response:
-        held = self._queries.held(job)
-        if detailed or fields is not None:
-            job = await self._queries.shown(job)
+        view = await self._view(job, detailed=detailed or fields is not None)
         if fields is None:
-            return answer(job_view(job, detailed=detailed, held=held))
-        view = job_view(job, detailed=True, held=held)
+            return answer(view)
         return answer(some_fields(view, [field for field in fields.split(",") if field]))
+
+    async def _view(self, job: Job, *, detailed: bool) -> JobView:
+        held = self._queries.held(job)
+        return job_view(await self._queries.shown(job) if detailed else job, detailed=detailed, held=held)
 
     async def list(self, request: web.Request) -> web.Response:
         """200 with a page of the jobs that the caller sees."""
@@ -123,3 +140,8 @@ class ClientApi:
         payload = await read_payload(request)
         await self._control.signal(request.match_info["job_id"], viewer, name, payload)
         return answer(EventAccepted(), 202)
+
+
+def _waited(response: web.Response, wait: int) -> web.Response:
+    response.headers["Preference-Applied"] = f"wait={wait}"
+    return response

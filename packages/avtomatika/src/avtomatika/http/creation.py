@@ -21,14 +21,14 @@ from avtomatika.http.bodies import (
 )
 from avtomatika.http.client_api import ClientApi
 from avtomatika.http.operation import BAD_BODY, OBJECT, WRITES, Answer, Body, Operation, Parameter, in_header
-from avtomatika.http.views import BatchAccepted, DetailedJobView, JobAccepted, JobView
+from avtomatika.http.views import BatchAccepted, BatchOver, DetailedJobView, JobAccepted, JobView
 
 CREATION: Final = "Create jobs"
 TRACE: Final = (
     in_header("traceparent", "The trace that the job belongs to; goes to the workers."),
     in_header("tracestate", "Goes with `traceparent`."),
 )
-PREFER: Final = in_header("Prefer", "`wait=N` waits up to N seconds for the end of the job (RFC 7240).")
+PREFER: Final = in_header("Prefer", "`wait=N` waits up to N seconds for the end (RFC 7240).")
 ENVELOPED: Final = [{"required": [name]} for name in sorted(ENVELOPE)]
 """A body is an envelope when one of these holds."""
 
@@ -83,9 +83,12 @@ def creations(blueprint: Blueprint, newest: bool) -> Iterator[Operation[ClientAp
         description="Nothing is accepted when anything is wrong with one of them. "
         "With a key, the repetition after a failure gives the jobs that were accepted, and accepts the rest.",
         tag=CREATION,
-        parameters=(_key(MAX_BATCH_KEY), *TRACE),
+        parameters=(_key(MAX_BATCH_KEY), PREFER, *TRACE),
         body=Body(_batch({"anyOf": [*wanted]}), "The jobs, each as in a request of its own.", True),
-        answers=(Answer(BatchAccepted, "All jobs are durable.", 202),),
+        answers=(
+            Answer(BatchAccepted, "All jobs are durable.", 202),
+            Answer(BatchOver, "All jobs are over, while the caller preferred to wait."),
+        ),
         errors=(*BAD_BODY, ContractViolation, KeyReused, Overloaded, *WRITES),
         components=components,
     )

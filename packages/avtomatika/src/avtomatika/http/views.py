@@ -86,6 +86,12 @@ class BatchAccepted(msgspec.Struct, frozen=True, kw_only=True):
     job_ids: list[str]
 
 
+class BatchOver(msgspec.Struct, frozen=True, kw_only=True):
+    """The jobs, which are over, in the order of the requests."""
+
+    jobs: list[JobView]
+
+
 class CancellationAccepted(msgspec.Struct, frozen=True):
     """That the job is cancelled."""
 
