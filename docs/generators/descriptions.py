@@ -98,6 +98,7 @@ OF_THE_ORCHESTRATOR: Mapping[str, str] = {
     "WEBHOOK_SECRET": "Signs webhooks: `whsec_` and the Base64 of 24 to 64 bytes. Several, with blanks "
     "between them, sign all at once.",
     "WEBHOOK_TIMEOUT_SECONDS": "How long one attempt may take in all.",
+    "WORKER_EVENTS_PER_SECOND": "Events that a task may tell in a second. Each KiB counts as one more.",
     "WORKER_HEALTH_CHECK_INTERVAL_SECONDS": "Half the time for which a silent worker is still known.",
     "WORKER_POLL_TIMEOUT_SECONDS": "How long a request for tasks is kept waiting at most.",
     "WORKER_TIMEOUT_SECONDS": "The execution limit of tasks that name none.",

@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -27,7 +27,8 @@ TOKENS: Final = {"CLIENT_TOKEN": "client-token-of-bench", "GLOBAL_WORKER_TOKEN":
 HONEST: Final = 20
 JOBS_A_SECOND: Final = 40
 SECONDS: Final = 2.0
-ROUNDS: Final = 8
+ROUNDS: Final = 24
+BEAT: Final = 30.0
 CONNECTIONS: Final = 9
 
 one = Blueprint("one", api_version="v1", api_endpoint="/jobs/one")
@@ -95,6 +96,13 @@ class Bench:
             known = {key: task[key] for key in ("job_id", "task_id", "lease_token")}
             await self.call("POST", "/_worker/tasks/result", {**known, "worker_id": name, "data": None})
 
+    async def beat(self, names: Sequence[str]) -> None:
+        """The workers stay known, for ever."""
+        while True:
+            await asyncio.sleep(BEAT)
+            for name in names:
+                await self.call("PATCH", f"/_worker/workers/{name}", {"worker_id": name})
+
     async def round(self, seconds: float) -> Round:
         """Jobs at a steady pace, whatever becomes of them."""
         self._times = []
@@ -136,7 +144,9 @@ async def bench() -> AsyncIterator[tuple[Bench, str]]:
                     break
                 except aiohttp.ClientError:
                     await asyncio.sleep(0.1)
-            working = [asyncio.ensure_future(honest.work(f"honest{n}")) for n in range(HONEST)]
+            names = [f"honest{n}" for n in range(HONEST)]
+            working = [asyncio.ensure_future(honest.work(name)) for name in names]
+            working.append(asyncio.ensure_future(honest.beat(names)))
             yield honest, url
             for each in working:
                 each.cancel()
@@ -165,7 +175,7 @@ async def compare(acts: list[str]) -> None:
     """The figures with and without these acts are printed."""
     async with bench() as (honest, url):
         await honest.round(1.0)
-        for _ in range(50):
+        for _ in range(CONNECTIONS * ROUNDS):
             await honest.call("POST", "/api/v1/jobs/bait", {})
         alone, beset, said = list[Round](), list[Round](), list[str]()
         for _ in range(ROUNDS):

@@ -42,6 +42,7 @@ READ: dict[str, tuple[str, Any, Any]] = {
     "ORCHESTRATOR_SECRET_KEY": (TOKEN, lambda s: s.workers.task_key, TOKEN),
     "WORKERS_CONFIG_PATH": (__file__, lambda s: s.workers.tokens, Path(__file__)),
     "WORKER_ACCESS_TOKEN_SECONDS": ("900", lambda s: s.workers.access_life, 900_000),
+    "WORKER_EVENTS_PER_SECOND": ("7", lambda s: s.workers.events, 7),
     "WORKER_AUTH_MODE": ("token-only", lambda s: s.http.tls.proof, "TOKEN-ONLY"),
     "WORKER_SIGNATURES": ("required", lambda s: s.workers.signed, True),
     "MAX_DELIVERIES": ("8", lambda s: s.policy.max_deliveries, 8),

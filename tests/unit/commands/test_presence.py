@@ -30,6 +30,20 @@ class HandClock:
         self.time = when
 
 
+class PatientClock(HandClock):
+    """Remembers how long everybody waited."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[int] = []
+        self.stands = False
+
+    async def sleep_until(self, when: Instant) -> None:
+        self.waits.append(when - self.time)
+        if not self.stands:
+            self.time = when
+
+
 @pytest.fixture
 def clock() -> HandClock:
     return HandClock()

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from rxon.codec import encode
-from rxon.errors import TransportError, UnavailableError, WorkerUnknownError
+from rxon.errors import RateLimitError, TransportError, UnavailableError, WorkerUnknownError
 from rxon.messages import (
     EventAnswer,
     Heartbeat,
@@ -372,14 +372,21 @@ async def test_events_are_heard_in_order_and_each_has_its_answer(gateway: Memory
 class TiredGateway(MemoryGateway):
     """Takes one event, and nothing more."""
 
+    def __init__(self, refusal: type[RateLimitError | UnavailableError]) -> None:
+        super().__init__()
+        self._refusal = refusal
+
     async def emit(self, credentials: Credentials, event: WorkerEvent) -> EventAnswer:
         if self.events:
-            raise UnavailableError("enough", retry_after=3.0)
+            raise self._refusal("enough", retry_after=3.0)
         return await super().emit(credentials, event)
 
 
-async def test_events_that_could_not_be_heard_are_to_be_sent_again() -> None:
-    gateway = TiredGateway()
+@pytest.mark.parametrize("refusal", [RateLimitError, UnavailableError])
+async def test_events_that_could_not_be_heard_are_to_be_sent_again(
+    refusal: type[RateLimitError | UnavailableError],
+) -> None:
+    gateway = TiredGateway(refusal)
     await gateway.register(ME, Registration("w1"))
     async with served(gateway) as peer:
         await peer.say(Events(seq=1, events=(event(0), event(2))))
@@ -389,7 +396,7 @@ async def test_events_that_could_not_be_heard_are_to_be_sent_again() -> None:
         await peer.say(Events(seq=2, events=(event(2),)))
         frame = await peer.hear()
         assert isinstance(frame, Error)
-        assert (frame.seq, frame.code, frame.retry_after) == (2, "unavailable", 3.0)
+        assert (frame.seq, frame.code, frame.retry_after) == (2, refusal.code, 3.0)
 
 
 async def test_a_stream_cannot_be_opened_by_a_worker_that_did_not_register(gateway: MemoryGateway) -> None:

@@ -57,7 +57,7 @@ def worker_side(node: NodeContext, settings: Settings, behind: Behind) -> Worker
         presence=behind.presence,
         offers=behind.offers,
         results=behind.results,
-        terms=Terms(settings.longest_poll, wanted.task_key, behind.whole),
+        terms=Terms(settings.longest_poll, wanted.task_key, behind.whole, wanted.events),
     )
     desk = Desk(
         node.clock,

@@ -70,7 +70,7 @@ class Gateway:
         self._terms = terms
         self._reports = Reports(node, admission, presence, results)
         self._withdrawals = Withdrawals(node, results)
-        self._patience = Patience(node.clock)
+        self._patience = Patience(node.clock, terms.events)
 
     @worded
     async def register(self, credentials: Credentials, registration: Registration) -> Registered:
@@ -166,7 +166,8 @@ class Gateway:
     async def emit(self, credentials: Credentials, event: WorkerEvent) -> EventAnswer:
         """The event is part of the job whose task the worker holds; one about no task is only noted.
 
-        Raises AuthError, ForbiddenError, StaleLeaseError.
+        A worker that tells much is answered later. Raises AuthError, ForbiddenError, StaleLeaseError, and
+        RateLimitError when it does not wait for answers.
         """
         worker = event.worker_id
         origin = await self.admission.admit_message(credentials, worker, event, EVENT_IGNORES)
@@ -175,6 +176,7 @@ class Gateway:
             message = f"The type of an event has 1 to {MAX_EVENT_TYPE} characters."
             raise ProtocolError(message, details={"field": "event_type"})
         payload = Raw(bytes(event.payload))
+        await self._patience.told(worker, task or "", len(payload))
         check_json(payload, "payload")
         if task is None:
             observe.event("worker.event", worker=worker, type=repr(name), id=repr(event.event_id))

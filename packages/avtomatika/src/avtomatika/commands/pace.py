@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from avtomatika.kernel.time import SECOND, Instant, Span
+from avtomatika.kernel.time import SECOND, Instant, Span, after
 from avtomatika.ports.clock import Clock
 from rxon.errors import RateLimitError
 
@@ -31,7 +31,7 @@ class Pace:
             self._tidy_at = 2 * len(self._full) + TIDY_FROM
 
 
-OF_ONE: Final = (100_000, 2_000)
+OF_ONE: Final = (20_000, 2_000)
 OF_STRANGERS: Final = (60_000_000, 50_000)
 PRESENTED: Final = 1_000
 BYTES: Final = 4
@@ -40,17 +40,26 @@ BYTES: Final = 4
 CHANGED: Final = 250
 _STRANGERS: Final = ""
 
+EVENTS_A_SECOND: Final = 20
+EVENTS_FOR: Final = 3
+"""What a task may tell in so many seconds it may tell at once."""
+
+KIBIBYTE: Final = 1 << 10
+LONGEST_PAUSE: Final = Span(5_000)
+
 
 class Patience:
-    """What workers cost this node by what they say of themselves, in microseconds or so.
+    """What workers cost this node by what they say of themselves, in microseconds or so, and of their tasks.
 
     One that flaps has soon had its share, and so have those together that nobody has heard of: workers
-    that are known go on as if there were none of these.
+    that are known go on as if there were none of these. Events of a task are durable facts of its job:
+    they come as fast as *events* in a second, where an event of some KiB is as many.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, events: int = EVENTS_A_SECOND) -> None:
         self._clock = clock
         self._each, self._strangers = Pace(*OF_ONE), Pace(*OF_STRANGERS)
+        self._told = Pace(events * EVENTS_FOR, events)
 
     def presented(self, worker_id: str, size: int, *, known: bool) -> None:
         """The worker presents itself in so many bytes. Raises RateLimitError when it has to wait."""
@@ -67,6 +76,20 @@ class Patience:
         now = self._clock.now()
         self._refuse(self._each.wait(worker_id, now))
         self._each.take(worker_id, CHANGED, now)
+
+    async def told(self, worker_id: str, task: str, size: int) -> None:
+        """The worker may tell so many bytes of the task, for which it waited if it told much lately.
+
+        Raises RateLimitError when it tells much more, as one does that does not wait for answers.
+        """
+        name, now = f"{worker_id} {task}", self._clock.now()
+        wait = self._told.wait(name, now)
+        if wait > LONGEST_PAUSE:
+            message = "The worker tells too much of this task: what is large belongs in files."
+            raise RateLimitError(message, retry_after=wait / SECOND)
+        self._told.take(name, 1 + size // KIBIBYTE, now)
+        if wait:
+            await self._clock.sleep_until(after(now, wait))
 
     def _refuse(self, wait: Span) -> None:
         if wait:

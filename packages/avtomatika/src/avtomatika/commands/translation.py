@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from avtomatika import observe
 from avtomatika.blueprints.encoding import decoded
+from avtomatika.commands.pace import EVENTS_A_SECOND
 from avtomatika.commands.results import Accepted, Handle
 from avtomatika.errors import AvtomatikaError, IntegrityError, Unavailable
 from avtomatika.kernel.effects import OfferTask
@@ -42,12 +43,13 @@ def worded(verb: Verb) -> Verb:
 class Terms(msgspec.Struct, frozen=True):
     """On what terms workers get tasks: how long a poll may wait, and the key that signs tasks, if any.
 
-    `whole` brings back the params that are kept aside.
+    `whole` brings back the params that are kept aside. A task may tell *events* in a second.
     """
 
     longest_poll: Span
     key: str | None = None
     whole: Callable[[OfferTask], Awaitable[OfferTask]] | None = None
+    events: int = EVENTS_A_SECOND
 
     async def offers(self, leases: Sequence[Lease], now: Instant, ttl: Span) -> Sequence[TaskOffer]:
         """The tasks, whole. One whose params are lost is left out: it will have been given too often.

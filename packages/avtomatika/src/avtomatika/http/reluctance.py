@@ -10,7 +10,7 @@ from avtomatika.kernel.time import SECOND, Span, after
 from avtomatika.ports.clock import Clock
 from rxon.vocabulary import PATH_PREFIX
 
-AT_ONCE: Final = 200
+AT_ONCE: Final = 50
 A_SECOND: Final = 10
 A_REFUSAL_MORE: Final = 65_536
 """So many bytes of a body count as a request of their own."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from avtomatika.commands.pace import EVENTS_A_SECOND
 from avtomatika.commands.passes import ACCESS_LIFE
 from avtomatika.commands.roll import PATTERN, Listed, digest
 from avtomatika.errors import ConfigError
@@ -22,12 +23,15 @@ SHORTEST_TOKEN: Final = 16
 
 
 class WorkerSettings(msgspec.Struct, frozen=True):
-    """Which workers may come in beside those with the common token, and what they have to sign."""
+    """Which workers may come in beside those with the common token, what they have to sign, and how much
+    of *events* in a second each of their tasks may tell.
+    """
 
     tokens: Path | None = None
     signed: bool = False
     access_life: Span = ACCESS_LIFE
     task_key: str | None = None
+    events: int = EVENTS_A_SECOND
 
     def __repr__(self) -> str:
         return f"WorkerSettings(tokens={str(self.tokens)!r}, signed={self.signed})"
@@ -53,6 +57,7 @@ def read_workers(reader: Reader) -> WorkerSettings:
         signed=reader.choice("WORKER_SIGNATURES", "OPTIONAL", SIGNATURES) == "REQUIRED",
         access_life=Span(life * 1_000),
         task_key=reader.optional("ORCHESTRATOR_SECRET_KEY"),
+        events=reader.whole("WORKER_EVENTS_PER_SECOND", EVENTS_A_SECOND, 1),
     )
 
 

@@ -10,6 +10,7 @@ from rxon.errors import (
     AuthError,
     ForbiddenError,
     ProtocolError,
+    RateLimitError,
     RxonError,
     UnavailableError,
 )
@@ -163,7 +164,7 @@ class ServedStream:
         for event in frame.events:
             try:
                 answers.append(await self._hear_one(event))
-            except UnavailableError:
+            except (RateLimitError, UnavailableError):
                 if not answers:
                     raise
                 break
@@ -172,7 +173,7 @@ class ServedStream:
     async def _hear_one(self, event: WorkerEvent) -> EventAnswer:
         try:
             return await self._gateway.emit(self._credentials, event)
-        except (AuthError, UnavailableError):
+        except (AuthError, RateLimitError, UnavailableError):
             raise
         except RxonError as error:
             return EventAnswer(EventStatus.ERROR, error.code, error.message)
