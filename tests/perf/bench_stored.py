@@ -44,6 +44,7 @@ def filled(kept: Storage, count: int) -> None:
     rate = fill(kept.environment, count, writers)
     if isinstance(kept, Valkey):
         kept.server.command("CONFIG", "SET", "appendfsync", "always")
+        kept.rewrite()
     if isinstance(kept, Postgres):
         kept.query("ALTER DATABASE bench RESET synchronous_commit")
         kept.query("VACUUM ANALYZE")

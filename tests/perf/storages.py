@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -122,6 +123,18 @@ class Valkey:
         stats = self.server.info("INFO", "stats")
         found["network reads"] = float(stats.get("total_reads_processed", 0))
         return found
+
+    def rewrite(self) -> None:
+        """The append-only file holds what there is and nothing more, and no child is at work on it."""
+        while self._rewriting():
+            time.sleep(0.2)
+        self.server.command("BGREWRITEAOF")
+        while self._rewriting():
+            time.sleep(0.2)
+
+    def _rewriting(self) -> bool:
+        told = self.server.info("INFO", "persistence")
+        return "1" in (told["aof_rewrite_in_progress"], told["aof_rewrite_scheduled"])
 
     def remove(self) -> None:
         self.server.remove()

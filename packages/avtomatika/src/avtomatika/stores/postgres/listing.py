@@ -15,7 +15,7 @@ from avtomatika.stores.postgres.driver import Row
 from avtomatika.stores.postgres.pool import Pool
 from avtomatika.stores.postgres.rows import key
 
-PROBE: Final = 1_000
+PROBE: Final = 10_000
 """Up to so many entries of an index are counted to find out which has the fewest."""
 
 MOST: Final = 2**31

@@ -15,7 +15,7 @@ from avtomatika.ports.store import JobQuery, Page
 from avtomatika.stores.codec import decode_job, page_cursor, place_of
 from avtomatika.stores.sql.counts import Group
 
-PROBE: Final = 1_000
+PROBE: Final = 10_000
 """Up to so many entries of an index are counted to find out which has the fewest."""
 
 MOST: Final = 2**40
