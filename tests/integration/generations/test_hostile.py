@@ -130,6 +130,41 @@ async def test_a_worker_that_flaps_is_told_to_wait_and_others_are_not(start: Sta
     assert await honest.poll() is not None
 
 
+async def test_a_task_that_tells_much_is_heard_later_and_loses_nothing(start: Start) -> None:
+    node = await start(single(), WORKER_EVENTS_PER_SECOND=50)
+    chatty, quiet = G4(node, "cam-01"), G4(node, "cam-02")
+    for speaker in (chatty, quiet):
+        await speaker.register()
+        await node.create({"skill": speaker.skill, "params": {}}, "/api/v1/jobs/single")
+    told, task, other = {"text": "x" * 50 * 1_024}, await chatty.take(), await quiet.take()
+    began = time.monotonic()
+    for number in range(6):
+        event = chatty.event(task, "told", told) | {"event_id": f"e{number}"}
+        assert (await chatty.emit(event))[0] == 200
+        if number == 4:
+            asked = time.monotonic()
+            assert (await quiet.emit(quiet.event(other, "told", {})))[0] == 200
+            assert time.monotonic() - asked < 0.5, "other tasks do not wait for this one"
+    assert time.monotonic() - began > 1.5, "two of the six had to wait for a second each"
+    _, history = await node.get(f"/api/v1/jobs/{task['job_id']}/history")
+    assert sum("x" * 1_024 in json.dumps(row) for row in history["events"]) == 6
+
+
+async def test_whoever_does_not_wait_for_the_answers_to_its_events_is_told_to(start: Start) -> None:
+    node = await start(single())
+    chatty = G4(node, "cam-01")
+    await chatty.register()
+    await node.create({"skill": chatty.skill, "params": {}}, "/api/v1/jobs/single")
+    task = await chatty.take()
+    flood = [
+        chatty.event(task, "told", {"text": "x" * 50 * 1_024}) | {"event_id": f"e{number}"}
+        for number in range(12)
+    ]
+    answers = await asyncio.gather(*(chatty.emit(event) for event in flood))
+    statuses = [status for status, _ in answers]
+    assert {200, 429} == set(statuses), statuses
+
+
 async def test_what_a_hostile_fleet_costs_the_node_is_bounded(storage: str) -> None:
     async with bench() as (honest, url):
         for _ in range(len(ACTS)):
