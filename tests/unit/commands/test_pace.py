@@ -45,7 +45,7 @@ def test_one_that_flaps_waits_and_the_others_do_not() -> None:
     clock = HandClock()
     patience = Patience(clock)
     taken = [presented(patience, "flapper") for _ in range(1_000)]
-    assert 10 < taken.count(True) < 30
+    assert 2 < taken.count(True) < 8
     assert presented(patience, "honest")
     with pytest.raises(RateLimitError) as caught:
         patience.changed("flapper")
@@ -53,7 +53,7 @@ def test_one_that_flaps_waits_and_the_others_do_not() -> None:
     patience.changed("honest")
     clock.time = Instant(60_000)
     taken = [presented(patience, "flapper") for _ in range(1_000)]
-    assert 10 < taken.count(True) < 30, "as much as at first, and no more"
+    assert 2 < taken.count(True) < 8, "as much as at first, and no more"
 
 
 def test_a_large_registration_costs_as_many_small_ones() -> None:

@@ -31,7 +31,7 @@ class Pace:
             self._tidy_at = 2 * len(self._full) + TIDY_FROM
 
 
-OF_ONE: Final = (20_000, 2_000)
+OF_ONE: Final = (5_000, 2_000)
 OF_STRANGERS: Final = (60_000_000, 50_000)
 PRESENTED: Final = 1_000
 BYTES: Final = 4
