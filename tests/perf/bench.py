@@ -8,6 +8,7 @@ instead, see `bench_scale.py`.
 
 import argparse
 import asyncio
+import json
 import os
 import pstats
 import secrets
@@ -18,8 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import aiohttp
@@ -147,6 +149,22 @@ class Client:
         return sorted(taken)
 
 
+def blocking_latency(servers: Servers, samples: int) -> list[float]:
+    """As `Client.latency`, by a client that blocks on its socket: it takes little time of its own."""
+    headers = {"X-Client-Token": servers.token, "Prefer": "wait=30"}
+    taken: list[float] = []
+    with closing(HTTPConnection("127.0.0.1", servers.port, timeout=60)) as connection:
+        for _ in range(samples):
+            begun = time.perf_counter()
+            connection.request("POST", "/api/v1/jobs/one", b'{"n":0}', headers)
+            view = json.loads(connection.getresponse().read())
+            taken.append((time.perf_counter() - begun) * 1_000)
+            if view["status"] != "finished":
+                raise SystemExit(f"a job ended {view}")
+            time.sleep(0.005)
+    return sorted(taken)
+
+
 @asynccontextmanager
 async def client(servers: Servers, *, prefers: bool, batch: int) -> AsyncIterator[Client]:
     """A client of the servers, once a first job has gone through them."""
@@ -184,8 +202,7 @@ async def measure(arguments: argparse.Namespace, folder: Path, profile: Path | N
     fsyncs, encodes = yardstick(folder)
     print(f"yardstick: {fsyncs:,.0f} fsyncs/s, {encodes:,.0f} JSON encodes/s")
     rates: list[float] = []
-    middles: list[float] = []
-    tails: list[float] = []
+    waits: dict[str, tuple[list[float], list[float]]] = {"asyncio": ([], []), "blocking": ([], [])}
     with servers(folder, arguments.slots, arguments.transport, profile) as running:
         async with client(running, prefers=arguments.ask == "once", batch=arguments.batch) as asking:
             for number in range(1, arguments.rounds + 1):
@@ -195,18 +212,29 @@ async def measure(arguments: argparse.Namespace, folder: Path, profile: Path | N
                 spent = [b - a for a, b in zip(before, running.cpu_seconds(), strict=True)]
                 own = time.process_time() - own
                 each = [f"{1e6 * s / arguments.jobs:,.0f}" for s in (*spent, own)]
-                latency = await asking.latency(arguments.samples)
-                middles.append(statistics.median(latency))
-                tails.append(latency[min(len(latency) - 1, int(len(latency) * 0.99))])
+                _note(waits["asyncio"], await asking.latency(arguments.samples))
+                _note(waits["blocking"], blocking_latency(running, arguments.samples))
+                last = {kind: (middles[-1], tails[-1]) for kind, (middles, tails) in waits.items()}
                 print(
-                    f"round {number}: {rates[-1]:,.0f} jobs/s; idle p50 {middles[-1]:.2f} ms, "
-                    f"p99 {tails[-1]:.2f} ms; CPU per job: orchestrator {each[0]} µs, "
-                    f"worker {each[1]} µs, client {each[2]} µs"
+                    f"round {number}: {rates[-1]:,.0f} jobs/s; idle {_told(last)}; CPU per job: "
+                    f"orchestrator {each[0]} µs, worker {each[1]} µs, client {each[2]} µs"
                 )
+    medians = {kind: (statistics.median(p50), statistics.median(p99)) for kind, (p50, p99) in waits.items()}
     print(
-        f"median of {arguments.rounds}: {statistics.median(rates):,.0f} three-step jobs/s; idle one-step job "
-        f"p50 {statistics.median(middles):.2f} ms, p99 {statistics.median(tails):.2f} ms"
+        f"median of {arguments.rounds}: {statistics.median(rates):,.0f} three-step jobs/s; "
+        f"idle one-step job {_told(medians)}"
     )
+
+
+def _note(waits: tuple[list[float], list[float]], latency: list[float]) -> None:
+    middles, tails = waits
+    middles.append(statistics.median(latency))
+    tails.append(latency[min(len(latency) - 1, int(len(latency) * 0.99))])
+
+
+def _told(waits: Mapping[str, tuple[float, float]]) -> str:
+    each = [f"p50 {p50:.2f} ms, p99 {p99:.2f} ms ({kind} client)" for kind, (p50, p99) in waits.items()]
+    return "; ".join(each)
 
 
 def _cpu(pid: int) -> float:

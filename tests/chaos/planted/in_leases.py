@@ -23,7 +23,7 @@ ONE_HOLDER = "a task is leased to one worker at a time"
 TRUE_ANSWERS = ("an accepted result is in the facts", "a refused result is not applied")
 
 
-@fault(NO_ZOMBIE, *TRUE_ANSWERS, only=SLEEPERS, seconds=20.0)
+@fault(NO_ZOMBIE, *TRUE_ANSWERS, only=SLEEPERS, seconds=40.0)
 def result_without_lease() -> None:
     """A result counts whoever holds the task now."""
 
