@@ -30,9 +30,11 @@ async def tell(
     return await worker.call("POST", "/_worker/events", {k: v for k, v in given.items() if v is not None})
 
 
-async def begun(start: Start, **options: Any) -> tuple[Orchestrator, Worker, str, dict[str, Any]]:
+async def begun(
+    start: Start, *, events: int = 20, **options: Any
+) -> tuple[Orchestrator, Worker, str, dict[str, Any]]:
     """A job whose task a worker holds."""
-    node = await start(flow(**options))
+    node = await start(flow(**options), WORKER_EVENTS_PER_SECOND=events)
     worker = await node.worker()
     job_id = await node.create()
     return node, worker, job_id, await worker.take()
@@ -153,7 +155,7 @@ async def test_what_is_no_event_is_refused_by_name(
 
 
 async def test_a_task_has_a_thousand_events_and_no_more(start: Start) -> None:
-    node, worker, job_id, task = await begun(start, event_transitions={"found": "rescued"})
+    node, worker, job_id, task = await begun(start, events=2_000, event_transitions={"found": "rescued"})
     for n in range(1_000):
         assert await tell(worker, task, payload={"progress": n}) == ACCEPTED
     status, body = await tell(worker, task)

@@ -15,8 +15,8 @@ from avtomatika.stores.postgres.driver import Row
 from avtomatika.stores.postgres.pool import Pool
 from avtomatika.stores.postgres.rows import key
 
-PROBE: Final = 10_000
-"""Up to so many entries of an index are counted to find out which has the fewest."""
+PROBES: Final = (1_000, 10_000)
+"""Up to so many entries of an index are counted to find out which has the fewest; more, if none has fewer."""
 
 MOST: Final = 2**31
 """More jobs than fit on a page."""
@@ -66,9 +66,7 @@ async def find(pool: Pool, query: JobQuery) -> Page:
     """One page, by keyset."""
     ways = walks(query)
     if len(ways) > 1:
-        statement, values = sizes(ways)
-        counts = await pool.fetchrow(statement, *values)
-        ways = [way for _, way in sorted(zip(counts or (), ways, strict=True), key=_size)]
+        ways = await _by_size(pool, ways)
     statement, values = page_of(ways, query)
     rows = await pool.fetch(statement, *values)
     rows.sort(key=_place, reverse=True)
@@ -76,12 +74,23 @@ async def find(pool: Pool, query: JobQuery) -> Page:
     return Page(page, page_cursor(page[-1]) if len(rows) > query.limit else None)
 
 
-def sizes(ways: list[Walk]) -> tuple[str, list[Any]]:
-    """The statement that counts the entries of each way, `PROBE` if there are more, with its values."""
+async def _by_size(pool: Pool, ways: list[Walk]) -> list[Walk]:
+    counts: list[int] = []
+    for most in PROBES:
+        statement, values = sizes(ways, most)
+        counts = [*(await pool.fetchrow(statement, *values) or ())]
+        if min(counts) < most:
+            break
+    order = sorted(range(len(ways)), key=counts.__getitem__)
+    return [ways[place] for place in order]
+
+
+def sizes(ways: list[Walk], most: int) -> tuple[str, list[Any]]:
+    """The statement that counts the entries of each way, *most* if there are more, with its values."""
     values = Values()
     counts = [
         f"(SELECT count(*) FROM (SELECT FROM {way.table} w WHERE {values.condition(way, 'w')} true"  # noqa: S608 - names of this module
-        f" LIMIT {PROBE}) AS few)"
+        f" LIMIT {most}) AS few)"
         for way in ways
     ]
     return f"SELECT {', '.join(counts)}", values.all
@@ -118,10 +127,6 @@ def _bounds(query: JobQuery, walk: Walk, values: Values) -> str:
         created, job_id = min(upper)
         condition += f" AND (w.created, w.{walk.id}) < ({values(created)}::bigint, {values(job_id)}::bytea)"
     return condition
-
-
-def _size(counted: tuple[int, Walk]) -> int:
-    return counted[0]
 
 
 def _place(row: Row) -> tuple[int, bytes]:

@@ -15,8 +15,8 @@ from avtomatika.ports.store import JobQuery, Page
 from avtomatika.stores.codec import decode_job, page_cursor, place_of
 from avtomatika.stores.sql.counts import Group
 
-PROBE: Final = 10_000
-"""Up to so many entries of an index are counted to find out which has the fewest."""
+PROBES: Final = (1_000, 10_000)
+"""Up to so many entries of an index are counted to find out which has the fewest; more, if none has fewer."""
 
 MOST: Final = 2**40
 """More jobs than a file can hold."""
@@ -69,7 +69,7 @@ def find(database: sqlite3.Connection, query: JobQuery) -> Page:
     """One page, by keyset."""
     ways = walks(query)
     if len(ways) > 1:
-        ways.sort(key=lambda way: _fewest(database, way))
+        ways = _by_size(database, ways)
     statement, values = page_of(ways, query)
     rows = database.execute(statement, values).fetchall()
     rows.sort(key=lambda row: row[:2], reverse=True)
@@ -116,9 +116,19 @@ def _bounds(query: JobQuery, id_: str) -> tuple[str, list[str | int]]:
     return " AND ".join(parts), values
 
 
-def _fewest(database: sqlite3.Connection, way: Walk) -> int:
+def _by_size(database: sqlite3.Connection, ways: list[Walk]) -> list[Walk]:
+    sizes: list[int] = []
+    for most in PROBES:
+        sizes = [_size(database, way, most) for way in ways]
+        if min(sizes) < most:
+            break
+    order = sorted(range(len(ways)), key=sizes.__getitem__)
+    return [ways[place] for place in order]
+
+
+def _size(database: sqlite3.Connection, way: Walk, most: int) -> int:
     statement = f"SELECT count(*) FROM (SELECT 1 FROM {way.source} WHERE {way.condition}1 LIMIT ?)"  # noqa: S608 - as above
-    return int(database.execute(statement, [*way.values, PROBE]).fetchone()[0])
+    return int(database.execute(statement, [*way.values, most]).fetchone()[0])
 
 
 def groups(database: sqlite3.Connection) -> list[tuple[Group, int]]:
