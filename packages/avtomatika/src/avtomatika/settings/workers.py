@@ -23,8 +23,9 @@ SHORTEST_TOKEN: Final = 16
 
 
 class WorkerSettings(msgspec.Struct, frozen=True):
-    """Which workers may come in beside those with the common token, what they have to sign, and how much
-    of *events* in a second each of their tasks may tell.
+    """Which workers may come in beside those with the common token, and what they have to sign.
+
+    Each of their tasks may tell so many `events` in a second.
     """
 
     tokens: Path | None = None
