@@ -58,7 +58,7 @@ def token_not_checked() -> None:
     Results.held = held  # type: ignore[method-assign, assignment] - that is the fault
 
 
-@fault("a refused result is not applied", only=("cut answers",))
+@fault("a refused result is not applied", only=("cut answers",), gap=(1.0, 2.0), seconds=20.0)
 def repeats_refused() -> None:
     """A result that comes again is refused, though it was applied."""
 
