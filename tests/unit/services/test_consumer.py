@@ -102,7 +102,7 @@ async def test_a_message_sent_while_the_consumer_waits_is_handled_at_once() -> N
     await send(node, 1)
     await asyncio.wait_for(handled.wait(), 5)
     loop.cancel()
-    assert asyncio.get_running_loop().time() - begun < 0.5
+    assert asyncio.get_running_loop().time() - begun < 0.9
 
 
 async def test_a_store_that_is_full_makes_the_consumer_pause_and_go_on() -> None:
