@@ -122,7 +122,7 @@ def fork_shares_the_id() -> AbstractContextManager[Any]:
     return patch.object(Operator, "fork", fork)
 
 
-@mutant(182)
+@mutant(257)
 def fork_keeps_the_parent() -> AbstractContextManager[Any]:
     """The fork of a child believes that its parent waits for it."""
     return replacing(lambda changes: {k: v for k, v in changes.items() if k != "parent"})

@@ -13,12 +13,10 @@ from rxon.errors import RxonError
 from rxon.messages import HeartbeatAnswer, ResultAnswer, TaskOffer
 from rxon.stream import calling, pushing
 from rxon.stream.calling import CallingStream
-from rxon.stream.channel import ChannelClosed
 from rxon.stream.frames import Answers, Beat, Beaten, Ready, Tasks
 from rxon.stream.frames import Results as ResultsFrame
 from rxon.stream.pushing import Pusher
 from rxon.stream.serving import ServedStream
-from rxon.transport import PollRequest
 from rxon.vocabulary import AnswerStatus
 from tests.sim.planting import mutant, without
 
@@ -46,54 +44,17 @@ def a_worker_asks_once_only() -> AbstractContextManager[Any]:
     return patch.object(calling, "_means", means)
 
 
-async def _hand_over(self: Pusher, offers: Sequence[TaskOffer], max_frame: int, back: Any) -> None:
-    self._sent += len(offers)
-    self.hold(offer.task_id for offer in offers)
-    try:
-        for frame in pushing.task_frames(offers, max_frame):
-            await self._send(frame)
-    except back:
-        await self._give_back(offers)
-        raise
-
-
-@mutant(216)
-def tasks_in_hand_are_lost_when_a_stream_ends() -> AbstractContextManager[Any]:
-    """Sending that is cancelled gives nothing back."""
-
-    async def hand_over(self: Pusher, offers: Sequence[TaskOffer], max_frame: int) -> None:
-        await _hand_over(self, offers, max_frame, ChannelClosed)
-
-    return patch.object(Pusher, "_hand_over", hand_over)
-
-
-@mutant(30)
+@mutant(80)
 def tasks_that_cannot_be_sent_are_lost() -> AbstractContextManager[Any]:
     """Nothing is given back when the connection is closed."""
 
     async def hand_over(self: Pusher, offers: Sequence[TaskOffer], max_frame: int) -> None:
-        await _hand_over(self, offers, max_frame, ())
+        self._sent += len(offers)
+        self.hold(offer.task_id for offer in offers)
+        for frame in pushing.task_frames(offers, max_frame):
+            await self._send(frame)
 
     return patch.object(Pusher, "_hand_over", hand_over)
-
-
-@mutant(249)
-def tasks_of_a_poll_are_lost_when_a_stream_ends() -> AbstractContextManager[Any]:
-    """What a poll brings at the moment when the stream ends is dropped."""
-
-    async def poll(self: Pusher, ready: Ready, limit: int) -> Any:
-        skills = None if ready.available_skills is None else frozenset(ready.available_skills)
-        self._asked, self._limit = ready, limit
-        polling = asyncio.create_task(self._polled(PollRequest(None, skills, ready.hot_skills, limit)))
-        self._polling = polling
-        try:
-            await asyncio.wait((polling,))
-        finally:
-            self._polling = self._asked = None
-            polling.cancel()
-        return () if polling.cancelled() else polling.result()
-
-    return patch.object(Pusher, "_poll", poll)
 
 
 @mutant(7)
@@ -124,8 +85,8 @@ def a_stream_without_store_gives_nothing_any_more() -> AbstractContextManager[An
     """The first poll that fails is the last one."""
     real = Pusher._poll
 
-    async def poll(self: Pusher, ready: Ready, limit: int) -> Any:
-        found = await real(self, ready, limit)
+    async def poll(self: Pusher, ready: Ready, limit: int, max_frame: int) -> Any:
+        found = await real(self, ready, limit, max_frame)
         if isinstance(found, RxonError):
             await asyncio.Event().wait()
         return found
@@ -170,7 +131,7 @@ def nothing_is_called_back_by_heartbeats_over_a_stream() -> AbstractContextManag
     return patch.object(ServedStream, "_beat", beat)
 
 
-@mutant(249)
+@mutant(6175)
 def a_store_that_is_away_ends_streams() -> AbstractContextManager[Any]:
     """What the store says when tasks are given back is not translated."""
 

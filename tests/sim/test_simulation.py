@@ -22,7 +22,7 @@ SEEDS = 500
 SQLITE_SEEDS = 200
 CHUNK = 25
 TWICE = range(10_000, 10_050)
-QUIET = range(110)
+QUIET = range(250)
 REGRESSIONS = Path(__file__).with_name("regression_seeds.txt")
 
 

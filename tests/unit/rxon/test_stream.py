@@ -151,6 +151,7 @@ async def test_a_poll_that_asks_for_too_much_is_given_up(gateway: MemoryGateway)
         await gateway.offer("a")
         b = await gateway.offer("b")
         assert await peer.tasks(1) == [b]
+        await gateway.seen(lambda: len(gateway.polls) == 3)
         await peer.say(Ready(credits=0, seen=1))
         await settled()
         await gateway.offer("b")
@@ -456,5 +457,28 @@ async def test_a_task_of_a_poll_that_ends_with_its_stream_is_available_again() -
     await asyncio.wait((pushing,))
     await settled()
     await settled()
+    assert [offer.task_id for offer in gateway._waiting] == [task]
+    assert gateway._open == {}
+
+
+async def test_a_task_that_is_being_sent_when_its_stream_ends_is_available_again(
+    gateway: MemoryGateway,
+) -> None:
+    task = await gateway.offer("work")
+    sending = asyncio.Event()
+
+    async def slow_reader(data: bytes) -> None:
+        sending.set()
+        await asyncio.Event().wait()
+
+    pusher = Pusher(gateway, ME, "w1", slow_reader)
+    pusher.hear(Ready(credits=1))
+    pushing = asyncio.create_task(pusher.push(1_000))
+    await sending.wait()
+    pusher.leave()
+    await settled()
+    assert gateway._waiting == []  # it may arrive yet
+    pushing.cancel()
+    await asyncio.wait((pushing,))
     assert [offer.task_id for offer in gateway._waiting] == [task]
     assert gateway._open == {}

@@ -1,6 +1,6 @@
 """A task as a handler asks for it: a mapping of options, made into an order."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from msgspec import Raw
@@ -13,25 +13,6 @@ from avtomatika.kernel.model import NULL, Order
 from rxon.errors import ProtocolError
 from rxon.requirements import parse
 
-_OPTIONS: Final = frozenset(
-    {
-        "type",
-        "task_type",
-        "params",
-        "skill_version",
-        "skill_type",
-        "dispatch_strategy",
-        "timeout_seconds",
-        "dispatch_timeout_seconds",
-        "result_timeout_seconds",
-        "resource_requirements",
-        "output_schema",
-        "max_cost",
-        "priority",
-        "retry",
-    }
-)
-
 
 def order_of(task: Mapping[str, Any]) -> Order:
     """The order that a mapping with the options of `dispatch_task` makes. Raises HandlerError."""
@@ -41,31 +22,24 @@ def order_of(task: Mapping[str, Any]) -> Order:
     skill = task.get("type") or task.get("task_type")
     if skill is None:
         raise HandlerError("A task needs a 'type' (or 'task_type').")
-    return Order(
-        skill=text("type", skill),
-        params=encoded("The params of a task", dict(mapping("params", task.get("params")))),
-        skill_version=text_or_none(task, "skill_version"),
-        skill_type=text_or_none(task, "skill_type"),
-        strategy=text_or_none(task, "dispatch_strategy") or "default",
-        max_cost=number(task, "max_cost"),
-        requirements=_requirements(task.get("resource_requirements")),
-        output_schema=schema_of("output_schema", task.get("output_schema")),
-        priority=number(task, "priority") or 0.0,
-        execution_timeout=span(task, "timeout_seconds"),
-        dispatch_timeout=span(task, "dispatch_timeout_seconds"),
-        result_timeout=span(task, "result_timeout_seconds"),
-        retries=_retries(task.get("retry")),
-    )
+    given: dict[str, Any] = {}
+    for option, value in task.items():
+        if value is not None and option in _FIELDS:
+            field, checked = _FIELDS[option]
+            given[field] = checked(task, option)
+    params = encoded("The params of a task", dict(mapping("params", task.get("params"))))
+    return Order(skill=text("type", skill), params=params, **given)
 
 
-def _requirements(given: Mapping[str, Any] | None) -> Raw:
+def _requirements(task: Mapping[str, Any], name: str) -> Raw:
+    given = task[name]
     if not given:
         return NULL
     try:
         parse(given)
     except ProtocolError as error:
         raise HandlerError(error.message) from error
-    return encoded("resource_requirements", dict(given))
+    return encoded(name, dict(given))
 
 
 def schema_of(name: str, given: Mapping[str, Any] | None) -> Raw:
@@ -80,9 +54,29 @@ def schema_of(name: str, given: Mapping[str, Any] | None) -> Raw:
     return schema
 
 
-def _retries(value: object) -> int | None:
-    if value is None:
-        return None
+def _schema(task: Mapping[str, Any], name: str) -> Raw:
+    return schema_of(name, task[name])
+
+
+def _retries(task: Mapping[str, Any], name: str) -> int:
+    value = task[name]
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise HandlerError(f"retry must be a whole number from 0, not {value!r}.")
     return value
+
+
+# What is not given keeps the default of the order.
+_FIELDS: Final[Mapping[str, tuple[str, Callable[[Mapping[str, Any], str], object]]]] = {
+    "skill_version": ("skill_version", text_or_none),
+    "skill_type": ("skill_type", text_or_none),
+    "dispatch_strategy": ("strategy", text_or_none),
+    "max_cost": ("max_cost", number),
+    "resource_requirements": ("requirements", _requirements),
+    "output_schema": ("output_schema", _schema),
+    "priority": ("priority", number),
+    "timeout_seconds": ("execution_timeout", span),
+    "dispatch_timeout_seconds": ("dispatch_timeout", span),
+    "result_timeout_seconds": ("result_timeout", span),
+    "retry": ("retries", _retries),
+}
+_OPTIONS: Final = {"type", "task_type", "params", *_FIELDS}

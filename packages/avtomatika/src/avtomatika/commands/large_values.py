@@ -157,9 +157,11 @@ class LargeValues:
         return Raw(content)
 
     def _heavy_decision(self, event: Decided) -> bool:
-        changed = (event.input, event.history)
-        if self._heavy(event.returned) or any(data and self._any_heavy(data) for data in changed):
+        if self._heavy(event.returned):
             return True
+        for changed in (event.input, event.history):
+            if changed and self._any_heavy(changed):
+                return True
         match event.decision:
             case Dispatch(order=order):
                 return self._large(order.params)

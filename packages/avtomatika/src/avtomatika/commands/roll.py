@@ -88,8 +88,10 @@ class Roll:
         single = self._single.get(worker_id)
         if single is not None:
             return single
-        fitting = (known for pattern, known in self._groups if fnmatchcase(worker_id, pattern))
-        return next(fitting, self._common)
+        for pattern, known in self._groups:
+            if fnmatchcase(worker_id, pattern):
+                return known
+        return self._common
 
 
 def _is(known: Listed | None, value: bytes) -> bool:

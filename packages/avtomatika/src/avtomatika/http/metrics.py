@@ -29,7 +29,7 @@ class Bounded:
 
     def of(self, fields: Fields) -> Any:
         """The metric with its labels as the fields say."""
-        values = tuple(str(fields[label]) for label in self.labels)
+        values = tuple([str(fields[label]) for label in self.labels])
         found = self._bound.get(values)
         if found is None:
             if len(self._bound) >= MOST_LABELS:

@@ -297,4 +297,4 @@ class Job(Value, frozen=True):
             case AwaitingHuman():
                 return Status.WAITING_FOR_HUMAN
             case Done(verdict=verdict):
-                return Status(verdict.value)
+                return Status(verdict)

@@ -42,19 +42,22 @@ class Hints:
     def announce(self, topics: Iterable[str], at: int = 0) -> None:
         """Everybody who waits for one of *topics* is woken, but for those who look again before *at*."""
         for topic in topics:
-            if self._lately is not None:
-                self._lately.announced(topic, at)
-            waiting = self._waiting.get(topic)
-            if waiting is not None:
-                for waker, until in waiting.items():
-                    if until >= at:
-                        _wake(waker)
+            self._announce(topic, at)
 
     def announce_commit(self, commit: Commit, robbed: Iterable[str] = ()) -> None:
         """Everybody whom *commit* may concern is woken, and those whose messages it withdrew."""
         if self._waiting or self._lately is not None:
             for topic, at in told_by(commit, robbed):
-                self.announce((topic,), at)
+                self._announce(topic, at)
+
+    def _announce(self, topic: str, at: int) -> None:
+        if self._lately is not None:
+            self._lately.announced(topic, at)
+        waiting = self._waiting.get(topic)
+        if waiting is not None:
+            for waker, until in waiting.items():
+                if until >= at:
+                    _wake(waker)
 
     def _forget(self, topic: str, waker: asyncio.Future[None]) -> None:
         wakers = self._waiting.get(topic)

@@ -3,8 +3,6 @@
 from collections import OrderedDict
 from typing import Final
 
-from msgspec import Raw
-
 from avtomatika.kernel.ids import JobId
 from avtomatika.kernel.model import Data, Done, Job
 
@@ -59,22 +57,18 @@ class Recent:
 
 def weight(job: Job) -> int:
     """How many bytes of memory the job takes, about."""
-    size = _FRAME + _of_data(job.input) + _of_data(job.history) + _of(job.last)
+    size = _FRAME + _of_data(job.input) + _of_data(job.history) + len(job.last)
     for signal in job.signals:
-        size += _of(signal.payload) + _MEMBER
+        size += len(signal.payload) + _MEMBER
     if isinstance(job.phase, Done):
-        size += _of(job.phase.result)
+        size += len(job.phase.result)
     if job.failure is not None:
-        size += len(job.failure.message) + _of(job.failure.details)
+        size += len(job.failure.message) + len(job.failure.details)
     return size
 
 
 def _of_data(data: Data) -> int:
     size = 0
     for name, value in data.items():
-        size += len(name) + _of(value) + _MEMBER
+        size += len(name) + len(value) + _MEMBER
     return size
-
-
-def _of(value: Raw) -> int:
-    return memoryview(value).nbytes

@@ -50,6 +50,7 @@ class Pusher:
         self._sent = 0
         self._told = asyncio.Event()
         self._leaving = False
+        self._over = False
         self._polling: asyncio.Task[Sequence[TaskOffer] | RxonError] | None = None
         self._asked: Ready | None = None
         self._limit = 0
@@ -95,15 +96,13 @@ class Pusher:
                 await self._told.wait()
                 continue
             asked, begun = self._ready, clock()
-            found = await self._poll(asked, limit)
+            found = await self._poll(asked, limit, max_frame)
             if isinstance(found, RxonError):
                 await self._tell(refusal(found))
                 if type(found) in CLOSES:
                     raise Over(CLOSES[type(found)], found.message)
                 await self._pause(getattr(found, "retry_after", 1.0))
-            elif found:
-                await self._hand_over(found, max_frame)
-            elif self._ready is asked and clock() - begun < PAUSE:
+            elif not found and self._ready is asked and clock() - begun < PAUSE:
                 await self._pause(PAUSE)  # a gateway that is being closed answers at once
 
     async def _hand_over(self, offers: Sequence[TaskOffer], max_frame: int) -> None:
@@ -129,6 +128,8 @@ class Pusher:
         await asyncio.shield(task)
 
     async def _give_back(self, offers: Sequence[TaskOffer]) -> None:
+        if not offers:
+            return
         with suppress(RxonError):  # then their leases run out
             await self._gateway.give_back(self._credentials, self._worker_id, offers)
 
@@ -162,40 +163,49 @@ class Pusher:
             if told:
                 await self._tell(Commands(commands=tuple(told)))
 
-    async def _poll(self, ready: Ready, limit: int) -> Sequence[TaskOffer] | RxonError:
-        """Tasks; none also when something else is wanted by now."""
+    async def _poll(self, ready: Ready, limit: int, max_frame: int) -> Sequence[TaskOffer] | RxonError:
+        """Tasks, which are on their way; none also when something else is wanted by now.
+
+        Raises ChannelClosed.
+        """
         skills = None if ready.available_skills is None else frozenset(ready.available_skills)
         request = PollRequest(None, skills, ready.hot_skills, limit)
         self._asked, self._limit = ready, limit
         # A task of its own, so that it can be given up without giving up the connection.
-        polling = self._polling = asyncio.get_running_loop().create_task(self._polled(request))
+        polling = self._polling = asyncio.get_running_loop().create_task(self._polled(request, max_frame))
         try:
             await asyncio.wait((polling,))
         except asyncio.CancelledError:
-            self._stop_polling()
-            await self._undisturbed(self._bring_back(polling))
+            self._end()
+            await self._undisturbed(_settled(polling))
             raise
         finally:
             self._polling = self._asked = None
         return () if polling.cancelled() else polling.result()
 
-    async def _bring_back(self, polling: "asyncio.Task[Sequence[TaskOffer] | RxonError]") -> None:
-        """What the poll still brings is available again."""
-        await asyncio.wait((polling,))
-        brought = () if polling.cancelled() else polling.result()
-        if brought and not isinstance(brought, RxonError):
-            await self._give_back(brought)
-
-    async def _polled(self, request: PollRequest) -> Sequence[TaskOffer] | RxonError:
+    async def _polled(self, request: PollRequest, max_frame: int) -> Sequence[TaskOffer] | RxonError:
         try:
-            return await self._gateway.poll(self._credentials, self._worker_id, request)
+            found = await self._gateway.poll(self._credentials, self._worker_id, request)
         except RxonError as error:
             return error
+        if self._over:
+            await self._give_back(found)
+            return ()
+        self._asked = None
+        if found:  # here, and not where this is waited for: that would be a turn of a busy loop later
+            await self._hand_over(found, max_frame)
+        return found
 
     def _stop_polling(self) -> None:
         # Once: a poll that is given up gives back what it had taken, and is not to be disturbed at that.
-        if self._polling is not None and not self._polling.cancelling():
+        if self._polling is not None and self._asked is not None and not self._polling.cancelling():
             self._polling.cancel()
+
+    def _end(self) -> None:
+        self._over = True
+        if self._polling is not None and self._asked is None:
+            self._polling.cancel()  # sending may take as long as the worker likes
+        self._stop_polling()
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -209,3 +219,10 @@ class Pusher:
 
     async def _tell(self, frame: msgspec.Struct) -> None:
         await self._send(encode(frame))
+
+
+async def _settled(polling: "asyncio.Task[Sequence[TaskOffer] | RxonError]") -> None:
+    """The task is over. Raises what it raised, but for a cancellation."""
+    await asyncio.wait((polling,))
+    if not polling.cancelled():
+        polling.result()

@@ -224,12 +224,17 @@ class Batch:
         """The net effect is written within the open transaction. May raise sqlite3.Error."""
         self._write_jobs(database)
         _many(database, _PUT_FACT, self._facts)
-        _many(database, _DROP_BRANCHES, [(job,) for job in self._ended])
-        _many(database, _DROP_BRANCH, [key for key, row in self._branches.items() if row is None])
-        _many(database, _PUT_BRANCH, [row for row in self._branches.values() if row is not None])
+        if self._branches or self._ended:
+            _many(database, _DROP_BRANCHES, [(job,) for job in self._ended])
+            _many(database, _DROP_BRANCH, [key for key, row in self._branches.items() if row is None])
+            _many(database, _PUT_BRANCH, [row for row in self._branches.values() if row is not None])
         _many(database, _DROP_MESSAGE, [(key,) for key, row in self._messages.items() if row is None])
         _many(database, _PUT_MESSAGE, [row for row in self._messages.values() if row is not None])
         _many(database, _HOLD_MESSAGE, list(self._holds.values()))
+        if self._claims or self._items:
+            self._write_beside(database)
+
+    def _write_beside(self, database: sqlite3.Connection) -> None:
         claims = [(c.key, c.fingerprint, c.job, c.expires_at) for c in self._claims.values()]
         _many(database, _PUT_CLAIM, claims)
         items = [(*place, value) for place, value in self._items.items()]
