@@ -274,6 +274,9 @@ EXCUSED: dict[str, Spoil] = {
     "given back by a link that broke": also(
         fault(START + 1, START + 1.2, "reset", "w0>n0"), offer(START + 1.25, "w1", AGAIN)
     ),
+    "granted before a pause of the store, and over soon after it": also(
+        fault(START + 0.9, START + 1.1, "pause store", "store"), offer(START + 1.25, "w1", AGAIN)
+    ),
     "refused under the token of a grant that a crash undid": also(
         report(START + 1.25, "w0", TASK, "refused", token="t0", why="stale_lease")
     ),

@@ -132,9 +132,13 @@ def _ordered(seen: Evidence, offer: Offer) -> float:
 def _excused(seen: Evidence, mine: Offer, theirs: Offer) -> bool:
     """Whether the task may have been given back: it seemed not to have reached the worker, or was forgotten.
 
-    The same worker may have it again when it has come back.
+    The same worker may have it again when it has come back. A lease counts from when it was asked for: one
+    that a paused store grants when it goes on has little time left, and over a stream nobody knows here when
+    the node asked.
     """
     since, until = mine.began - 1, theirs.t
+    if seen.troubled(since, until, kinds=("pause store",)):
+        return True
     met = any(seen.troubled(since, until, grace=2.0, who=who) for who in (mine.worker, mine.node))
     return mine.worker == theirs.worker or met or _forgotten(seen, since, until)
 
