@@ -208,6 +208,10 @@ WRONG: dict[str, tuple[Spoil, str]] = {
         also(offer(START + 1.2, "w1", AGAIN)),
         "a task is leased to one worker at a time",
     ),
+    "two leases at once after a pause of the store": (
+        also(fault(START + 0.6, START + 1.08, "pause store", "store"), offer(START + 2.3, "w1", AGAIN)),
+        "a task is leased to one worker at a time",
+    ),
     "two leases at once after a heartbeat": (
         also(beat(START + 3, "w0", TASK), offer(START + 4, "w1", AGAIN)),
         "a task is leased to one worker at a time",
@@ -275,7 +279,7 @@ EXCUSED: dict[str, Spoil] = {
         fault(START + 1, START + 1.2, "reset", "w0>n0"), offer(START + 1.25, "w1", AGAIN)
     ),
     "granted before a pause of the store, and over soon after it": also(
-        fault(START + 0.9, START + 1.1, "pause store", "store"), offer(START + 1.25, "w1", AGAIN)
+        fault(START + 0.6, START + 1.08, "pause store", "store"), offer(START + 2.6, "w1", AGAIN)
     ),
     "refused under the token of a grant that a crash undid": also(
         report(START + 1.25, "w0", TASK, "refused", token="t0", why="stale_lease")

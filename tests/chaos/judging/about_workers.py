@@ -109,7 +109,7 @@ def _overlaps(seen: Evidence, granted: list[tuple[Work, Offer]]) -> Iterator[Vio
 
 def certain_until(seen: Evidence, offer: Offer) -> float:
     """Until when the worker certainly had the task: for a lease after the grant, or after a heartbeat."""
-    granted = max(offer.began, _ordered(seen, offer))
+    granted = max(_asked(seen, offer), _ordered(seen, offer))
     beats = (beat.began for beat in seen.beats[offer.worker] if _keeps(beat.held, beat.lost, offer.task))
     since = max((began for began in beats if began > offer.t), default=granted)
     return max(granted, since) + TASK_LEASE
@@ -117,6 +117,20 @@ def certain_until(seen: Evidence, offer: Offer) -> float:
 
 def _keeps(held: tuple[str, ...], lost: tuple[str, ...], task: str) -> bool:
     return task in held and task not in lost
+
+
+def _asked(seen: Evidence, offer: Offer) -> float:
+    """The earliest moment at which the node may have asked for the lease, which counts from then.
+
+    That is when the worker asked the node, unless the store stood still: over a stream the node may have
+    asked before, and is answered when the store goes on.
+    """
+    pauses = (
+        fault.t
+        for fault in seen.faults
+        if fault.kind == "pause store" and fault.t <= offer.t and fault.until + SLACK >= offer.began
+    )
+    return min((offer.began, *pauses))
 
 
 def _ordered(seen: Evidence, offer: Offer) -> float:
@@ -132,13 +146,9 @@ def _ordered(seen: Evidence, offer: Offer) -> float:
 def _excused(seen: Evidence, mine: Offer, theirs: Offer) -> bool:
     """Whether the task may have been given back: it seemed not to have reached the worker, or was forgotten.
 
-    The same worker may have it again when it has come back. A lease counts from when it was asked for: one
-    that a paused store grants when it goes on has little time left, and over a stream nobody knows here when
-    the node asked.
+    The same worker may have it again when it has come back.
     """
     since, until = mine.began - 1, theirs.t
-    if seen.troubled(since, until, kinds=("pause store",)):
-        return True
     met = any(seen.troubled(since, until, grace=2.0, who=who) for who in (mine.worker, mine.node))
     return mine.worker == theirs.worker or met or _forgotten(seen, since, until)
 

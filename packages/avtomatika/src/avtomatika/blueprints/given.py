@@ -10,8 +10,6 @@ from avtomatika.kernel.time import Span, seconds
 
 def transitions_of(given: Mapping[str, str] | None) -> dict[str, str]:
     """The transitions, each a text to a text. Raises HandlerError."""
-    if given is None:
-        return {}
     return {
         text("transitions", status): text("transitions", state)
         for status, state in mapping("transitions", given).items()

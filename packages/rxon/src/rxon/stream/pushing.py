@@ -191,7 +191,7 @@ class Pusher:
         if self._over:
             await self._give_back(found)
             return ()
-        self._asked = None
+        self._asked = None  # what has come is handed over, whatever is wanted by now
         if found:  # here, and not where this is waited for: that would be a turn of a busy loop later
             await self._hand_over(found, max_frame)
         return found
