@@ -20,8 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, contextmanager
-from http.client import HTTPConnection
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -149,18 +148,21 @@ class Client:
         return sorted(taken)
 
 
-def blocking_latency(servers: Servers, samples: int) -> list[float]:
-    """As `Client.latency`, by a client that blocks on its socket: it takes little time of its own."""
-    headers = {"X-Client-Token": servers.token, "Prefer": "wait=30"}
+def bare_latency(servers: Servers, samples: int) -> list[float]:
+    """As `Client.latency`, from the first byte sent until the last one received: no library takes part."""
+    head = f"POST /api/v1/jobs/one HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Client-Token: {servers.token}\r\n"
+    asked = f'{head}Prefer: wait=30\r\nContent-Length: 7\r\n\r\n{{"n":0}}'.encode()
     taken: list[float] = []
-    with closing(HTTPConnection("127.0.0.1", servers.port, timeout=60)) as connection:
+    with socket.create_connection(("127.0.0.1", servers.port), timeout=60) as connection:
         for _ in range(samples):
             begun = time.perf_counter()
-            connection.request("POST", "/api/v1/jobs/one", b'{"n":0}', headers)
-            view = json.loads(connection.getresponse().read())
+            connection.sendall(asked)
+            answer = connection.recv(65_536)
             taken.append((time.perf_counter() - begun) * 1_000)
-            if view["status"] != "finished":
-                raise SystemExit(f"a job ended {view}")
+            line, _, rest = answer.partition(b"\r\n")
+            view = json.loads(rest.partition(b"\r\n\r\n")[2])  # a part of an answer is no JSON
+            if line != b"HTTP/1.1 200 OK" or view["status"] != "finished":
+                raise SystemExit(f"a job ended {answer!r}")
             time.sleep(0.005)
     return sorted(taken)
 
@@ -202,7 +204,7 @@ async def measure(arguments: argparse.Namespace, folder: Path, profile: Path | N
     fsyncs, encodes = yardstick(folder)
     print(f"yardstick: {fsyncs:,.0f} fsyncs/s, {encodes:,.0f} JSON encodes/s")
     rates: list[float] = []
-    waits: dict[str, tuple[list[float], list[float]]] = {"asyncio": ([], []), "blocking": ([], [])}
+    waits: dict[str, tuple[list[float], list[float]]] = {"asyncio": ([], []), "bare": ([], [])}
     with servers(folder, arguments.slots, arguments.transport, profile) as running:
         async with client(running, prefers=arguments.ask == "once", batch=arguments.batch) as asking:
             for number in range(1, arguments.rounds + 1):
@@ -213,7 +215,7 @@ async def measure(arguments: argparse.Namespace, folder: Path, profile: Path | N
                 own = time.process_time() - own
                 each = [f"{1e6 * s / arguments.jobs:,.0f}" for s in (*spent, own)]
                 _note(waits["asyncio"], await asking.latency(arguments.samples))
-                _note(waits["blocking"], blocking_latency(running, arguments.samples))
+                _note(waits["bare"], bare_latency(running, arguments.samples))
                 last = {kind: (middles[-1], tails[-1]) for kind, (middles, tails) in waits.items()}
                 print(
                     f"round {number}: {rates[-1]:,.0f} jobs/s; idle {_told(last)}; CPU per job: "

@@ -1,6 +1,8 @@
 """A client that prefers to wait has the job with the answer to the request that made it (RFC 7240)."""
 
 import asyncio
+import os
+import sys
 
 import pytest
 
@@ -67,6 +69,27 @@ async def test_a_batch_of_which_one_job_does_not_end_is_accepted_as_ever(start: 
     assert (status, answer["status"]) == (202, "accepted")
     states = [(await node.job(job_id))["status"] for job_id in answer["job_ids"]]
     assert sorted(states) == ["finished", "waiting_for_worker"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no sched_yield")
+async def test_the_node_gives_way_to_the_reader_of_an_answer_unless_others_wait(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_way: list[None] = []
+    monkeypatch.setattr(os, "sched_yield", lambda: given_way.append(None))
+    node = await start(flow())
+    worker = await node.worker()
+    asked = [
+        asyncio.ensure_future(node.post("/api/v1/jobs/flow", {"n": n}, Prefer="wait=30")) for n in range(2)
+    ]
+    tasks = [await worker.take() for _ in asked]
+    seen: list[int] = []
+    for task in tasks:
+        await worker.report(task, {})
+        status, _ = await asked[task["params"]["n"]]
+        seen.append(len(given_way))
+        assert status == 200
+    assert seen == [0, 1]
 
 
 @pytest.mark.parametrize(

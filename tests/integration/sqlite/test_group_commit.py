@@ -44,6 +44,23 @@ class TestGrouping:
         assert statements.count("COMMIT") == 1
         assert sum(statement.startswith("INSERT INTO job") for statement in statements) == 1
 
+    async def test_who_waits_for_the_news_of_a_commit_goes_on_before_who_made_it(self, files: Files) -> None:
+        store, order = files.open(), list[str]()
+
+        async def hear() -> None:
+            await store.wait(("q",), until=at(60_000))
+            order.append("heard")
+            asyncio.get_running_loop().call_soon(order.append, "passed on")
+
+        async def say() -> None:
+            await send(store, a_message("m", queue="q"))
+            order.append("said")
+
+        hearing = asyncio.ensure_future(hear())
+        await asyncio.sleep(0)
+        await asyncio.gather(hearing, say())
+        assert order == ["heard", "passed on", "said"]
+
     async def test_commits_that_arrive_during_a_commit_share_the_next_one(self, files: Files) -> None:
         store = files.open()
         disk = SlowDisk(store)

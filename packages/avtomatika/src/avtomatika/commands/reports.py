@@ -42,9 +42,9 @@ class Reports:
         if not results:
             return ()
         work = [self._spawn(self._answer(credentials, result), name="report") for result in results]
-        await asyncio.wait(work)  # which, unlike `gather`, leaves them to the node when it is cancelled
         refusals = OF_ONE if len(work) > 1 else ()
-        return [_answer_of(each.result(), refusals) for each in work]
+        answers = [await asyncio.shield(each) for each in work]  # all are the node's when this is cancelled
+        return [_answer_of(answer, refusals) for answer in answers]
 
     async def _answer(self, credentials: Credentials, result: TaskResult) -> ResultAnswer | RxonError:
         worker_id = result.worker_id or credentials.worker_id

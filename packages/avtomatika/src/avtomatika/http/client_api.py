@@ -11,7 +11,7 @@ from avtomatika.commands.queries import Queries
 from avtomatika.commands.submit import Submit
 from avtomatika.errors import InvalidInput
 from avtomatika.http import query
-from avtomatika.http.answers import answer
+from avtomatika.http.answers import answer, urgent_answer
 from avtomatika.http.bodies import read_batch, read_payload, read_request
 from avtomatika.http.callers import Callers
 from avtomatika.http.views import (
@@ -26,7 +26,7 @@ from avtomatika.http.views import (
     some_fields,
 )
 from avtomatika.kernel.model import Job, Status
-from avtomatika.kernel.time import after, seconds
+from avtomatika.kernel.time import Instant, after, seconds
 from avtomatika.ports.clock import Clock
 from avtomatika.ports.store import JobQuery
 
@@ -50,6 +50,7 @@ class ClientApi:
         self._callers, self._submit = callers, submit
         self._queries, self._control = queries, control
         self._clock, self._detailed = clock, detailed
+        self._waiting = 0
 
     async def create(self, request: web.Request, blueprint: Blueprint) -> web.Response:
         """202 with the id of the durable job, or 200 with the job if it ends while the caller waits."""
@@ -79,11 +80,18 @@ class ClientApi:
         """The jobs, when all are over within *wait* seconds; else none."""
         until, over = after(self._clock.now(), seconds(wait)), list[Job]()
         for job_id in job_ids:
-            job = await self._queries.ended(job_id, client, until)
+            job = await self._ended(job_id, client, until)
             if not job.over:
                 return ()
             over.append(job)
         return over
+
+    async def _ended(self, job_id: str, viewer: str | None, until: Instant) -> Job:
+        self._waiting += 1
+        try:
+            return await self._queries.ended(job_id, viewer, until)
+        finally:
+            self._waiting -= 1
 
     async def read(self, request: web.Request) -> web.Response:
         """200 with the job; with `wait`, once it is over or that many seconds have passed."""
@@ -91,13 +99,13 @@ class ClientApi:
         wait = query.number(request, "wait", 0.0, MAX_WAIT)
         detailed = query.flag(request, "detailed", self._detailed)
         until = after(self._clock.now(), seconds(wait))
-        job = await self._queries.ended(request.match_info["job_id"], viewer, until)
+        job = await self._ended(request.match_info["job_id"], viewer, until)
         return await self._answer(job, request.query.get("fields"), detailed=detailed)
 
     async def _answer(self, job: Job, fields: str | None, *, detailed: bool) -> web.Response:
         view = await self._view(job, detailed=detailed or fields is not None)
-        if fields is None:
-            return answer(view)
+        if fields is None:  # with others who wait, nobody goes first: that would cost all of them
+            return answer(view) if self._waiting else urgent_answer(view)
         return answer(some_fields(view, [field for field in fields.split(",") if field]))
 
     async def _view(self, job: Job, *, detailed: bool) -> JobView:

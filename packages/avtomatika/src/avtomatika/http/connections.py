@@ -70,6 +70,13 @@ class Connection(web.RequestHandler):
         super().__init__(server, **options)
         self._new_id = new_id
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """What is written is sent there and then."""
+        super().connection_made(transport)
+        if isinstance(transport, asyncio.WriteTransport):
+            # uvloop would collect it until the end of the turn, behind whatever else is to be done in it.
+            transport.set_write_buffer_limits(high=0)
+
     def handle_error(
         self,
         request: web.BaseRequest,

@@ -62,10 +62,7 @@ class Pusher:
         """This is what there is room for. A poll that asks for more, or something else, is given up."""
         self._ready = ready
         asked = self._asked
-        wider = asked is not None and (
-            self._credits() < self._limit
-            or (ready.available_skills, ready.hot_skills) != (asked.available_skills, asked.hot_skills)
-        )
+        wider = asked is not None and (self._credits() < self._limit or not _alike(ready, asked))
         if wider:
             self._stop_polling()
         self._told.set()
@@ -168,11 +165,9 @@ class Pusher:
 
         Raises ChannelClosed.
         """
-        skills = None if ready.available_skills is None else frozenset(ready.available_skills)
-        request = PollRequest(None, skills, ready.hot_skills, limit)
         self._asked, self._limit = ready, limit
         # A task of its own, so that it can be given up without giving up the connection.
-        polling = self._polling = asyncio.get_running_loop().create_task(self._polled(request, max_frame))
+        polling = self._polling = asyncio.get_running_loop().create_task(self._polled(ready, max_frame))
         try:
             await asyncio.wait((polling,))
         except asyncio.CancelledError:
@@ -183,18 +178,25 @@ class Pusher:
             self._polling = self._asked = None
         return () if polling.cancelled() else polling.result()
 
-    async def _polled(self, request: PollRequest, max_frame: int) -> Sequence[TaskOffer] | RxonError:
-        try:
-            found = await self._gateway.poll(self._credentials, self._worker_id, request)
-        except RxonError as error:
-            return error
-        if self._over:
-            await self._give_back(found)
-            return ()
-        self._asked = None  # what has come is handed over, whatever is wanted by now
-        if found:  # here, and not where this is waited for: that would be a turn of a busy loop later
+    async def _polled(self, ready: Ready, max_frame: int) -> Sequence[TaskOffer] | RxonError:
+        skills = None if ready.available_skills is None else frozenset(ready.available_skills)
+        while True:
+            request = PollRequest(None, skills, ready.hot_skills, self._limit)
+            try:
+                found = await self._gateway.poll(self._credentials, self._worker_id, request)
+            except RxonError as error:
+                return error
+            if self._over:
+                await self._give_back(found)
+                return ()
+            self._asked = None  # what has come is handed over, whatever is wanted by now
+            if not found:
+                return ()
             await self._hand_over(found, max_frame)
-        return found
+            limit = min(self._credits(), MAX_BATCH)
+            if limit <= 0 or self._leaving or not _alike(ready, self._ready):
+                return found
+            self._asked, self._limit = ready, limit
 
     def _stop_polling(self) -> None:
         # Once: a poll that is given up gives back what it had taken, and is not to be disturbed at that.
@@ -219,6 +221,11 @@ class Pusher:
 
     async def _tell(self, frame: msgspec.Struct) -> None:
         await self._send(encode(frame))
+
+
+def _alike(one: Ready, other: Ready) -> bool:
+    """True when both ask for the same, but for how much of it."""
+    return (one.available_skills, one.hot_skills) == (other.available_skills, other.hot_skills)
 
 
 async def _settled(polling: "asyncio.Task[Sequence[TaskOffer] | RxonError]") -> None:

@@ -220,11 +220,11 @@ class GroupCommit:
         for note in flight.noted:
             self._staging.written(note)
         self._staging.lagging.written(flight.lagging)
-        for work, future in flight.asked:
+        for work, _ in flight.asked:
             if isinstance(work, Commit):
                 self._staging.committed(work)
-            if not future.done():
-                future.set_result(None)
+        # A turn later: who hands out tasks or waits for the end of a job goes first.
+        asyncio.get_running_loop().call_soon(_tell, flight.asked)
         if self._checkpoints.due_after(0 if self._writing is None else self._writing.weight):
             self._writing = None
             running = asyncio.get_running_loop().run_in_executor(None, checkpoint, self._database)
@@ -283,3 +283,9 @@ class GroupCommit:
         if latest - self._floor >= FLOOR_EVERY_MS:
             set_meta(self._database, "clock_floor", latest)
             self._floor = latest
+
+
+def _tell(written: Sequence[Waiting]) -> None:
+    for _, future in written:
+        if not future.done():
+            future.set_result(None)
