@@ -57,8 +57,12 @@ class Lane:
 
     def failed(self, error: RxonError, now: float) -> None:
         """The call may be made after a delay that ``error`` and the failures before it decide."""
-        self._unreachable = isinstance(error, TransportError)
-        delay = self._quick.delay() if self._unreachable else self._slow.delay(self._at_least(error))
+        if isinstance(error, TransportError):
+            self._unreachable = True
+            delay = self._quick.delay()
+        else:
+            self.reached()
+            delay = self._slow.delay(self._at_least(error))
         self.next_at = now + delay
 
     def reached(self) -> None:
@@ -66,7 +70,7 @@ class Lane:
         if self._unreachable:
             self._unreachable = False
             self.next_at = 0.0
-        self._quick.reset()
+            self._quick.reset()
 
     def _at_least(self, error: RxonError) -> float:
         wait = float(getattr(error, "retry_after", 0.0))
