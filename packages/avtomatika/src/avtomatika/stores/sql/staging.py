@@ -30,14 +30,25 @@ RECENT_BYTES: Final = 16 * 1024 * 1024
 class Staging:
     """What a commit meets before and after it goes to disk."""
 
-    def __init__(self, image: Image, reader: sqlite3.Connection, hints: Hints, first_number: int) -> None:
+    def __init__(
+        self,
+        image: Image,
+        writer: sqlite3.Connection,
+        reader: sqlite3.Connection,
+        hints: Hints,
+        first_number: int,
+    ) -> None:
+        """*writer* is asked while a batch is gathered, when it rests: it has at hand what it wrote last.
+
+        *reader*, which reads that again after every commit, is asked at other times.
+        """
         self.image = image
         self.lagging = Lagging(image.messages)
         self.ended = Recent(RECENT_JOBS, RECENT_BYTES)
         self.recovered: set[JobId] = set()
         self.counts = Counts(listing.groups(reader))
         self._left: dict[tuple[JobId, int], Group | None] = {}
-        self._reader = reader
+        self._writer, self._reader = writer, reader
         self._hints = hints
         self._numbers = itertools.count(first_number)
 
@@ -55,7 +66,7 @@ class Staging:
 
     def alter(self, batch: Batch, change: Change) -> None:
         """The change belongs to the batch. Raises what refuses it: the batch is as it was."""
-        batch.change(change, lambda place: reading.item(self._reader, *place))
+        batch.change(change, lambda place: reading.item(self._writer, *place))
 
     def note(self, commit: Commit, moment: float) -> Prepared | None:
         """The commit has taken effect, and is returned if it is to be written with the next batch.
@@ -141,7 +152,8 @@ class Staging:
         known = None if batch is None else batch.job(job)
         known = known or self.image.jobs.get(job) or self.ended.get(job)
         if known is None:
-            version, group = reading.version_and_group(self._reader, job)
+            database = self._reader if batch is None else self._writer
+            version, group = reading.version_and_group(database, job)
         else:
             version, group = known.version, group_of(known)
         if version != expected:
@@ -150,4 +162,4 @@ class Staging:
 
     def _claim(self, key: str, batch: Batch | None) -> Claim | None:
         fresh = None if batch is None else batch.claim(key)
-        return fresh or reading.claim(self._reader, key)
+        return fresh or reading.claim(self._reader if batch is None else self._writer, key)
