@@ -67,9 +67,7 @@ class SqliteStore(LiveReads):
                 self._reader = opened.enter_context(closing(file.connect_reader(path)))
                 self.clock_floor = Instant(file.meta(self._database, "clock_floor"))
                 number = file.last_number(self._database) + 1
-                self._staging = Staging(
-                    Image(tokens), self._database, self._reader, self._hints, number
-                )
+                self._staging = Staging(Image(tokens), self._database, self._reader, self._hints, number)
                 self._image = self._staging.image
                 self._load(Instant(max(now(), self.clock_floor)))
             if in_doubt:
