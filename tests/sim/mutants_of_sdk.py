@@ -35,7 +35,7 @@ def results_keep_their_first_token() -> AbstractContextManager[Any]:
     return patch.object(Outbox, "renew", lambda *_: None)
 
 
-@mutant(66, "sqlite")
+@mutant(29, "sqlite")
 def tasks_keep_their_first_token() -> AbstractContextManager[Any]:
     """A task that is given again while it runs is reported with the token of before."""
     real = Session._take

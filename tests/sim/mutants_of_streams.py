@@ -8,7 +8,6 @@ from unittest.mock import patch
 
 from avtomatika.commands.gateway import Gateway
 from avtomatika.commands.offers import Offers
-from avtomatika.errors import Unavailable
 from rxon.errors import RxonError
 from rxon.messages import HeartbeatAnswer, ResultAnswer, TaskOffer
 from rxon.stream import calling, pushing
@@ -80,7 +79,7 @@ def heartbeats_over_a_stream_keep_no_lease() -> AbstractContextManager[Any]:
     return patch.object(ServedStream, "_beat", beat)
 
 
-@mutant(30)
+@mutant(134)
 def a_stream_without_store_gives_nothing_any_more() -> AbstractContextManager[Any]:
     """The first poll that fails is the last one."""
     real = Pusher._poll
@@ -129,20 +128,6 @@ def nothing_is_called_back_by_heartbeats_over_a_stream() -> AbstractContextManag
         return without(answer, answer=without(answer.answer, cancel_task_ids=None))
 
     return patch.object(ServedStream, "_beat", beat)
-
-
-@mutant(6175)
-def a_store_that_is_away_ends_streams() -> AbstractContextManager[Any]:
-    """What the store says when tasks are given back is not translated."""
-
-    async def give_back(self: Gateway, credentials: Any, worker_id: str, offers: Any) -> None:
-        try:
-            await real(self, credentials, worker_id, offers)
-        except RxonError as error:
-            raise Unavailable(error.message) from error
-
-    real = Gateway.give_back
-    return patch.object(Gateway, "give_back", give_back)
 
 
 @mutant(20)

@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 
 from avtomatika import ActionFactory, Blueprint
-from rxon.errors import WorkerUnknownError
+from avtomatika.app import STORAGE_KEY, WORKER_SERVICE_KEY
+from avtomatika.errors import Unavailable
+from avtomatika.ports.store import Commit
+from rxon.errors import UnavailableError, WorkerUnknownError
 from rxon.http.client import HttpTransport
 from rxon.messages import Heartbeat, Registration, SkillInfo, TaskResult
-from rxon.transport import PollRequest
+from rxon.transport import Credentials, PollRequest
 from tests.integration.http.blueprints import fan, flow
 from tests.integration.http.conftest import WORKER_TOKEN, Orchestrator, Start, on_every_store
 
@@ -308,3 +311,24 @@ async def test_our_own_transport_speaks_with_the_node(start: Start) -> None:
     stale = TaskResult(job_id=job_id, task_id=offers[0].task_id, worker_id="w1", lease_token="x")
     (answer,) = await worker.report([stale])
     assert (answer.status, answer.code) == ("refused", "stale_lease")
+
+
+async def test_that_a_task_cannot_be_given_back_now_is_told_in_the_words_of_the_wire(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await start(flow())
+    worker = await node.worker()
+    await node.create({"n": 1})
+    gateway, credentials = node.engine.app[WORKER_SERVICE_KEY], Credentials(WORKER_TOKEN, worker.id)
+    (offer,) = await gateway.poll(credentials, worker.id, PollRequest(5.0))
+    store = node.engine.app[STORAGE_KEY]
+
+    async def away(_: Commit) -> None:
+        raise Unavailable("The store is away.")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(store, "commit", away)
+        with pytest.raises(UnavailableError):
+            await gateway.give_back(credentials, worker.id, (offer,))
+    await gateway.give_back(credentials, worker.id, (offer,))
+    assert (await worker.take())["task_id"] == offer.task_id
