@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
 
-from avtomatika.commands.gateway import Gateway
 from avtomatika.commands.offers import Offers
 from rxon.errors import RxonError
 from rxon.messages import HeartbeatAnswer, ResultAnswer, TaskOffer

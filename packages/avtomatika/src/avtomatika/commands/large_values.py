@@ -172,10 +172,7 @@ class LargeValues:
 
     def _any_heavy(self, data: Data) -> bool:
         # By size first: every value of every job passes here, and nearly all are small.
-        for raw in data.values():
-            if len(raw) >= _LEAST and self._heavy(raw):
-                return True
-        return False
+        return any(len(raw) >= _LEAST and self._heavy(raw) for raw in data.values())
 
     def _heavy(self, raw: Raw) -> bool:
         size = len(raw)
