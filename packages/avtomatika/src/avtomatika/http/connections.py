@@ -71,10 +71,11 @@ class Connection(web.RequestHandler):
         self._new_id = new_id
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """What is written is sent there and then."""
+        """What is written is sent there and then, unless it has to be encrypted."""
         super().connection_made(transport)
-        if isinstance(transport, asyncio.WriteTransport):
+        if isinstance(transport, asyncio.WriteTransport) and transport.get_extra_info("sslcontext") is None:
             # uvloop would collect it until the end of the turn, behind whatever else is to be done in it.
+            # (With TLS asyncio takes an empty buffer for a full one then: who writes waits for ever.)
             transport.set_write_buffer_limits(high=0)
 
     def handle_error(
