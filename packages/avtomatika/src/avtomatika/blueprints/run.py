@@ -80,7 +80,7 @@ def never_waits(blueprint: Blueprint, job: Job) -> bool:
     state, aggregator = blueprint.states.get(job.state), blueprint.aggregators.get(job.state)
     if aggregator is not None and not aggregator.prompt:
         return False
-    return state is None or state.prompt
+    return state is None or all(handler.prompt for handler in state.handlers)
 
 
 def _raised(job: Job, error: BaseException) -> HandlerCrashed:

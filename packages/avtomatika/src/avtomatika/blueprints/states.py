@@ -37,14 +37,6 @@ class State(msgspec.Struct, frozen=True):
         default = () if self.default is None else (self.default,)
         return (*(each.handler for each in self.conditional), *default)
 
-    @property
-    def prompt(self) -> bool:
-        """True when none of its handlers waits for anything."""
-        for each in self.conditional:
-            if not each.handler.prompt:
-                return False
-        return self.default is None or self.default.prompt
-
     def handler(self, context: JobContext) -> Handler | None:
         """The first handler whose condition holds, in the order of registration, else the default."""
         for candidate in self.conditional:
