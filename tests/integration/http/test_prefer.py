@@ -90,6 +90,8 @@ async def test_the_node_gives_way_to_the_reader_of_an_answer_unless_others_wait(
         seen.append(len(given_way))
         assert status == 200
     assert seen == [0, 1]
+    await node.job(tasks[0]["job_id"])
+    assert len(given_way) == 1  # who does not wait is not in a hurry
 
 
 @pytest.mark.parametrize(

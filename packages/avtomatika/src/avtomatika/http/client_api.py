@@ -59,7 +59,7 @@ class ClientApi:
         job_id = await self._submit(blueprint, wanted, client.id)
         wait = query.preferred_wait(request, MAX_WAIT)
         if wait is not None and (over := await self._over([job_id], client.id, wait)):
-            return _waited(await self._answer(over[0], None, detailed=self._detailed), wait)
+            return _waited(await self._answer(over[0], None, detailed=self._detailed, waited=True), wait)
         return answer(JobAccepted(job_id=job_id), 202)
 
     async def create_batch(self, request: web.Request, blueprint: Blueprint) -> web.Response:
@@ -100,12 +100,13 @@ class ClientApi:
         detailed = query.flag(request, "detailed", self._detailed)
         until = after(self._clock.now(), seconds(wait))
         job = await self._ended(request.match_info["job_id"], viewer, until)
-        return await self._answer(job, request.query.get("fields"), detailed=detailed)
+        fields = request.query.get("fields")
+        return await self._answer(job, fields, detailed=detailed, waited=wait > 0)
 
-    async def _answer(self, job: Job, fields: str | None, *, detailed: bool) -> web.Response:
+    async def _answer(self, job: Job, fields: str | None, *, detailed: bool, waited: bool) -> web.Response:
         view = await self._view(job, detailed=detailed or fields is not None)
         if fields is None:  # with others who wait, nobody goes first: that would cost all of them
-            return answer(view) if self._waiting else urgent_answer(view)
+            return urgent_answer(view) if waited and not self._waiting else answer(view)
         return answer(some_fields(view, [field for field in fields.split(",") if field]))
 
     async def _view(self, job: Job, *, detailed: bool) -> JobView:

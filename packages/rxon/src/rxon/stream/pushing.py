@@ -88,8 +88,8 @@ class Pusher:
         clock = asyncio.get_running_loop().time
         while True:
             self._told.clear()
-            limit = min(self._credits(), MAX_BATCH)
-            if limit <= 0 or self._leaving:
+            limit = self._room()
+            if limit <= 0:
                 await self._told.wait()
                 continue
             asked, begun = self._ready, clock()
@@ -193,8 +193,8 @@ class Pusher:
             if not found:
                 return ()
             await self._hand_over(found, max_frame)
-            limit = min(self._credits(), MAX_BATCH)
-            if limit <= 0 or self._leaving or not _alike(ready, self._ready):
+            limit = self._room()
+            if limit <= 0 or not _alike(ready, self._ready):
                 return found
             self._asked, self._limit = ready, limit
 
@@ -215,6 +215,10 @@ class Pusher:
                 await self._told.wait()
         except TimeoutError:
             return
+
+    def _room(self) -> int:
+        """How many tasks may be asked for: none if that is not above 0."""
+        return 0 if self._leaving else min(self._credits(), MAX_BATCH)
 
     def _credits(self) -> int:
         return self._ready.credits - (self._sent - self._ready.seen)
